@@ -1,0 +1,236 @@
+"""What a deployment may choose, as frozen models, one per stage.
+
+`platform.toml` in the home folder holds the deployment's choices (all optional); `source.toml` beside it is the source
+mapping that `rec-platform ingest` stored, whose `[rules]` are the choices that belong to the source. A stage is given its
+own models, never the whole, so its fingerprint changes exactly when something it reads changes.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal, TypeVar
+from zoneinfo import ZoneInfo
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from rec_platform.errors import ConfigError
+from rec_platform.partition import checked_country
+
+PLATFORM_FILE: Final = "platform.toml"
+SOURCE_FILE: Final = "source.toml"
+
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Frozen(BaseModel):
+    """A model that cannot be changed after it was read and that refuses keys it does not know."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class EngagementRule(Frozen):
+    """When a play counts as engaged, which is what a label of 1 means.
+
+    `always`: every play. `min_seconds`: watched at least `seconds`. `min_share`: watched at least `share` of the play's
+    runtime, or `seconds` where that is shorter (and also where the runtime is unknown). `column`: the source's own
+    verdict, mapped as `engaged`.
+    """
+
+    kind: Literal["always", "min_seconds", "min_share", "column"] = "always"
+    seconds: Annotated[float, Field(gt=0)] = 600.0
+    share: Annotated[float, Field(gt=0, le=1)] = 0.7
+
+
+class SeenRule(Frozen):
+    """What happens to titles the profile has already played: they stay, leave for good, or leave for `days`."""
+
+    kind: Literal["keep", "drop", "drop_within_days"] = "keep"
+    days: Annotated[int, Field(ge=1)] = 28
+
+
+class SessionRule(Frozen):
+    """What starts a context: a play after `gap_minutes` without one, or the first play of a source's own session id."""
+
+    kind: Literal["gap", "session_id"] = "gap"
+    gap_minutes: Annotated[int, Field(ge=1, le=1440)] = 30
+
+
+class SourceRules(Frozen):
+    """The choices that belong to a source; the `[rules]` table of its mapping."""
+
+    engagement: EngagementRule = EngagementRule()
+    seen: SeenRule = SeenRule()
+    sessions: SessionRule = SessionRule()
+    #: One declared time zone per country, for clock features; `default` for countries not named.
+    time_zones: dict[str, str] = Field(default_factory=lambda: {"default": "UTC"})
+
+    @field_validator("time_zones")
+    @classmethod
+    def _known_zones(cls, zones: dict[str, str]) -> dict[str, str]:
+        for country, zone in zones.items():
+            if country != "default":
+                checked_country(country, place="[rules.time_zones]")
+            try:
+                ZoneInfo(zone)
+            except (KeyError, ValueError, OSError):
+                raise ValueError(f"{zone!r} is not a time zone of the tz database") from None
+        return {"default": "UTC", **zones}
+
+
+class LabelConfig(Frozen):
+    """The label window: from the context's instant to 00:00 UTC `horizon_days` after the start of its date."""
+
+    horizon_days: Annotated[int, Field(ge=1, le=28)] = 1
+
+
+class SamplerConfig(Frozen):
+    """The country-tenure stratified sampler.
+
+    A stratum with target share s of `max_contexts` and n contexts keeps each with probability min(1, s * max / n), never
+    below `min_probability`. Shares are relative and need not add up to 1.
+    """
+
+    max_contexts: Annotated[int, Field(ge=1)] = 20_000
+    shares: dict[str, Annotated[float, Field(gt=0)]] = Field(
+        default_factory=lambda: {"new": 1.0, "1-4w": 1.0, "1-3m": 1.0, "3-12m": 1.0, "1y+": 1.0}
+    )
+    min_probability: Annotated[float, Field(gt=0, le=1)] = 0.001
+
+
+class NegativeConfig(Frozen):
+    """Items of a training context: every title played, and sampled ones up to `items` (at least `min_negatives`)."""
+
+    items: Annotated[int, Field(ge=2)] = 50
+    min_negatives: Annotated[int, Field(ge=1)] = 20
+    popularity_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
+
+
+class WeightConfig(Frozen):
+    """Training weights: a context of a profile with n contexts that day weighs n^-profile_power; a positive of a title
+    with p plays in the country's last 28 days weighs (1 + p)^-title_power; both scaled to a mean of 1."""
+
+    profile_power: Annotated[float, Field(ge=0, le=1)] = 0.5
+    title_power: Annotated[float, Field(ge=0, le=1)] = 0.2
+
+
+class FeatureConfig(Frozen):
+    """Which features training and scoring use: the standard set, and files of the user's own."""
+
+    files: tuple[str, ...] = ()
+    leave_out: tuple[str, ...] = ()
+
+
+class CandidateConfig(Frozen):
+    """Models fitted on plays alone: how far back they look and the collaborative model's hyper-parameters."""
+
+    popularity_days: Annotated[int, Field(ge=1)] = 28
+    history_days: Annotated[int, Field(ge=1)] = 180
+    embedding_size: Annotated[int, Field(ge=1)] = 32
+    epochs: Annotated[int, Field(ge=1)] = 12
+    reg: Annotated[float, Field(ge=0)] = 0.05
+    confidence: Annotated[float, Field(gt=0)] = 10.0
+
+
+class RankerConfig(Frozen):
+    """Models fitted on training sets."""
+
+    training_days: Annotated[int, Field(ge=1)] = 28
+    min_training_days: Annotated[int, Field(ge=1)] = 3
+    models: tuple[str, ...] = ("logistic", "xgboost")
+    n_trees: Annotated[int, Field(ge=1)] = 120
+    max_depth: Annotated[int, Field(ge=1, le=16)] = 6
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.1
+
+
+class EvaluationConfig(Frozen):
+    """Cut-offs, replicates of the bootstrap, and the smallest n that gets a verdict."""
+
+    cutoffs: tuple[Annotated[int, Field(ge=1)], ...] = (5, 10, 20, 100)
+    replicates: Annotated[int, Field(ge=20)] = 100
+    min_contexts: Annotated[int, Field(ge=2)] = 30
+    keep_top: Annotated[int, Field(ge=1)] = 100
+
+
+class RecommendConfig(Frozen):
+    """The published lists: their length, who gets one, and which model makes them (first that exists for the date)."""
+
+    n: Annotated[int, Field(ge=1)] = 20
+    active_days: Annotated[int, Field(ge=1)] = 28
+    models: tuple[str, ...] = ("xgboost", "logistic", "collaborative", "popularity")
+    reasons: Annotated[int, Field(ge=0)] = 3
+
+
+class AuditConfig(Frozen):
+    """Bounds of the checks between stages."""
+
+    max_quarantined_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    volume_days: Annotated[int, Field(ge=2)] = 28
+    volume_factor: Annotated[float, Field(gt=1)] = 20.0
+
+
+class Settings(Frozen):
+    """Everything a deployment chose. `countries` None means every country the source has delivered."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 20_250_101
+    countries: tuple[str, ...] | None = None
+    rules: SourceRules = SourceRules()
+    labels: LabelConfig = LabelConfig()
+    sampler: SamplerConfig = SamplerConfig()
+    negatives: NegativeConfig = NegativeConfig()
+    weights: WeightConfig = WeightConfig()
+    features: FeatureConfig = FeatureConfig()
+    candidates: CandidateConfig = CandidateConfig()
+    rankers: RankerConfig = RankerConfig()
+    evaluation: EvaluationConfig = EvaluationConfig()
+    recommend: RecommendConfig = RecommendConfig()
+    audit: AuditConfig = AuditConfig()
+
+    @field_validator("countries")
+    @classmethod
+    def _known_countries(cls, countries: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if countries is None:
+            return None
+        return tuple(sorted({checked_country(country, place="countries") for country in countries}))
+
+    @model_validator(mode="after")
+    def _training_days_fit(self) -> Settings:
+        if self.rankers.min_training_days > self.rankers.training_days:
+            raise ValueError("rankers.min_training_days is larger than rankers.training_days")
+        return self
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """A TOML file as a dict; `ConfigError` naming the file and the line otherwise."""
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ConfigError("the file does not exist", place=str(path), repair="Give the path of a TOML file.") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"not TOML: {error}", place=str(path), repair="Correct that line.") from None
+
+
+def checked(model: type[Model], data: dict[str, Any], *, place: str) -> Model:
+    """`data` as a `model`; `ConfigError` naming every key that is wrong otherwise."""
+    try:
+        return model.model_validate(data)
+    except ValidationError as error:
+        faults = "; ".join(
+            f"[{'.'.join(str(part) for part in fault['loc']) or 'file'}] {fault['msg']}" for fault in error.errors()
+        )
+        raise ConfigError(faults, place=place, repair="docs/configuration.md lists every key with its range.") from None
+
+
+def load_settings(home: Path) -> Settings:
+    """The settings of a home: `platform.toml` over the defaults, with the `[rules]` of `source.toml`."""
+    data = read_toml(home / PLATFORM_FILE) if (home / PLATFORM_FILE).exists() else {}
+    if "rules" in data:
+        raise ConfigError(
+            "[rules] stands in platform.toml",
+            place=str(home / PLATFORM_FILE),
+            repair="Rules belong to the source's mapping.",
+        )
+    if (home / SOURCE_FILE).exists():
+        data["rules"] = read_toml(home / SOURCE_FILE).get("rules", {})
+    return checked(Settings, data, place=str(home / PLATFORM_FILE))

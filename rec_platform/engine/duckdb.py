@@ -1,0 +1,28 @@
+"""DuckDB, in memory, over Parquet files named explicitly. The only module that imports it.
+
+A DuckDB database file is locked by its writer, readers too (measured), so none is made or kept.
+"""
+
+from __future__ import annotations
+
+import duckdb
+
+
+def connect(*, threads: int | None = None, memory: str = "2GB") -> duckdb.DuckDBPyConnection:
+    """A fresh in-memory connection: UTC session, rows in the order they were read, no extension ever fetched.
+
+    Args:
+        threads: at most so many; None is all cores.
+        memory: past this DuckDB spills to its temporary folder.
+    """
+    config: dict[str, str | int | bool] = {
+        "memory_limit": memory,
+        "preserve_insertion_order": True,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+    }
+    if threads is not None:
+        config["threads"] = threads
+    connection = duckdb.connect(":memory:", config=config)
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection

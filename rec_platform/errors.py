@@ -1,0 +1,53 @@
+"""Errors that name the fault, the place and the repair.
+
+Every error a user can meet derives from `PlatformError` and is built from three parts, so that no message can
+forget one of them: what is wrong, where, and what to do about it.
+"""
+
+from __future__ import annotations
+
+
+class PlatformError(Exception):
+    """A fault a user can repair. `str()` reads "fault (place). Repair."."""
+
+    def __init__(self, fault: str, *, place: str, repair: str) -> None:
+        self.fault = fault
+        self.place = place
+        self.repair = repair
+        super().__init__(f"{fault} ({place}). {repair}")
+
+
+class ConfigError(PlatformError):
+    """A configuration or mapping file says something that cannot be meant."""
+
+
+class KeyRefused(PlatformError):
+    """A key (country, date, table or feature name) that is not on its allow-list."""
+
+
+class SourceError(PlatformError):
+    """A delivered file cannot be taken in as it is: a column missing, a file unreadable or empty."""
+
+
+class SchemaError(PlatformError):
+    """A table or frame lacks a column, or has it with another type, than the step that reads it declares."""
+
+
+class MissingInput(PlatformError):
+    """A partition that a stage needs has never been published (an empty one has; it is not missing)."""
+
+
+class AuditFailed(PlatformError):
+    """Staged partitions that broke a blocking check. Nothing of them was published."""
+
+
+class StorageFault(PlatformError):
+    """The lake could not be read or written: the only kind of error that a retry can cure."""
+
+
+class ArtefactError(PlatformError):
+    """A stored model does not match its manifest, or was made by code that no longer reads it."""
+
+
+class NumericError(PlatformError):
+    """A number that must not be: a NaN score, an infinite weight."""

@@ -1,0 +1,115 @@
+"""What a stage is: the contract between the flow and the code that makes a table.
+
+A stage is given partitions and a `Reader` bound to fixed table versions; it yields what it built, partition by partition.
+It never writes, never decides what is stale, never asks for "the latest": that is the flow's work, done once for all stages.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import Any, ClassVar, Protocol
+
+import pyarrow as pa
+
+from rec_platform.config import Settings
+from rec_platform.partition import Partition
+from rec_platform.tables import TableSpec
+
+
+@dataclass(frozen=True)
+class Input:
+    """Input partitions of one table that a partition reads.
+
+    Attributes:
+        table: the table's name.
+        first, last: the days read, both included; both None for a table that is not partitioned.
+        countries: the countries read; None for a table without the dimension, or with `every_country`.
+        every_country: read all countries the platform has delivered.
+        cut: only rows with `known_at` before 00:00 UTC of this day are read. The fingerprint covers just these, so a
+            late play changes nothing that could not have known of it.
+        optional: days of the range that nobody published are simply not there (a look-back over the first days, models
+            of days before the first); without it they are an error.
+    """
+
+    table: str
+    first: date | None = None
+    last: date | None = None
+    countries: tuple[str, ...] | None = None
+    every_country: bool = False
+    cut: date | None = None
+    optional: bool = False
+
+
+@dataclass(frozen=True)
+class Built:
+    """One partition, built: its rows per table, sorted in the table's order, and facts worth showing.
+
+    `extra` is JSON: counts for the manifest and the UI (duplicates, what was dropped and why, versions of models used).
+    """
+
+    partition: Partition
+    tables: Mapping[str, pa.Table]
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Reader(Protocol):
+    """Reads published partitions at the versions the run fixed at its start."""
+
+    @property
+    def countries(self) -> tuple[str, ...]:
+        """Every country the platform has delivered, sorted."""
+
+    @property
+    def first_day(self) -> date:
+        """The first day that was delivered."""
+
+    @property
+    def last_day(self) -> date:
+        """The last day that was delivered; the days from the first to it are complete."""
+
+    def published(self, table: str, day: date | None = None) -> list[Partition]:
+        """The partitions of a table that have a state (empty ones too), of one day if given, sorted."""
+
+    def files(self, table: str, partitions: Iterable[Partition]) -> list[str]:
+        """Paths of the Parquet files of these partitions, in partition order; an empty partition has none."""
+
+    def read(self, table: str, partitions: Iterable[Partition], columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows of these partitions in partition order, with `date` (date32) and `country` (string) columns appended
+        where the table has those dimensions and `columns` is None or names them. Rows inside a partition stand in the
+        table's own order. No partitions, or only empty ones: a table of 0 rows with the declared schema.
+        """
+
+
+class Stage(ABC):
+    """A stage of the flow.
+
+    Class attributes:
+        name: the asset's name.
+        about: one or two sentences for the UI and the docs.
+        tables: the tables it publishes; all have the same grain.
+        code_version: an integer raised whenever the same inputs would give other rows.
+    """
+
+    name: ClassVar[str]
+    about: ClassVar[str]
+    tables: ClassVar[tuple[TableSpec, ...]]
+    code_version: ClassVar[int]
+
+    @abstractmethod
+    def config(self, settings: Settings) -> dict[str, Any]:
+        """The part of the settings the stage reads, as JSON: what its fingerprint covers besides inputs."""
+
+    @abstractmethod
+    def inputs(self, partition: Partition, settings: Settings) -> tuple[Input, ...]:
+        """Exactly the input partitions this partition reads."""
+
+    @abstractmethod
+    def build(self, partitions: Sequence[Partition], reader: Reader, settings: Settings) -> Iterator[Built]:
+        """Build the partitions (given in order of date, then country), yielding each as soon as it is ready.
+
+        Reads nothing that `inputs` did not name for one of the partitions. Work that several partitions share (a
+        timeline, a rolled day) is done once. A partition that cannot be built raises; the flow says which.
+        """
