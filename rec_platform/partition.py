@@ -7,6 +7,7 @@ query: a country called `*` would otherwise read every country.
 
 from __future__ import annotations
 
+import datetime as dt
 import re
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -74,7 +75,7 @@ class Partition:
         return self.date.isoformat() if self.country is None else f"{self.country}|{self.date.isoformat()}"
 
     @property
-    def day(self) -> date:
+    def day(self) -> dt.date:
         """The date, for code that knows the partition has one."""
         if self.date is None:
             raise KeyRefused("this partition has no date", place=self.key, repair="Use a partition by date.")
