@@ -1,0 +1,15 @@
+"""The only room that reads and writes tables: Delta Lake tables, written by stage, audit, publish.
+
+lake = Lake(home)
+with lake.staging("run-1") as staging:
+    staged = staging.write(PLAY_FACTS, partition, rows)      # nothing is visible yet
+    lake.publish([staged], Manifest(run_id="run-1", stage="facts", ...))   # one atomic commit per table
+lake.read("play_facts", [partition])
+"""
+
+from rec_platform.lake.content import content_hash, known_hashes
+from rec_platform.lake.lake import Lake
+from rec_platform.lake.manifest import Manifest, PartitionState
+from rec_platform.lake.staging import Staged, Staging
+
+__all__ = ["Lake", "Manifest", "PartitionState", "Staged", "Staging", "content_hash", "known_hashes"]

@@ -1,0 +1,416 @@
+"""Delta tables behind a small interface: publish, append, state, files, read.
+
+One commit per table and publish, however many partitions. A reader sees the old or the new version, never a mix.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, write_deltalake
+from deltalake.exceptions import DeltaError, TableNotFoundError
+from deltalake.transaction import AddAction, RemoveAction
+
+from rec_platform import columns as c
+from rec_platform.errors import MissingInput, StorageFault
+from rec_platform.lake.manifest import KEY, Manifest, PartitionState, parts_hash
+from rec_platform.lake.staging import Staged, Staging, partition_path, sweep
+from rec_platform.partition import Grain, Partition
+from rec_platform.tables import TABLES, TableSpec
+from rec_platform.tables import table as table_spec
+
+_KEEP: Final = "interval 36500 days"
+#: No pinned version may vanish: logs and removed files stay, and the log is never cleaned.
+_RETENTION: Final = {
+    "delta.logRetentionDuration": _KEEP,
+    "delta.deletedFileRetentionDuration": _KEEP,
+    "delta.enableExpiredLogCleanup": "false",
+}
+
+
+class Lake:
+    """The tables under `home/lake`. Cheap to make; holds caches of what it has read, keyed by version."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.root = home / "lake"
+        self._files: dict[tuple[str, int], dict[Partition, list[str]]] = {}
+        self._states: dict[tuple[str, int], dict[Partition, PartitionState]] = {}
+
+    # --- writing -----------------------------------------------------------------------------------------------------
+
+    def staging(self, run_id: str) -> Staging:
+        """A staging folder for a run; what killed runs left behind is removed."""
+        root = self.home / "staging"
+        sweep(root)
+        return Staging(root / f"{run_id}.{os.getpid()}")
+
+    def publish(
+        self, staged: Sequence[Staged], manifest: Manifest, *, failed: Mapping[Partition, str] | None = None
+    ) -> dict[str, int]:
+        """Replace partitions: one atomic commit per table that has anything new. Returns the version per table.
+
+        A partition whose content hash and fingerprint are both as they stand makes no commit.
+
+        Args:
+            failed: partitions that failed their audit, with the reason: their last good version is marked stale.
+
+        Raises:
+            StorageFault: the disk or the log could not be written, or another run changed the same partition meanwhile.
+        """
+        return {
+            name: self._commit(table_spec(name), rows, manifest, failed or {}, append=False)
+            for name, rows in _by_table(staged, failed or {}, manifest.stage).items()
+        }
+
+    def append(self, staged: Sequence[Staged], manifest: Manifest) -> dict[str, int]:
+        """Add files to partitions, keeping what is there. Otherwise as `publish`."""
+        return {
+            name: self._commit(table_spec(name), rows, manifest, {}, append=True)
+            for name, rows in _by_table(staged, {}, manifest.stage).items()
+        }
+
+    def _commit(
+        self,
+        spec: TableSpec,
+        staged: list[Staged],
+        manifest: Manifest,
+        failed: Mapping[Partition, str],
+        *,
+        append: bool,
+    ) -> int:
+        with _storage(spec.name):
+            delta = self._open_or_create(spec, staged)
+            states = self.state(spec.name, delta.version())
+            entries = _entries(staged, states, failed, append=append)
+            if not entries:
+                return int(delta.version())
+            adds = [self._add(spec, one) for one in staged if one.path and one.partition.key in entries]
+            removes = (
+                [] if append else self._removes(spec, delta, {Partition.parse(key) for key in entries}, adds, failed)
+            )
+            delta.create_write_transaction(
+                [*removes, *adds],
+                "append",
+                delta.schema(),
+                partition_by=_partition_columns(spec),
+                commit_properties=CommitProperties(
+                    custom_metadata={KEY: manifest.to_json(entries)}, max_commit_retries=3 if append else 0
+                ),
+                post_commithook_properties=PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False),
+            )
+            return int(DeltaTable(self._path(spec.name)).version())
+
+    def _open_or_create(self, spec: TableSpec, staged: Sequence[Staged]) -> DeltaTable:
+        path = self._path(spec.name)
+        schema = _written_schema(spec, staged)
+        if not DeltaTable.is_deltatable(path):
+            partition_by = _partition_columns(spec)
+            return DeltaTable.create(path, schema=schema, partition_by=partition_by, configuration=_RETENTION)
+        delta = DeltaTable(path)
+        if staged and spec.open_structs and not _covers(pa.schema(delta.schema()), schema):
+            write_deltalake(delta, schema.empty_table(), mode="append", schema_mode="merge")
+            delta = DeltaTable(path)
+        return delta
+
+    def _add(self, spec: TableSpec, staged: Staged) -> AddAction:
+        assert staged.path is not None
+        inside = f"{partition_path(staged.partition)}/{staged.path.name}".lstrip("/")
+        target = Path(self._path(spec.name)) / inside
+        target.parent.mkdir(parents=True, exist_ok=True)
+        size = staged.path.stat().st_size
+        staged.path.replace(target)
+        return AddAction(
+            path=inside,
+            size=size,
+            partition_values=_partition_values(staged.partition),
+            modification_time=_milliseconds(target),
+            data_change=True,
+            stats=json.dumps({"numRecords": staged.rows}),
+        )
+
+    def _removes(
+        self,
+        spec: TableSpec,
+        delta: DeltaTable,
+        partitions: set[Partition],
+        adds: Sequence[AddAction],
+        failed: Mapping[Partition, str],
+    ) -> list[RemoveAction]:
+        added = {action.path for action in adds}
+        live = self._live_files(spec.name, delta)
+        root = Path(self._path(spec.name))
+        return [
+            RemoveAction(
+                path=path,
+                data_change=True,
+                deletion_timestamp=_milliseconds(root / path),
+                size=(root / path).stat().st_size,
+                partition_values=_partition_values(partition),
+            )
+            for partition in sorted(partitions - set(failed))
+            for path in live.get(partition, [])
+            if path not in added
+        ]
+
+    # --- reading -----------------------------------------------------------------------------------------------------
+
+    def exists(self, table: str) -> bool:
+        return bool(DeltaTable.is_deltatable(self._path(table)))
+
+    def version(self, table: str) -> int | None:
+        """The newest version of a table; None where nothing was ever published."""
+        if not self.exists(table):
+            return None
+        with _storage(table):
+            return int(DeltaTable(self._path(table)).version())
+
+    def state(self, table: str, version: int | None = None) -> dict[Partition, PartitionState]:
+        """The state of every partition at a version (newest if None); empty where nothing was published."""
+        version = self.version(table) if version is None else version
+        if version is None:
+            return {}
+        if (table, version) not in self._states:
+            with _storage(table):
+                self._states[table, version] = self._load_state(table, version)
+        return self._states[table, version]
+
+    def manifests(self, table: str, version: int | None = None) -> list[dict[str, Any]]:
+        """The manifests of a table's commits, newest first, each with its `version`."""
+        if not self.exists(table):
+            return []
+        with _storage(table):
+            commits = DeltaTable(self._path(table), version=version).history()
+        return [json.loads(commit[KEY]) | {"version": commit["version"]} for commit in commits if KEY in commit]
+
+    def files(self, table: str, partitions: Iterable[Partition] | None = None, version: int | None = None) -> list[str]:
+        """Paths of the Parquet files of these partitions (all if None), in partition order."""
+        version = self.version(table) if version is None else version
+        if version is None:
+            return []
+        if (table, version) not in self._files:
+            with _storage(table):
+                self._files[table, version] = self._live_files(table, DeltaTable(self._path(table), version=version))
+        live = self._files[table, version]
+        root = self._path(table)
+        wanted = sorted(live) if partitions is None else partitions
+        return [f"{root}/{path}" for partition in wanted for path in live.get(partition, [])]
+
+    def read(
+        self,
+        table: str,
+        partitions: Iterable[Partition] | None = None,
+        columns: Sequence[str] | None = None,
+        version: int | None = None,
+    ) -> pa.Table:
+        """Rows of partitions, in partition order and inside each in the table's order; see `Reader.read`."""
+        spec = table_spec(table)
+        wanted = None if partitions is None else list(partitions)
+        paths = self.files(table, wanted, version)
+        with _storage(table):
+            return read_files(spec, paths, self._path(table), columns)
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    def _path(self, table: str) -> str:
+        return str((self.root / table_spec(table).name).absolute())
+
+    def _live_files(self, table: str, delta: DeltaTable) -> dict[Partition, list[str]]:
+        rows = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
+        live: dict[Partition, list[str]] = {}
+        for row in rows:
+            partition = Partition(row.get(f"partition.{c.DATE}"), row.get(f"partition.{c.COUNTRY}"))
+            live.setdefault(partition, []).append(row["path"])
+        return {partition: sorted(paths) for partition, paths in live.items()}
+
+    def _load_state(self, table: str, version: int) -> dict[Partition, PartitionState]:
+        """State from the index file, brought up to `version` from the log; the index follows if that is newest."""
+        index = self.home / "index" / f"{table}.json"
+        saved = _saved_index(index)
+        since, entries = saved if saved[0] <= version else (-1, {})
+        if since < version:
+            delta = DeltaTable(self._path(table), version=version)
+            for commit in reversed(delta.history(version - since)):
+                if KEY in commit and commit["version"] > since:
+                    entries |= {
+                        key: body | {"version": commit["version"]}
+                        for key, body in json.loads(commit[KEY])["partitions"].items()
+                    }
+            if version > saved[0]:
+                _save_index(index, version, entries)
+        states = {Partition.parse(key): PartitionState.from_json(body) for key, body in entries.items()}
+        return dict(sorted(states.items(), key=lambda pair: pair[0].key))
+
+
+@contextmanager
+def _storage(table: str) -> Iterator[None]:
+    """Turn what disks and logs raise into the one error that a retry can cure."""
+    try:
+        yield
+    except TableNotFoundError as error:
+        raise MissingInput(
+            f"table {table} has no such version: {error}", place="lake", repair="Run the stage that publishes it."
+        ) from error
+    except (OSError, DeltaError) as error:
+        raise StorageFault(
+            f"{type(error).__name__}: {error}", place=f"table {table}", repair="Run the same command again."
+        ) from error
+
+
+def _by_table(staged: Sequence[Staged], failed: Mapping[Partition, str], stage: str) -> dict[str, list[Staged]]:
+    tables: dict[str, list[Staged]] = {}
+    if failed:
+        tables = {spec.name: [] for spec in TABLES if spec.stage == stage}
+    for one in staged:
+        tables.setdefault(one.spec.name, []).append(one)
+    return tables
+
+
+def _entries(
+    staged: Sequence[Staged],
+    states: Mapping[Partition, PartitionState],
+    failed: Mapping[Partition, str],
+    *,
+    append: bool,
+) -> dict[str, dict[str, Any]]:
+    """What the commit says of each partition it handles; partitions that stand exactly so already are left out."""
+    entries = {}
+    for one in staged:
+        old = states.get(one.partition)
+        state = _appended(one, old) if append else _replaced(one)
+        if old is None or _differs(old, state):
+            entries[one.partition.key] = state.to_json()
+    for partition, reason in failed.items():
+        if partition in states and states[partition].stale != reason:
+            old = states[partition]
+            entries[partition.key] = old.to_json() | {"stale": reason}
+    return entries
+
+
+def _differs(old: PartitionState, new: PartitionState) -> bool:
+    return (old.content_hash, old.fingerprint, old.stale) != (new.content_hash, new.fingerprint, new.stale)
+
+
+def _replaced(one: Staged) -> PartitionState:
+    known = tuple((day.isoformat(), digest) for day, digest in sorted(one.known.items()))
+    return PartitionState(one.rows, one.content_hash, one.fingerprint, known, extra=one.extra)
+
+
+def _appended(one: Staged, old: PartitionState | None) -> PartitionState:
+    parts = (*(old.parts if old else ()), one.content_hash)
+    rows = (old.rows if old else 0) + one.rows
+    return PartitionState(rows, parts_hash(parts), one.fingerprint, parts=parts, extra=one.extra)
+
+
+def _partition_columns(spec: TableSpec) -> list[str] | None:
+    return {Grain.DATE_COUNTRY: [c.DATE, c.COUNTRY], Grain.DATE: [c.DATE], Grain.NONE: None}[spec.grain]
+
+
+def _partition_fields(spec: TableSpec) -> list[pa.Field]:
+    kinds = {c.DATE: pa.date32(), c.COUNTRY: pa.string()}
+    return [pa.field(name, kinds[name]) for name in _partition_columns(spec) or []]
+
+
+def _partition_values(partition: Partition) -> dict[str, str | None]:
+    if partition.date is None:
+        return {}
+    day: dict[str, str | None] = {c.DATE: partition.date.isoformat()}
+    return day if partition.country is None else day | {c.COUNTRY: partition.country}
+
+
+def _written_schema(spec: TableSpec, staged: Sequence[Staged]) -> pa.Schema:
+    """The Delta schema: declared columns, open structs as the staged files have them, then the partition columns.
+
+    Delta keeps no metadata of ours and, since a table's nullability can never be tightened, all columns are nullable.
+    """
+    files = [one.path for one in staged if one.path] if spec.open_structs else []
+    inside = pa.unify_schemas([pq.read_schema(path) for path in files[:1]]) if files else spec.schema
+    return pa.schema([pa.field(f.name, _nullable(f.type)) for f in inside] + _partition_fields(spec))
+
+
+def _nullable(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_struct(kind):
+        return pa.struct([pa.field(f.name, _nullable(f.type)) for f in kind])
+    if pa.types.is_list(kind):
+        return pa.list_(pa.field("element", _nullable(kind.value_type)))
+    if pa.types.is_large_binary(kind):
+        return pa.binary()
+    return kind
+
+
+def _covers(have: pa.Schema, wanted: pa.Schema) -> bool:
+    return _leaves(wanted) <= _leaves(have)
+
+
+def _leaves(schema: pa.Schema) -> set[str]:
+    found: set[str] = set()
+
+    def walk(path: str, kind: pa.DataType) -> None:
+        if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+            walk(path, kind.value_type)
+        elif pa.types.is_struct(kind):
+            for inner in kind:
+                walk(f"{path}.{inner.name}", inner.type)
+        else:
+            found.add(path)
+
+    for column in schema:
+        walk(column.name, column.type)
+    return found
+
+
+def _milliseconds(path: Path) -> int:
+    """A file's own time of change: Delta wants times in its log, and the library asks no clock."""
+    return path.stat().st_mtime_ns // 1_000_000
+
+
+def read_files(spec: TableSpec, paths: Sequence[str], root: str, columns: Sequence[str] | None) -> pa.Table:
+    """Rows of files in the order given, with partition columns; several files of a partition merge in table order."""
+    keys = _partition_fields(spec)
+    names = [*spec.schema.names, *(key.name for key in keys)] if columns is None else list(columns)
+    if not paths:
+        return pa.schema([*spec.schema, *keys]).empty_table().select(names)
+    schema = _file_schema(spec, paths, keys)
+    source = ds.dataset(
+        list(paths),
+        schema=schema,
+        format="parquet",
+        partitioning=ds.partitioning(pa.schema(keys), flavor="hive") if keys else None,
+        partition_base_dir=root,
+    )
+    sort = [*(key.name for key in keys), *spec.order]
+    several = len({path.rpartition("/")[0] for path in paths}) < len(paths)
+    loaded = source.to_table(columns=[*names, *(n for n in sort if n not in names)] if several else names)
+    if several:
+        loaded = loaded.sort_by([(name, "ascending") for name in sort]).select(names)
+    return loaded
+
+
+def _file_schema(spec: TableSpec, paths: Sequence[str], keys: Sequence[pa.Field]) -> pa.Schema:
+    """The declared schema; where inner structs depend on configuration, as the last file of the selection has them."""
+    inside = pq.read_schema(paths[-1]) if spec.open_structs else spec.schema
+    return pa.schema([*(pa.field(f.name, f.type) for f in inside), *keys])
+
+
+def _saved_index(path: Path) -> tuple[int, dict[str, dict[str, Any]]]:
+    try:
+        body = json.loads(path.read_text(encoding="utf-8"))
+        return body["version"], body["partitions"]
+    except (OSError, ValueError, KeyError):
+        return -1, {}
+
+
+def _save_index(path: Path, version: int, entries: Mapping[str, Mapping[str, Any]]) -> None:
+    """Replace the index in one step; it is a cache, so a reader that meets none rebuilds it."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_suffix(f".{os.getpid()}")
+    fresh.write_text(json.dumps({"version": version, "partitions": entries}), encoding="utf-8")
+    fresh.replace(path)
