@@ -100,10 +100,12 @@ class SamplerConfig(Frozen):
 
 
 class NegativeConfig(Frozen):
-    """Items of a training context: every title played, and sampled ones up to `items` (at least `min_negatives`)."""
+    """Items of a training context: every title played, and `items` titles drawn from its candidate set.
+
+    A drawn title that was played stands there once, as played. So what is drawn never depends on what was played.
+    """
 
     items: Annotated[int, Field(ge=2)] = 50
-    min_negatives: Annotated[int, Field(ge=1)] = 20
     popularity_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
 
 
