@@ -1,12 +1,13 @@
 """The frame that stages pass on: contexts, list offsets, and flat item columns.
 
-In Arrow the nested form of DMC-12 costs nothing: the list offsets ARE the ranking groups (XGBoost's group pointer, the
-evaluator's segments) and flattening is zero-copy. So code works on a `Frame`; nobody groups, sorts or explodes rows to rank.
+In Arrow the nested form of DMC-12 costs nothing: the list offsets ARE the ranking groups (XGBoost's group pointer,
+the evaluator's segments) and flattening is zero-copy. So code works on a `Frame`; nobody groups, sorts or explodes
+rows to rank.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -20,9 +21,12 @@ from rec_platform.errors import SchemaError
 Array = npt.NDArray[np.generic]
 
 
-def _columns(columns: Mapping[str, Array | pa.Array]) -> pa.Table:
+def _columns(columns: Mapping[str, Array | pa.Array | pa.ChunkedArray]) -> pa.Table:
     return pa.table(
-        {name: values if isinstance(values, pa.Array) else pa.array(values) for name, values in columns.items()}
+        {
+            name: values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
+            for name, values in columns.items()
+        }
     )
 
 
@@ -59,7 +63,7 @@ class Frame:
 
     @classmethod
     def of(cls, contexts: pa.Table, offsets: npt.NDArray[np.int64] | None = None, **flat: Mapping[str, Array]) -> Frame:
-        """A frame from contexts and, by keyword, flat `items`, `features`, `scores`; without offsets it has no items."""
+        """A frame from contexts and, by keyword, flat `items`, `features`, `scores`; no offsets, no items."""
         if offsets is None:
             offsets = np.zeros(contexts.num_rows + 1, dtype=np.int64)
         parts = {name: _columns(flat.get(name, {})) for name in ("items", "features", "scores")}
@@ -93,16 +97,16 @@ class Frame:
             out[:, position] = to_numpy(self.features, name, part="features")
         return out
 
-    def with_contexts(self, columns: Mapping[str, Array | pa.Array]) -> Frame:
+    def with_contexts(self, columns: Mapping[str, Array | pa.Array | pa.ChunkedArray]) -> Frame:
         return replace(self, contexts=_set(self.contexts, columns))
 
-    def with_items(self, columns: Mapping[str, Array | pa.Array]) -> Frame:
+    def with_items(self, columns: Mapping[str, Array | pa.Array | pa.ChunkedArray]) -> Frame:
         return replace(self, items=_set(self.items, columns))
 
-    def with_features(self, columns: Mapping[str, Array | pa.Array]) -> Frame:
+    def with_features(self, columns: Mapping[str, Array | pa.Array | pa.ChunkedArray]) -> Frame:
         return replace(self, features=_set(self.features, columns))
 
-    def with_scores(self, columns: Mapping[str, Array | pa.Array]) -> Frame:
+    def with_scores(self, columns: Mapping[str, Array | pa.Array | pa.ChunkedArray]) -> Frame:
         return replace(self, scores=_set(self.scores, columns))
 
     def take(self, contexts: npt.NDArray[np.int64]) -> Frame:
@@ -113,6 +117,15 @@ class Frame:
         rows = pa.array(starts + np.arange(offsets[-1]))
         flat = [part.take(rows) if part.num_columns else part for part in (self.items, self.features, self.scores)]
         return Frame(self.contexts.take(pa.array(contexts)), offsets, *flat)
+
+
+def concat(frames: Sequence[Frame]) -> Frame:
+    """One frame of all the frames' contexts, in order; at least one frame, all with the same columns."""
+    lengths = [np.diff(frame.offsets) for frame in frames]
+    offsets = np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64)
+    parts = ("contexts", "items", "features", "scores")
+    contexts, *flat_parts = (pa.concat_tables([getattr(frame, part) for frame in frames]) for part in parts)
+    return Frame(contexts.combine_chunks(), offsets, *(part.combine_chunks() for part in flat_parts))
 
 
 def to_numpy(table: pa.Table, name: str, *, part: str) -> Array:
@@ -132,11 +145,11 @@ def to_numpy(table: pa.Table, name: str, *, part: str) -> Array:
     )
 
 
-def _set(table: pa.Table, columns: Mapping[str, Array | pa.Array]) -> pa.Table:
+def _set(table: pa.Table, columns: Mapping[str, Array | pa.Array | pa.ChunkedArray]) -> pa.Table:
     if not table.num_columns:
         return _columns(columns)
     for name, values in columns.items():
-        column = values if isinstance(values, pa.Array) else pa.array(values)
+        column = values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
         position = table.schema.get_field_index(name)
         table = table.append_column(name, column) if position < 0 else table.set_column(position, name, column)
     return table
