@@ -1,0 +1,154 @@
+"""Ranker `logistic`: logistic regression on scaled features, corrected for the sampling of negatives.
+
+Each feature x enters as (s(x) - mean) / deviation with s(x) = sign(x) ln(1 + |x|), which tames counts; a missing one
+enters as the mean, with a flag of its own beside it. Each item weighs weight / item_inclusion_probability, so the
+fitted probability is that of the whole candidate set and not of the sample. Scored in NumPy from four small arrays:
+scikit-learn is needed only to fit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from rec_platform import columns as c
+from rec_platform.config import RankerConfig
+from rec_platform.dmc12.frame import Frame
+from rec_platform.models.artefact import Artefact, libraries, npy_bytes
+from rec_platform.models.contract import FeatureNote, Floats, Ids, RankerTrainer, Scorer, base_manifest, column
+from rec_platform.models.training import TrainingFrames, inverse_inclusion, notes_of, numbers, with_both_labels
+
+#: Items fitted on at most: past it the coefficients' own error is far below what ranking can show. Whole contexts are
+#: left out, evenly, by position.
+MOST_ITEMS: Final = 1_000_000
+REGULARISATION: Final = 1.0
+MOST_ITERATIONS: Final = 200
+
+
+@dataclass(frozen=True, eq=False)
+class LogisticScorer(Scorer):
+    """Fitted coefficients.
+
+    Attributes:
+        notes: the features (f).
+        center, scale: mean and deviation of s(x) (f).
+        slopes: coefficient of the scaled value (f).
+        missing: coefficient of the missing flag (f).
+        intercept: the constant.
+    """
+
+    notes: tuple[FeatureNote, ...]
+    center: Floats
+    scale: Floats
+    slopes: Floats
+    missing: Floats
+    intercept: float
+
+    name = "logistic"
+
+    @property
+    def features(self) -> tuple[FeatureNote, ...]:
+        return self.notes
+
+    def score(self, frame: Frame) -> Floats:
+        """The log-odds of engagement. Feature by feature, always in the same order, so chunks cannot change a digit."""
+        scores = np.full(frame.n_items, self.intercept)
+        for which, note in enumerate(self.notes):
+            scores += self._part(column(frame, note.name), which)
+        return scores
+
+    def contributions(self, frame: Frame, rows: Ids) -> Floats:
+        parts = [self._part(column(frame, note.name)[rows], which) for which, note in enumerate(self.notes)]
+        return np.column_stack(parts) if parts else np.zeros((len(rows), 0))
+
+    def _part(self, values: npt.NDArray[np.float32], which: int) -> Floats:
+        squashed = squash(values)
+        gone = np.isnan(squashed)
+        scaled = (squashed - self.center[which]) / self.scale[which]
+        return np.asarray(np.where(gone, self.missing[which], self.slopes[which] * scaled), dtype=np.float64)
+
+
+class LogisticTrainer(RankerTrainer):
+    """scikit-learn's LogisticRegression by lbfgs; see the module."""
+
+    name = "logistic"
+    code_version = 1
+
+    def fit(
+        self, frames: Sequence[Frame], *, features: Sequence[FeatureNote], config: RankerConfig, seed: int
+    ) -> Artefact | None:
+        # Imported here: scoring does not need it, and it takes a second.
+        from sklearn.linear_model import LogisticRegression
+        from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+        training = TrainingFrames(tuple(_thinned(with_both_labels(frame) for frame in frames)), tuple(features))
+        labels = _joined([numbers(frame, c.LABEL) > 0 for frame in training.frames])
+        if not labels.any() or not training.features:
+            return None
+        matrix, center, scale = _design(training)
+        weights = _joined([inverse_inclusion(frame) for frame in training.frames])
+        model = LogisticRegression(C=REGULARISATION, max_iter=MOST_ITERATIONS, random_state=seed)
+        with threadpool_limits(limits=1):
+            model.fit(matrix, labels, sample_weight=weights / weights.mean())
+        return self._artefact(training, center, scale, model.coef_[0], float(model.intercept_[0]), seed)
+
+    def _artefact(
+        self, training: TrainingFrames, center: Floats, scale: Floats, coefficients: Floats, intercept: float, seed: int
+    ) -> Artefact:
+        n = len(training.features)
+        manifest = base_manifest(
+            kind="ranker", code_version=self.code_version, seed=seed, data=training.data(), features=training.notes(),
+            parameters={"regularisation": REGULARISATION, "most_items": MOST_ITEMS},
+            fitted={"intercept": intercept}, libraries=libraries("numpy", "scikit-learn"),
+        )  # fmt: skip
+        arrays = {"center": center, "scale": scale, "slopes": coefficients[:n], "missing": coefficients[n:]}
+        return Artefact.of(
+            self.name,
+            manifest,
+            {f"{name}.npy": npy_bytes(values.astype(np.float64)) for name, values in arrays.items()},
+        )
+
+    def load(self, artefact: Artefact) -> LogisticScorer:
+        arrays = {name: artefact.array(f"{name}.npy") for name in ("center", "scale", "slopes", "missing")}
+        intercept = float(artefact.manifest["fitted"]["intercept"])
+        return LogisticScorer(notes=notes_of(artefact), intercept=intercept, **arrays)
+
+
+def squash(values: npt.NDArray[np.float32]) -> Floats:
+    """sign(x) ln(1 + |x|), in float64; NaN stays.
+
+    >>> squash(np.array([0.0, -1.0], dtype=np.float32)).round(4).tolist()
+    [0.0, -0.6931]
+    """
+    wide = values.astype(np.float64)
+    return np.asarray(np.copysign(np.log1p(np.abs(wide)), wide))
+
+
+def _thinned(frames: Iterable[Frame]) -> list[Frame]:
+    kept = [frame for frame in frames if frame.n_contexts]
+    step = -(-sum(frame.n_items for frame in kept) // MOST_ITEMS)
+    return kept if step <= 1 else [frame.take(np.arange(0, frame.n_contexts, step)) for frame in kept]
+
+
+def _joined(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
+    return np.concatenate(parts) if parts else np.zeros(0)
+
+
+def _design(training: TrainingFrames) -> tuple[npt.NDArray[np.float32], Floats, Floats]:
+    """The fitted matrix, float32 of shape (m, 2 f): scaled values, then missing flags; with the centers and scales."""
+    n, m = len(training.features), sum(frame.n_items for frame in training.frames)
+    matrix = np.zeros((m, 2 * n), dtype=np.float32)
+    center, scale = np.zeros(n), np.ones(n)
+    for which, name in enumerate(training.names):
+        values = squash(np.concatenate([column(frame, name) for frame in training.frames]))
+        gone = np.isnan(values)
+        if not gone.all():
+            center[which] = values[~gone].mean()
+            scale[which] = values[~gone].std() or 1.0
+        matrix[:, which] = np.where(gone, 0.0, (values - center[which]) / scale[which])
+        matrix[:, n + which] = gone
+    return matrix, center, scale

@@ -1,0 +1,110 @@
+"""What the rankers do with weights, groups and inclusion probabilities."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from rec_platform import columns as c
+from rec_platform.config import RankerConfig
+from rec_platform.dmc12.frame import Frame
+from rec_platform.errors import NumericError
+from rec_platform.models.artefact import Artefact
+from rec_platform.models.boosted_trees import BoostedTreesTrainer
+from rec_platform.models.contract import FeatureNote
+from rec_platform.models.logistic import LogisticTrainer
+from rec_platform.models.training import group_weights, inverse_inclusion, with_both_labels
+from rec_platform.pipeline import Sources
+from rec_platform.testing.model_contract import NOTES, made_frame
+
+CONFIG = RankerConfig(n_trees=5, max_depth=3)
+
+
+def frame_of(groups: list[list[float]], weights: list[float] | None = None) -> Frame:
+    labels = np.concatenate([np.array(group, dtype=float) for group in groups])
+    offsets = np.concatenate([[0], np.cumsum([len(group) for group in groups])])
+    contexts = pa.table({c.CONTEXT_ID: np.arange(len(groups))})
+    flat = {
+        c.LABEL: labels,
+        c.WEIGHT: np.ones(len(labels)) if weights is None else np.array(weights),
+        c.ITEM_INCLUSION_PROBABILITY: np.ones(len(labels)),
+    }
+    return Frame.of(contexts, offsets, items=flat, features={"x": labels.astype(np.float32)})
+
+
+def test_groups_without_both_labels_are_left_out():
+    kept = with_both_labels(frame_of([[1, 0], [0, 0], [1, 1], [], [0, 1, 0]]))
+    assert kept.context(c.CONTEXT_ID).tolist() == [0, 4]
+    assert kept.offsets.tolist() == [0, 2, 5]
+
+
+def test_a_group_weighs_the_mean_of_its_positives():
+    frame = frame_of([[1, 0, 1], [0, 1]], weights=[2.0, 9.0, 1.0, 7.0, 0.5])
+    assert group_weights(frame).tolist() == [3 / 2, 0.5]
+
+
+def test_an_inclusion_probability_of_0_is_refused():
+    frame = frame_of([[1, 0]]).with_items({c.ITEM_INCLUSION_PROBABILITY: np.array([1.0, 0.0])})
+    with pytest.raises(NumericError, match="not in"):
+        inverse_inclusion(frame)
+
+
+def test_trees_do_not_see_groups_that_teach_nothing():
+    frame = made_frame(seed=1)
+    label = np.asarray(frame.item(c.LABEL)).copy()
+    label[: frame.offsets[10]] = 0.0
+    with_silent = frame.with_items({c.LABEL: label})
+    without = with_silent.take(np.arange(10, frame.n_contexts))
+    made = [BoostedTreesTrainer().fit([part], features=NOTES, config=CONFIG, seed=1) for part in (with_silent, without)]
+    assert made[0].files == made[1].files
+
+
+def test_trees_of_days_apart_and_together_agree():
+    """Days come as separate batches of the data iterator; only the quantile sketch may tell them apart."""
+    days = [made_frame(seed=seed) for seed in (1, 2)]
+    parts = [pa.concat_tables([day.items for day in days]), pa.concat_tables([day.features for day in days])]
+    offsets = np.concatenate([days[0].offsets, days[1].offsets[1:] + days[0].n_items])
+    whole = Frame(pa.concat_tables([day.contexts for day in days]), offsets, *parts, pa.table({}))
+    apart, together = (
+        BoostedTreesTrainer().load(BoostedTreesTrainer().fit(frames, features=NOTES, config=CONFIG, seed=1))
+        for frames in (days, [whole])
+    )
+    probe = made_frame(seed=9)
+    assert np.allclose(apart.score(probe), together.score(probe), atol=0.01)
+
+
+def test_logistic_probabilities_are_those_of_the_whole_set_not_of_the_sample():
+    """1 positive in 11 in the whole; in the sample negatives stand with probability 1/10, so 1 in 2."""
+    rng = np.random.default_rng(0)
+    n = 4000
+    label = (np.arange(n) % 2).astype(float)
+    frame = frame_of([label.tolist()]).with_features({"x": rng.normal(size=n).astype(np.float32)})
+    frame = frame.with_items({c.ITEM_INCLUSION_PROBABILITY: np.where(label > 0, 1.0, 0.1)})
+    trainer = LogisticTrainer()
+    scorer = trainer.load(trainer.fit([frame], features=[FeatureNote("x", "noise")], config=CONFIG, seed=1))
+    assert (1 / (1 + np.exp(-scorer.score(frame)))).mean() == pytest.approx(1 / 11, rel=0.02)
+
+
+def test_reasons_name_the_planted_signal_and_leave_out_what_does_not_vary():
+    frame = made_frame(seed=4).with_features({"candidate_popularity": np.full(made_frame(seed=4).n_items, 5.0, "f4")})
+    for trainer in (LogisticTrainer(), BoostedTreesTrainer()):
+        scorer = trainer.load(trainer.fit([made_frame(seed=1)], features=NOTES, config=CONFIG, seed=1))
+        best = np.array([int(np.argmax(scorer.score(frame)))])
+        (reasons,) = scorer.explain(frame, best)
+        assert reasons[0].startswith("what the label follows: ")
+        assert not any(text.startswith("recent plays in the country") for text in reasons)
+
+
+def test_a_score_that_is_not_finite_names_model_context_and_feature():
+    trainer = LogisticTrainer()
+    scorer = trainer.load(trainer.fit([made_frame(seed=1)], features=NOTES, config=CONFIG, seed=1))
+    frame = made_frame(seed=2)
+    values = np.asarray(frame.features.column("signal")).copy()
+    values[frame.offsets[3]] = np.inf
+    with pytest.raises(NumericError, match=r"model logistic gave .* in context 2003; .*'signal'"):
+        scorer.apply(frame.with_features({"signal": values}), Sources())
+
+
+def test_the_manifest_holds_no_time_of_making():
+    made = BoostedTreesTrainer().fit([made_frame(seed=1)], features=NOTES, config=CONFIG, seed=1)
+    assert isinstance(made, Artefact)
+    assert not {"created", "created_at", "time", "date"} & set(made.manifest)
