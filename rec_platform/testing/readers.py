@@ -39,7 +39,7 @@ class MemoryReader:
         countries: Sequence[str] | None = None,
         folder: Path | None = None,
     ) -> None:
-        self._tables = {name: dict(partitions) for name, partitions in tables.items()}
+        self.tables = {name: dict(partitions) for name, partitions in tables.items()}
         self._countries = None if countries is None else tuple(sorted(countries))
         self._folder = folder
 
@@ -59,11 +59,11 @@ class MemoryReader:
 
     def add(self, name: str, partition: Partition, rows: pa.Table) -> None:
         """Publish a partition, in the place of an older one."""
-        self._tables.setdefault(name, {})[partition] = rows
+        self.tables.setdefault(name, {})[partition] = rows
 
     def published(self, table: str, day: date | None = None) -> list[Partition]:
         return sorted(
-            (partition for partition in self._tables.get(table, {}) if day is None or partition.date == day),
+            (partition for partition in self.tables.get(table, {}) if day is None or partition.date == day),
             key=_place_in_order,
         )
 
@@ -88,7 +88,7 @@ class MemoryReader:
         return whole if columns is None else whole.select(list(columns))
 
     def _rows(self, name: str, partition: Partition) -> pa.Table:
-        rows = self._tables.get(name, {}).get(partition)
+        rows = self.tables.get(name, {}).get(partition)
         if rows is None:
             there = ", ".join(key.key for key in self.published(name)) or "none"
             raise MissingInput(
@@ -97,7 +97,7 @@ class MemoryReader:
         return rows
 
     def _delivered(self) -> list[Partition]:
-        keys = [key for partitions in self._tables.values() for key in partitions]
+        keys = [key for partitions in self.tables.values() for key in partitions]
         return [key for key in keys if key.grain is Grain.DATE_COUNTRY]
 
     def _days(self) -> list[date]:

@@ -1,0 +1,226 @@
+"""Window sums of every profile (or title) as of a midnight that moves forward: the state behind the snapshots.
+
+Window w as of day D holds the plays of the days [D - w, D) known before D. Going from midnight `since` to `until`:
+
+    newly visible   played in [until - w, until), known in [since, until)
+    gone            played in [since - w, until - w), known before since
+
+Both are whole tiles, so the state moves by adding and subtracting integers and equals a fresh count to the bit. From
+nothing (`since` before all time) the same step is the fresh count. Days are numbered from 1970-01-01.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from rec_platform import columns as c
+from rec_platform.errors import KeyRefused
+from rec_platform.tables import WINDOWS
+
+Ints = npt.NDArray[np.int64]
+
+#: The measures of a tile, in the order of `Tiles.measures`.
+MEASURES: Final = (c.PLAYS, c.WATCHED_MS, c.ENGAGED_PLAYS)
+LONGEST: Final = WINDOWS[-1]
+#: Before every day and instant: the midnight of a state that has seen nothing, and a last play that never was.
+NEVER: Final = int(np.iinfo(np.int64).min)
+
+#: A sum that is kept: (measure, window in days).
+Kept = tuple[str, int]
+EVERY_SUM: Final[tuple[Kept, ...]] = tuple((measure, days) for measure in MEASURES for days in WINDOWS)
+LONGEST_PLAYS: Final[Kept] = (c.PLAYS, LONGEST)
+
+_COUNTRIES_AT_MOST: Final = 1_024
+
+
+@dataclass(frozen=True)
+class Tiles:
+    """The tiles of one play date over all countries, rows in any order.
+
+    `known` is the day each row became known, `country` a number for its country, `last` in microseconds.
+    """
+
+    ids: Ints
+    country: Ints
+    known: Ints
+    measures: Mapping[str, Ints]
+    last: Ints
+
+
+_NONE: Final[Ints] = np.empty(0, np.int64)
+#: A day without plays.
+NO_TILES: Final = Tiles(_NONE, _NONE, _NONE, dict.fromkeys(MEASURES, _NONE), _NONE)
+
+
+class Codes:
+    """Dense codes 0, 1, ... for keys, given out as keys come; `keys[code]` is the key again."""
+
+    def __init__(self) -> None:
+        self.keys: Ints = np.empty(0, np.int64)
+        self._sorted: Ints = np.empty(0, np.int64)
+        self._code: Ints = np.empty(0, np.int64)
+
+    def of(self, keys: Ints) -> Ints:
+        """The code of each key; keys never seen get new ones.
+
+        >>> codes = Codes()
+        >>> codes.of(np.array([70, 30, 70])).tolist(), codes.of(np.array([99, 30])).tolist()
+        ([1, 0, 1], [2, 0])
+        """
+        distinct, inverse = np.unique(keys, return_inverse=True)
+        self._take_in(np.setdiff1d(distinct, self._sorted, assume_unique=True))
+        return self._code[np.searchsorted(self._sorted, distinct)][inverse]
+
+    def _take_in(self, new: Ints) -> None:
+        if new.size:
+            place = np.searchsorted(self._sorted, new)
+            self._code = np.insert(self._code, place, np.arange(self.keys.size, self.keys.size + new.size))
+            self._sorted = np.insert(self._sorted, place, new)
+            self.keys = np.concatenate([self.keys, new])
+
+
+class Sums:
+    """One integer per code and kept sum; grows as codes do. `values[kept]` has a value for each code."""
+
+    def __init__(self, kept: Iterable[Kept]) -> None:
+        self.values: dict[Kept, Ints] = {one: np.zeros(0, np.int64) for one in kept}
+
+    def grow(self, size: int) -> None:
+        """Room for `size` codes, with zeros in the new ones."""
+        for one, values in self.values.items():
+            self.values[one] = np.concatenate([values, np.zeros(size - values.size, np.int64)])
+
+    def add(self, codes: Ints, measures: Mapping[str, Ints], windows: Iterable[int]) -> None:
+        for one in self._of(windows):
+            np.add.at(self.values[one], codes, measures[one[0]])
+
+    def subtract(self, codes: Ints, measures: Mapping[str, Ints], windows: Iterable[int]) -> None:
+        for one in self._of(windows):
+            np.subtract.at(self.values[one], codes, measures[one[0]])
+
+    def _of(self, windows: Iterable[int]) -> list[Kept]:
+        return [one for one in self.values if one[1] in set(windows)]
+
+
+@dataclass(frozen=True)
+class _Coded:
+    """A day's tiles with codes for ids and cells, sorted by the day they became known."""
+
+    known: Ints
+    entity: Ints
+    cell: Ints
+    measures: Mapping[str, Ints]
+    last: Ints
+
+    def known_in(self, since: int, until: int) -> _Coded:
+        """The rows that became known in [since, until)."""
+        first, end = np.searchsorted(self.known, [since, until])
+        rows = slice(int(first), int(end))
+        measures = {name: values[rows] for name, values in self.measures.items()}
+        return _Coded(self.known[rows], self.entity[rows], self.cell[rows], measures, self.last[rows])
+
+
+class Rolling:
+    """The facts of every entity of one kind, over all countries and per country (a cell), as of midnight `as_of`.
+
+    Args:
+        load: the tiles of a day, empty where the day has none. Called once per day, oldest needed first.
+        kept_per_cell: the sums kept per entity and country; per entity all of them are.
+    """
+
+    def __init__(self, load: Callable[[int], Tiles], kept_per_cell: Iterable[Kept]) -> None:
+        self.as_of = NEVER
+        self.entities, self.cells = Codes(), Codes()
+        self.sums, self.cell_sums = Sums(EVERY_SUM), Sums([*kept_per_cell])
+        self.last: Ints = np.empty(0, np.int64)
+        self._cell_entity: Ints = np.empty(0, np.int64)
+        self._cell_country: Ints = np.empty(0, np.int64)
+        self._load = load
+        self._days: dict[int, _Coded] = {}
+
+    def advance(self, until: int) -> None:
+        """Move to midnight `until`, any number of days ahead; `KeyRefused` if it lies behind."""
+        since = self.as_of
+        if until < since:
+            raise KeyRefused(
+                f"a state as of day {since} cannot move back to day {until}",
+                place="Rolling.advance, days since 1970-01-01",
+                repair="Give the dates in order, or start from a new state.",
+            )
+        for day in range(until - LONGEST, until):
+            self._see(day, since, until)
+        if since != NEVER:
+            for day in range(since - LONGEST, since):
+                self._forget(day, since, until)
+        self.as_of = until
+        self._days = {day: tiles for day, tiles in self._days.items() if day >= until - LONGEST}
+
+    def codes(self, ids: Ints, country: Ints) -> tuple[Ints, Ints]:
+        """The entity code and the cell code of each pair of id and country number, made where they are new."""
+        entity = self.entities.of(ids)
+        cell = self.cells.of(entity * _COUNTRIES_AT_MOST + country)
+        self._cell_entity, self._cell_country = np.divmod(self.cells.keys, _COUNTRIES_AT_MOST)
+        self.sums.grow(self.entities.keys.size)
+        self.cell_sums.grow(self.cells.keys.size)
+        self.last = np.concatenate([self.last, np.full(self.entities.keys.size - self.last.size, NEVER)])
+        return entity, cell
+
+    def restore(
+        self,
+        as_of: int,
+        *,
+        ids: Ints,
+        country: Ints,
+        sums: Mapping[Kept, Ints],
+        cell_sums: Mapping[Kept, Ints],
+        last: Ints,
+    ) -> None:
+        """Take over a state as of midnight `as_of`, one row per cell; rows of one entity agree in `sums` and `last`."""
+        entity, cell = self.codes(ids, country)
+        for one, values in sums.items():
+            self.sums.values[one][entity] = values
+        for one, values in cell_sums.items():
+            self.cell_sums.values[one][cell] = values
+        self.last[entity] = last
+        self.as_of = as_of
+
+    def alive(self) -> npt.NDArray[np.bool_]:
+        """For each cell, whether the longest window holds a visible play in it."""
+        return self.cell_sums.values[LONGEST_PLAYS] > 0
+
+    def cells_in(self, country: int, member: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
+        """The cells of a country where `member` holds, in the order of their entity's id, and their entity codes."""
+        cells = np.flatnonzero((self._cell_country == country) & member)
+        entity = self._cell_entity[cells]
+        order = np.argsort(self.entities.keys[entity])
+        return cells[order], entity[order]
+
+    def _see(self, day: int, since: int, until: int) -> None:
+        tiles = self._tiles(day)
+        if tiles.known.size and tiles.known[-1] >= since:
+            new = tiles.known_in(since, until)
+            windows = [days for days in WINDOWS if day >= until - days]
+            self.sums.add(new.entity, new.measures, windows)
+            self.cell_sums.add(new.cell, new.measures, windows)
+            np.maximum.at(self.last, new.entity, new.last)
+
+    def _forget(self, day: int, since: int, until: int) -> None:
+        windows = [days for days in WINDOWS if since - days <= day < until - days]
+        if windows:
+            gone = self._tiles(day).known_in(NEVER, since)
+            self.sums.subtract(gone.entity, gone.measures, windows)
+            self.cell_sums.subtract(gone.cell, gone.measures, windows)
+
+    def _tiles(self, day: int) -> _Coded:
+        if day not in self._days:
+            tiles = self._load(day)
+            entity, cell = self.codes(tiles.ids, tiles.country)
+            order = np.argsort(tiles.known, kind="stable")
+            measures = {name: values[order] for name, values in tiles.measures.items()}
+            self._days[day] = _Coded(tiles.known[order], entity[order], cell[order], measures, tiles.last[order])
+        return self._days[day]
