@@ -5,6 +5,7 @@ One commit per table and publish, however many partitions. A reader sees the old
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +22,7 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from rec_platform import columns as c
 from rec_platform.errors import MissingInput, StorageFault
-from rec_platform.lake.manifest import KEY, Manifest, PartitionState, parts_hash
+from rec_platform.lake.manifest import KEY, NEVER_PUBLISHED, Manifest, PartitionState, parts_hash
 from rec_platform.lake.staging import Staged, Staging, partition_path, sweep
 from rec_platform.partition import Grain, Partition
 from rec_platform.tables import TABLES, TableSpec
@@ -51,7 +52,7 @@ class Lake:
         """A staging folder for a run; what killed runs left behind is removed."""
         root = self.home / "staging"
         sweep(root)
-        return Staging(root / f"{run_id}.{os.getpid()}")
+        return Staging(root, run_id)
 
     def publish(
         self, staged: Sequence[Staged], manifest: Manifest, *, failed: Mapping[Partition, str] | None = None
@@ -87,10 +88,10 @@ class Lake:
         *,
         append: bool,
     ) -> int:
-        with _storage(spec.name):
+        with _storage(spec.name), _one_writer(self.home, spec.name):
             delta = self._open_or_create(spec, staged)
             states = self.state(spec.name, delta.version())
-            entries = _entries(staged, states, failed, append=append)
+            entries = _entries(staged, states | self.holes(spec.name, delta.version()), failed, append=append)
             if not entries:
                 return int(delta.version())
             adds = [self._add(spec, one) for one in staged if one.path and one.partition.key in entries]
@@ -103,7 +104,7 @@ class Lake:
                 delta.schema(),
                 partition_by=_partition_columns(spec),
                 commit_properties=CommitProperties(
-                    custom_metadata={KEY: manifest.to_json(entries)}, max_commit_retries=3 if append else 0
+                    custom_metadata={KEY: manifest.to_json(entries)}, max_commit_retries=0
                 ),
                 post_commithook_properties=PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False),
             )
@@ -174,7 +175,14 @@ class Lake:
             return int(DeltaTable(self._path(table)).version())
 
     def state(self, table: str, version: int | None = None) -> dict[Partition, PartitionState]:
-        """The state of every partition at a version (newest if None); empty where nothing was published."""
+        """The state of every published partition at a version (newest if None); empty where nothing was published."""
+        return {partition: state for partition, state in self._all(table, version).items() if state.rows >= 0}
+
+    def holes(self, table: str, version: int | None = None) -> dict[Partition, PartitionState]:
+        """Partitions that were attempted, failed their audit, and have no older good version; `stale` says why."""
+        return {partition: state for partition, state in self._all(table, version).items() if state.rows < 0}
+
+    def _all(self, table: str, version: int | None) -> dict[Partition, PartitionState]:
         version = self.version(table) if version is None else version
         if version is None:
             return {}
@@ -265,6 +273,19 @@ def _storage(table: str) -> Iterator[None]:
         ) from error
 
 
+@contextmanager
+def _one_writer(home: Path, table: str) -> Iterator[None]:
+    """Writers of one table take turns: two first commits of a partition would otherwise both stand in it.
+
+    Delta's own conflict check would miss that case, since neither commit removes a file.
+    """
+    lock = home / "locks" / table
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    with lock.open("w") as handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+
+
 def _by_table(staged: Sequence[Staged], failed: Mapping[Partition, str], stage: str) -> dict[str, list[Staged]]:
     tables: dict[str, list[Staged]] = {}
     if failed:
@@ -289,8 +310,8 @@ def _entries(
         if old is None or _differs(old, state):
             entries[one.partition.key] = state.to_json()
     for partition, reason in failed.items():
-        if partition in states and states[partition].stale != reason:
-            old = states[partition]
+        old = states.get(partition, PartitionState(NEVER_PUBLISHED, ""))
+        if old.stale != reason:
             entries[partition.key] = old.to_json() | {"stale": reason}
     return entries
 

@@ -11,6 +11,8 @@ from typing import Any, Final
 
 #: The key under which a commit's metadata holds its manifest.
 KEY: Final = "rec_platform"
+#: `rows` of a partition whose only attempts failed their audit.
+NEVER_PUBLISHED: Final = -1
 
 
 @dataclass(frozen=True)

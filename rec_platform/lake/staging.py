@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -43,14 +44,14 @@ class Staged:
 class Staging:
     """A run's staging folder, removed on leaving the `with` block.
 
-    The folder bears the process id, so that a later run can tell what a killed one left behind.
+    The folder's name ends in the process id, so that a later run can tell what a killed one left behind.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, root: Path, run_id: str) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        self.folder = Path(tempfile.mkdtemp(prefix=f"{run_id}.", suffix=f".{os.getpid()}", dir=root))
 
     def __enter__(self) -> Staging:
-        self.folder.mkdir(parents=True, exist_ok=True)
         return self
 
     def __exit__(

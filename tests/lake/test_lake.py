@@ -7,6 +7,8 @@ import signal
 import subprocess
 import sys
 import textwrap
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -157,9 +159,12 @@ def test_a_failed_partition_keeps_its_last_good_version_marked_stale(tmp_path: P
     lake.publish([], Manifest(run_id="r", stage="facts"), failed={FR: "volume: 0 rows", NEXT: "never was"})
     assert lake.state("profile_tiles")[FR].stale == "volume: 0 rows"
     assert NEXT not in lake.state("profile_tiles")
+    assert lake.holes("profile_tiles")[NEXT].stale == "never was"
     assert lake.read("profile_tiles", [FR]).num_rows == 1
     publish(lake, {FR: tiles(1)})
+    publish(lake, {NEXT: tiles(2)})
     assert lake.state("profile_tiles")[FR].stale == ""
+    assert lake.holes("profile_tiles") == {}
 
 
 def test_rows_of_another_shape_are_refused_before_they_are_staged(tmp_path: Path) -> None:
@@ -181,9 +186,16 @@ def test_two_runs_that_replace_the_same_partition_do_not_both_win(
         return planned
 
     monkeypatch.setattr(Lake, "_removes", meanwhile)
+    monkeypatch.setattr("rec_platform.lake.lake._one_writer", lambda *_: nullcontext())  # another machine
     with pytest.raises(StorageFault, match="Run the same command again"):
         publish(lake, {FR: tiles(3)}, fingerprint="mine")
     assert lake.read("profile_tiles").column("profile_id").to_pylist() == [2]
+
+
+def test_writers_of_the_same_new_partition_leave_one_of_their_versions_not_both(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda n: publish(Lake(tmp_path), {FR: tiles(n)}, fingerprint=str(n)), range(8)))
+    assert Lake(tmp_path).read("profile_tiles").num_rows == 1
 
 
 def test_every_write_that_can_fail_leaves_the_old_version_and_a_repeat_mends_it(
