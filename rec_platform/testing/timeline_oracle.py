@@ -1,0 +1,182 @@
+"""The time machine again, slow and obvious: plain Python straight from the definitions of docs/clocks.md.
+
+Every kernel is held to it on random histories. It knows nothing of codes, orders, sums or states of ticks: for each
+question it walks over all rows there are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pyarrow as pa
+
+from rec_platform import columns as c
+from rec_platform.clock import DAY, visible
+from rec_platform.config import SourceRules
+from rec_platform.timetravel.facts import Fact
+from rec_platform.timetravel.kernels import NONE
+
+Row = dict[str, Any]
+
+
+def rows_of(table: pa.Table) -> list[Row]:
+    """The rows of a table as dicts, instants as int64 microseconds."""
+    for position, column in enumerate(table.schema):
+        if pa.types.is_timestamp(column.type):
+            table = table.set_column(position, column.name, table.column(position).cast(pa.int64()))
+    return list(table.to_pylist())
+
+
+def newest(rows: list[Row], at: int, **key: object) -> Row | None:
+    """Of the rows with this key that were known before `at`, the newest; the later in the table of equal ones."""
+    known = [row for row in rows if row[c.KNOWN_AT] < at and all(row[name] == value for name, value in key.items())]
+    found: Row | None = None
+    for row in known:
+        if found is None or row[c.KNOWN_AT] >= found[c.KNOWN_AT]:
+            found = row
+    return found
+
+
+@dataclass(frozen=True)
+class TimelineOracle:
+    """The same questions as `Timeline` and `compute`, one at a time."""
+
+    plays: list[Row]
+    titles: list[Row]
+    profiles: list[Row]
+    availability: list[Row]
+    rules: SourceRules
+
+    @classmethod
+    def of(
+        cls, plays: pa.Table, titles: pa.Table, profiles: pa.Table, availability: pa.Table, *, rules: SourceRules
+    ) -> TimelineOracle:
+        return cls(rows_of(plays), rows_of(titles), rows_of(profiles), rows_of(availability), rules)
+
+    def visible_plays(self, as_of: int, window: int | None = None) -> list[Row]:
+        """The plays visible at `as_of`, of the last `window` days if given."""
+        return [
+            play
+            for play in self.plays
+            if visible(play[c.PLAYED_AT], play[c.KNOWN_AT], as_of)
+            and (window is None or play[c.PLAYED_AT] >= as_of - window * DAY)
+        ]
+
+    def available(self, country: str, at: int) -> list[int]:
+        if not self.availability:
+            return sorted({play[c.TITLE] for play in self.visible_plays(at)})
+        return sorted({offer[c.TITLE] for offer in self._offers(at) if offer[c.COUNTRY] == country})
+
+    def _offers(self, at: int) -> list[Row]:
+        """The offers that hold at an instant, in all countries."""
+        names = (c.TITLE, c.COUNTRY, c.AVAILABLE_FROM)
+        keys = {tuple(row[name] for name in names) for row in self.availability}
+        current = [newest(self.availability, at, **dict(zip(names, key, strict=True))) for key in keys]
+        return [
+            offer
+            for offer in current
+            if offer is not None
+            and offer[c.AVAILABLE_FROM] <= at
+            and (offer[c.AVAILABLE_TO] is None or at < offer[c.AVAILABLE_TO])
+        ]
+
+    def seen(self, profile_id: int, at: int) -> list[tuple[int, int]]:
+        mine = [play for play in self.visible_plays(at) if play[c.PROFILE] == profile_id]
+        return [
+            (title, max(play[c.PLAYED_AT] for play in mine if play[c.TITLE] == title))
+            for title in sorted({play[c.TITLE] for play in mine})
+        ]
+
+    def first_visible_play(self, profile_id: int, at: int) -> int:
+        return min((p[c.PLAYED_AT] for p in self.visible_plays(at) if p[c.PROFILE] == profile_id), default=NONE)
+
+    def signup_at(self, profile_id: int, at: int) -> int:
+        return _or_none(newest(self.profiles, at, **{c.PROFILE: profile_id}), c.SIGNUP_AT)
+
+    def country_title_plays(self, country: str, at: int, days: int) -> list[tuple[int, int]]:
+        plays = [play for play in self.visible_plays(at // DAY * DAY, days) if play[c.COUNTRY] == country]
+        return [(title, sum(play[c.TITLE] == title for play in plays)) for title in sorted({p[c.TITLE] for p in plays})]
+
+    def fact(self, fact: Fact, profile_id: int, country: str, at: int, title_id: int | None = None) -> float | int:
+        """One fact of one context (and item)."""
+        if fact.measure in ("signup_at", "released_at", "runtime_ms", "available_from"):
+            return self._of_record(fact.measure, profile_id, country, at, title_id)
+        plays = self.visible_plays(at // DAY * DAY if fact.by_tick else at, fact.window)
+        if fact.entity == "profile_genre":
+            mine = [play for play in plays if play[c.PROFILE] == profile_id]
+            return self._over_values(fact, mine, at, title_id)
+        chosen = self._chosen(fact.entity, profile_id, country, at, title_id)
+        return measured(fact.measure, [play for play in plays if chosen(play)])
+
+    def _of_record(self, measure: str, profile_id: int, country: str, at: int, title_id: int | None) -> float | int:
+        if measure == "signup_at":
+            return self.signup_at(profile_id, at)
+        if measure == "available_from":
+            return self._available_from(country, at, title_id)
+        row = newest(self.titles, at, **{c.TITLE: title_id})
+        if measure == "released_at":
+            return _or_none(row, c.RELEASED_AT)
+        return float("nan") if row is None or row[c.RUNTIME_MS] is None else float(row[c.RUNTIME_MS])
+
+    def _available_from(self, country: str, at: int, title_id: int | None) -> int:
+        if not self.availability:
+            known = [max(p[c.PLAYED_AT], p[c.KNOWN_AT]) for p in self.visible_plays(at) if p[c.TITLE] == title_id]
+            return min(known, default=NONE)
+        held = [o for o in self._offers(at) if o[c.COUNTRY] == country and o[c.TITLE] == title_id]
+        return min((offer[c.AVAILABLE_FROM] for offer in held), default=NONE)
+
+    def _chosen(
+        self, entity: str, profile_id: int, country: str, at: int, title_id: int | None
+    ) -> Callable[[Row], bool]:
+        mine: Callable[[Row], bool] = lambda play: play[c.PROFILE] == profile_id  # noqa: E731
+        now = self.local(at, country)
+        return {
+            "profile": mine,
+            "profile_title": lambda play: mine(play) and play[c.TITLE] == title_id,
+            "profile_hour": lambda play: mine(play) and self.local(play[c.PLAYED_AT], country).hour == now.hour,
+            "profile_weekday": lambda play: (
+                mine(play) and self.local(play[c.PLAYED_AT], country).weekday() == now.weekday()
+            ),
+            "title": lambda play: play[c.TITLE] == title_id,
+            "title_country": lambda play: play[c.TITLE] == title_id and play[c.COUNTRY] == country,
+            "country": lambda play: play[c.COUNTRY] == country,
+            "platform": lambda play: True,
+        }[entity]
+
+    def local(self, instant: int, country: str) -> datetime:
+        """An instant on the declared clock of a country."""
+        zone = self.rules.time_zones.get(country, self.rules.time_zones["default"])
+        return (datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=instant)).astimezone(ZoneInfo(zone))
+
+    def values(self, attribute: str, title_id: int | None, at: int) -> set[str]:
+        """The values of a title's list attribute, as known at an instant."""
+        row = newest(self.titles, at, **{c.TITLE: title_id})
+        return set() if row is None else {value for value in row[attribute] or () if value is not None}
+
+    def _over_values(self, fact: Fact, plays: list[Row], at: int, title_id: int | None) -> float:
+        values = self.values(fact.attribute, title_id, at)
+        if not values:
+            return float("nan")
+        had = [(play, self.values(fact.attribute, play[c.TITLE], at)) for play in plays]
+        sums = [measured(fact.measure, [play for play, its in had if value in its]) for value in values]
+        return float(max(sums)) if fact.over == "max" else sum(sums) / len(sums)
+
+
+def measured(measure: str, plays: Sequence[Row]) -> float | int:
+    """A measure over some plays."""
+    if measure == "plays":
+        return float(len(plays))
+    if measure == "watched_ms":
+        return float(sum(play[c.WATCHED_MS] for play in plays))
+    if measure == "engaged_plays":
+        return float(sum(play[c.ENGAGED] for play in plays))
+    instants = [play[c.PLAYED_AT] for play in plays]
+    return (max if measure == "last_played_at" else min)(instants, default=NONE)
+
+
+def _or_none(row: Row | None, name: str) -> int:
+    return NONE if row is None or row[name] is None else int(row[name])

@@ -1,0 +1,97 @@
+"""The kernels say exactly what the oracle says, on random histories."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from hypothesis import given, settings
+from timeline_worlds import COUNTRIES, Asked, World, asked, every_fact, worlds
+
+from rec_platform.clock import DAY
+from rec_platform.testing.timeline_oracle import TimelineOracle
+from rec_platform.timetravel.facts import Fact, compute
+
+FACTS = every_fact()
+
+
+def expected(oracle: TimelineOracle, fact: Fact, ask: Asked) -> list[float | int]:
+    contexts = range(len(ask.at))
+    who = [(int(ask.profile_id[i]), str(ask.country[i]), int(ask.at[i])) for i in contexts]
+    if fact.level == "context":
+        return [oracle.fact(fact, *who[i]) for i in contexts]
+    return [
+        oracle.fact(fact, *who[i], int(title))
+        for i in contexts
+        for title in ask.title_id[ask.offsets[i] : ask.offsets[i + 1]]
+    ]
+
+
+def same(left: float | int, right: float | int) -> bool:
+    return left == right or (math.isnan(left) and math.isnan(right))
+
+
+@settings(max_examples=150, derandomize=True)
+@given(worlds(), asked())
+def test_every_fact_is_the_oracles(world: World, ask: Asked) -> None:
+    found = compute(world.timeline(), FACTS, **vars(ask))
+    oracle = world.oracle()
+    for fact in FACTS:
+        wanted = expected(oracle, fact, ask)
+        assert len(wanted) == len(found[fact.name])
+        differing = [
+            (i, got, want) for i, (got, want) in enumerate(zip(found[fact.name].tolist(), wanted, strict=True))
+            if not same(got, want)
+        ]  # fmt: skip
+        assert not differing, (fact, differing)
+
+
+@settings(max_examples=60, derandomize=True)
+@given(worlds(), asked())
+def test_every_lookup_is_the_oracles(world: World, ask: Asked) -> None:
+    timeline, oracle = world.timeline(), world.oracle()
+    who = [(int(profile), int(at)) for profile, at in zip(ask.profile_id, ask.at, strict=True)]
+    assert timeline.first_visible_play(ask.profile_id, ask.at).tolist() == [oracle.first_visible_play(*w) for w in who]
+    assert timeline.signup_at(ask.profile_id, ask.at).tolist() == [oracle.signup_at(*w) for w in who]
+    offsets, titles, last = timeline.seen(ask.profile_id, ask.at)
+    for i, one in enumerate(who):
+        mine = slice(offsets[i], offsets[i + 1])
+        assert list(zip(titles[mine].tolist(), last[mine].tolist(), strict=True)) == oracle.seen(*one)
+    for at in ask.at.tolist():
+        for country in (*COUNTRIES, "BR"):
+            assert timeline.available(country, at).tolist() == oracle.available(country, at)
+            ids, counts = timeline.country_title_plays(country, at, 7)
+            assert list(zip(ids.tolist(), counts.tolist(), strict=True)) == oracle.country_title_plays(country, at, 7)
+
+
+@settings(max_examples=25, derandomize=True)
+@given(worlds(), asked(max_contexts=8))
+def test_a_context_alone_gets_what_it_gets_among_others(world: World, ask: Asked) -> None:
+    """Serving asks one context at a time; the answers are the same bytes."""
+    timeline = world.timeline()
+    together = compute(timeline, FACTS, **vars(ask))
+    for i in range(len(ask.at)):
+        rows = slice(ask.offsets[i], ask.offsets[i + 1])
+        alone = compute(
+            timeline, FACTS, profile_id=ask.profile_id[i : i + 1], country=ask.country[i : i + 1], at=ask.at[i : i + 1],
+            offsets=np.array([0, rows.stop - rows.start]), title_id=ask.title_id[rows],
+        )  # fmt: skip
+        for fact in FACTS:
+            whole = together[fact.name][i : i + 1] if fact.level == "context" else together[fact.name][rows]
+            assert alone[fact.name].tobytes() == whole.tobytes(), fact
+
+
+@settings(max_examples=25, derandomize=True)
+@given(worlds())
+def test_the_order_of_plays_does_not_matter(world: World) -> None:
+    shuffled = World(
+        world.plays.take(np.random.default_rng(7).permutation(world.plays.num_rows)),
+        world.titles, world.profiles, world.availability,
+    )  # fmt: skip
+    at = int(world.plays.column("played_at").cast("int64").to_numpy().max()) + DAY if world.plays.num_rows else DAY
+    ask = {
+        "profile_id": np.array([1, 2]), "country": ["FR", "IN"], "at": np.array([at, at + 1]),
+        "offsets": np.array([0, 2, 4]), "title_id": np.array([3, 5, 8, 13]),
+    }  # fmt: skip
+    here, there = compute(world.timeline(), FACTS, **ask), compute(shuffled.timeline(), FACTS, **ask)
+    assert all(here[fact.name].tobytes() == there[fact.name].tobytes() for fact in FACTS)
