@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ import pyarrow.compute as pc
 from rec_platform import columns as c
 from rec_platform.errors import SchemaError
 
-Array = npt.NDArray[np.generic]
+Array = npt.NDArray[Any]
 
 
 def _columns(columns: Mapping[str, Array | pa.Array | pa.ChunkedArray]) -> pa.Table:
