@@ -85,7 +85,10 @@ SLICE_VALUE: Final = "slice_value"
 VALUE: Final = "value"
 LOW: Final = "low"
 HIGH: Final = "high"
+DETECTABLE: Final = "detectable"
 N: Final = "n"
+N_EXCLUDED: Final = "n_excluded"
+N_UNREACHABLE: Final = "n_unreachable"
 
 # recommendations
 RANK: Final = "rank"

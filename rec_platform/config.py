@@ -147,12 +147,13 @@ class RankerConfig(Frozen):
 
 
 class EvaluationConfig(Frozen):
-    """Cut-offs, replicates of the bootstrap, and the smallest n that gets a verdict."""
+    """Cut-offs, replicates of the bootstrap, the smallest n that gets a verdict, and files of metrics of the user's own."""
 
     cutoffs: tuple[Annotated[int, Field(ge=1)], ...] = (5, 10, 20, 100)
     replicates: Annotated[int, Field(ge=20)] = 100
     min_contexts: Annotated[int, Field(ge=2)] = 30
     keep_top: Annotated[int, Field(ge=1)] = 100
+    files: tuple[str, ...] = ()
 
 
 class RecommendConfig(Frozen):

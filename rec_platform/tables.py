@@ -109,6 +109,22 @@ LANDING: Final = TableSpec(
     order=(c.DELIVERED_AT, c.FILE_HASH, c.LINE),
 )
 
+
+def _landing_of(section: str) -> TableSpec:
+    return TableSpec(
+        f"landing_{section}",
+        stage="landing",
+        grain=Grain.NONE,
+        one_row=f"a row of a delivered {section} file (or, for sources without such files, one derived from plays)",
+        schema=LANDING.schema,
+        order=LANDING.order,
+    )
+
+
+LANDING_TITLES: Final = _landing_of("titles")
+LANDING_PROFILES: Final = _landing_of("profiles")
+LANDING_AVAILABILITY: Final = _landing_of("availability")
+
 RAW_PLAYS: Final = TableSpec(
     "raw_plays",
     stage="raw_plays",
@@ -419,9 +435,12 @@ METRICS: Final = TableSpec(
             field(c.VALUE, pa.float64(), "the estimate; NaN where n is 0"),
             field(c.LOW, pa.float64(), "lower end of the 95 % interval; NaN where there is no verdict"),
             field(c.HIGH, pa.float64(), "upper end of the 95 % interval; NaN where there is no verdict"),
+            field(
+                c.DETECTABLE, pa.float64(), "smallest difference of two such numbers found with 80 % power; NaN if none"
+            ),
             field(c.N, pa.int64(), "contexts the value rests on"),
-            field("n_excluded", pa.int64(), "contexts left out because the metric needs a positive"),
-            field("n_unreachable", pa.int64(), "positives outside the candidate set, kept in the denominators"),
+            field(c.N_EXCLUDED, pa.int64(), "contexts left out because the metric is not defined on them"),
+            field(c.N_UNREACHABLE, pa.int64(), "positives outside the candidate set, kept in the denominators"),
         ]
     ),
     order=_METRIC_ORDER,
@@ -431,21 +450,34 @@ METRIC_SUMS: Final = TableSpec(
     "metric_sums",
     stage="metrics",
     grain=Grain.DATE_COUNTRY,
-    one_row="the mergeable sums behind one metric row, in fixed point",
+    one_row="the mergeable sums behind metric rows, in fixed point",
     schema=pa.schema(
         [
             *_METRIC_KEY,
-            field("kind", pa.string(), "mean: ratio of sums; exposure: counts per title"),
-            field(c.N, pa.int64(), "contexts"),
-            field("n_excluded", pa.int64(), "contexts left out because the metric needs a positive"),
-            field("n_unreachable", pa.int64(), "positives outside the candidate set"),
-            field("sum_w", pa.int64(), "sum of weights, in 2^-20"),
-            field("sum_wm", pa.int64(), "sum of weight x metric, in 2^-40"),
-            field("rep_w", pa.list_(pa.int64()), "the same per bootstrap replicate"),
-            field("rep_wm", pa.list_(pa.int64()), "the same per bootstrap replicate"),
+            field(
+                "kind",
+                pa.string(),
+                "mean: a numerator; weight: a denominator (no model, no metric); exposure: titles shown",
+            ),
+            field("population", pa.string(), "the contexts summed over: positive, pair or any"),
+            field("seed", pa.int64(), "of the bootstrap; rows of different seeds do not merge"),
+            field(c.N, pa.int64(), "contexts of the population"),
+            field(c.N_EXCLUDED, pa.int64(), "contexts outside the population"),
+            field(c.N_UNREACHABLE, pa.int64(), "positives outside the candidate set"),
+            field(
+                "total",
+                pa.int64(),
+                "mean: sum of weight x metric, weight: sum of weights, in 2^-30; exposure: catalogue size",
+            ),
+            field("replicates", pa.list_(pa.int64()), "the total in each bootstrap replicate"),
+            field("titles", pa.list_(pa.int64()), "exposure: the titles shown, ascending"),
+            field("weights", pa.list_(pa.int64()), "exposure: the weight of the contexts that showed each, in 2^-20"),
+            field(
+                "groups", pa.list_(pa.int64()), "exposure: bit g is set where a profile of hash group g was shown it"
+            ),
         ]
     ),
-    order=_METRIC_ORDER,
+    order=(*_METRIC_ORDER, "kind", "population"),
 )
 
 RECOMMENDATIONS: Final = TableSpec(
@@ -493,7 +525,7 @@ RANKER_MODELS: Final = TableSpec(
 
 #: Every table in flow order.
 TABLES: Final = (
-    LANDING, RAW_PLAYS, QUARANTINED_PLAYS, TITLES, PROFILES, AVAILABILITY, PLAY_FACTS, TITLE_TILES, PROFILE_TILES,
+    LANDING, LANDING_TITLES, LANDING_PROFILES, LANDING_AVAILABILITY, RAW_PLAYS, QUARANTINED_PLAYS, TITLES, PROFILES, AVAILABILITY, PLAY_FACTS, TITLE_TILES, PROFILE_TILES,
     PROFILE_SNAPSHOT, TITLE_SNAPSHOT, CANDIDATE_MODELS, CONTEXTS, TRAINING_SETS, RANKER_MODELS, SCORES_TABLE, METRICS, METRIC_SUMS, RECOMMENDATIONS,
 )  # fmt: skip
 _BY_NAME: Final = {table.name: table for table in TABLES}

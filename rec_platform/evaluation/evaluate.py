@@ -1,0 +1,315 @@
+"""One pass over scored contexts: all models, all metrics, every slice, with bootstrap replicates, as mergeable sums."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from rec_platform import columns as c
+from rec_platform.dmc12.frame import Frame
+from rec_platform.errors import ConfigError, NumericError
+from rec_platform.evaluation import exposure as shown
+from rec_platform.evaluation.bootstrap import weights_of_contexts
+from rec_platform.evaluation.metrics import STANDARD, Metric, Population, distinct, members
+from rec_platform.evaluation.scored import CEILING, RANDOM, SAMPLED, Scored, sampled, scored, weights
+from rec_platform.evaluation.slices import ALL, Slices, context_values
+from rec_platform.evaluation.sums import (
+    EXPOSURE,
+    MEAN,
+    WEIGHT,
+    Exposure,
+    Key,
+    MetricSums,
+    added,
+    fixed,
+    merged_exposure,
+    product,
+)
+from rec_platform.evaluation.ties import Bools, Floats, Ints, tie_groups
+
+#: Contexts evaluated at a time: bounds memory to about 100 bytes x models x metrics x cut-offs each.
+CHUNK: Final = 2**14
+CONTEXT, PROFILE = "context", "profile"
+SESSION: Final = "session"
+_POPULATIONS: Final = tuple(str(one) for one in Population)
+
+
+@dataclass(frozen=True)
+class _Block:
+    """Metric values of some contexts, and the slices these values count in.
+
+    `values` has shape (n, columns), `member` (n, populations), `unreachable` n; `slices` n texts per slice.
+    """
+
+    values: Floats
+    member: Bools
+    unreachable: Ints
+    slices: Mapping[str, pa.Array]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """Contexts with their values: one block over all positives, then one per value of each item slice."""
+
+    profile: Ints
+    weight: Floats
+    blocks: tuple[_Block, ...]
+
+
+@dataclass(frozen=True)
+class _Column:
+    model: str
+    metric: Metric
+    k: int
+
+
+@dataclass
+class _Cell:
+    """Sums of one slice value: counts (populations, 3), totals (1 + R, columns + populations)."""
+
+    counts: Ints
+    totals: Ints
+
+
+class _Evaluation:
+    """The sums so far, and how to add contexts to them."""
+
+    def __init__(
+        self, columns: tuple[_Column, ...], *, slices: Slices, replicates: int, seed: int, estimand: str
+    ) -> None:
+        self.columns, self.slices, self.estimand = columns, slices, estimand
+        self.replicates, self.seed = replicates, seed
+        self._population = np.array([_POPULATIONS.index(one.metric.population) for one in columns], dtype=np.int64)
+        self.cells: dict[tuple[str, str], _Cell] = {}
+
+    def rows(self, frame: Frame, models: tuple[str, ...]) -> _Rows:
+        """The metric values of a frame's contexts."""
+        whole = scored(frame, models)
+        names = (ALL, *self.slices.contexts)
+        blocks = [self._block(whole, {name: context_values(frame.contexts, name) for name in names})]
+        for division in self.slices.items:
+            codes = division.of(whole.titles)
+            for code, label in enumerate(division.labels):
+                value = pa.repeat(pa.scalar(label), frame.n_contexts)
+                blocks.append(self._block(whole.only(codes == code), {division.name: value}))
+        return _Rows(np.asarray(frame.context(c.PROFILE), dtype=np.int64), weights(frame), tuple(blocks))
+
+    def _block(self, given: Scored, slices: Mapping[str, pa.Array]) -> _Block:
+        truth = given.truth
+        member = np.column_stack([members(name, truth) for name in _POPULATIONS])
+        values = np.empty((truth.n_contexts, len(self.columns)))
+        groups = {model: tie_groups(truth, *ranks) for model, ranks in given.ranks.items()}
+        for place, column in enumerate(self.columns):
+            inside = member[:, self._population[place]]
+            values[:, place] = np.where(inside, column.metric(groups[column.model], column.k), 0.0)
+        return _Block(values, member, truth.count(~truth.reachable), slices)
+
+    def add(self, rows: _Rows) -> None:
+        """Add contexts to the sums."""
+        draws = weights_of_contexts(rows.profile, self.replicates, self.seed)
+        counts = np.column_stack([np.ones(len(rows.profile)), draws.astype(np.float64)])
+        for block in rows.blocks:
+            whole = None if self.estimand == PROFILE else self._amounts(block, rows.weight[:, None] * block.member)
+            for name, column in block.slices.items():
+                codes, labels = _codes(column)
+                amounts = self._amounts(block, _shares(rows, block, codes)) if whole is None else whole
+                for code, label in enumerate(labels):
+                    self._add_cell((name, label), np.flatnonzero(codes == code), counts, amounts, block)
+
+    def _amounts(self, block: _Block, weight: Floats) -> Ints:
+        """weight x metric per column, then the weight per population, in fixed point: (n, columns + populations)."""
+        try:
+            return fixed(np.hstack([block.values * weight[:, self._population], weight]))
+        except NumericError:
+            self._name_fault(block)
+            raise
+
+    def _name_fault(self, block: _Block) -> None:
+        wrong = np.flatnonzero(~np.isfinite(block.values).all(axis=0))
+        if len(wrong):
+            column = self.columns[wrong[0]]
+            raise NumericError(
+                f"metric {column.metric.name!r} is not finite for model {column.model!r}", place="evaluate",
+                repair="A metric must return a number for every context of its population.",
+            )  # fmt: skip
+
+    def _add_cell(self, key: tuple[str, str], rows: Ints, counts: Floats, amounts: Ints, block: _Block) -> None:
+        n = block.member[rows].sum(axis=0)
+        lost = np.full(len(n), block.unreachable[rows].sum())
+        numbers = np.column_stack([n, len(rows) - n, lost]).astype(np.int64)
+        totals = product(counts[rows], amounts[rows])
+        cell = self.cells.get(key)
+        if cell is None:
+            self.cells[key] = _Cell(numbers, totals)
+        else:
+            cell.counts, cell.totals = cell.counts + numbers, added(cell.totals, totals)
+
+    def sums(self, protocol: str, suffix: str, exposures: Mapping[Key, Exposure]) -> MetricSums:
+        """The sums of all contexts added."""
+        keys: list[Key] = []
+        counts: list[Ints] = []
+        totals: list[Ints] = []
+        used = sorted(set(self._population.tolist()) | {_POPULATIONS.index(Population.ANY)})
+        for (name, label), cell in self.cells.items():
+            base = Key(protocol, self.estimand, "", "", 0, name, label, WEIGHT, "")
+            for place in used:
+                keys.append(base._replace(population=_POPULATIONS[place]))
+                counts.append(cell.counts[place])
+                totals.append(cell.totals[:, len(self.columns) + place])
+            for place, column in enumerate(self.columns):
+                keys.append(
+                    Key(protocol, self.estimand, column.model, column.metric.name + suffix, column.k, name, label, MEAN,
+                        str(column.metric.population))
+                )  # fmt: skip
+                counts.append(cell.counts[self._population[place]])
+                totals.append(cell.totals[:, place])
+        order = sorted(range(len(keys)), key=keys.__getitem__)
+        shape = (len(keys), 1 + self.replicates)
+        return MetricSums(
+            self.seed, self.replicates, tuple(keys[row] for row in order),
+            np.array(counts, dtype=np.int64).reshape(-1, 3)[order],
+            np.array(totals, dtype=np.int64).reshape(shape)[order], exposures,
+        )  # fmt: skip
+
+
+def _codes(column: pa.Array) -> tuple[Ints, list[str]]:
+    encoded = column.dictionary_encode()
+    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
+
+
+def _shares(rows: _Rows, block: _Block, codes: Ints) -> Floats:
+    """Each context's share of its profile's weight in its slice value, per population: a profile's shares add up to 1."""
+    _, which = np.unique(np.column_stack([rows.profile, codes]), axis=0, return_inverse=True)
+    weight = rows.weight[:, None] * block.member
+    totals = np.column_stack([np.bincount(which.ravel(), weights=one) for one in weight.T])[which.ravel()]
+    return np.divide(weight, totals, out=np.zeros_like(weight), where=totals > 0)
+
+
+def _joined(parts: list[_Rows]) -> _Rows:
+    """All contexts in one."""
+    blocks = [
+        _Block(
+            np.concatenate([block.values for block in same]),
+            np.concatenate([block.member for block in same]),
+            np.concatenate([block.unreachable for block in same]),
+            {name: pa.concat_arrays([block.slices[name] for block in same]) for name in same[0].slices},
+        )
+        for same in zip(*(part.blocks for part in parts), strict=True)
+    ]
+    return _Rows(
+        np.concatenate([part.profile for part in parts]), np.concatenate([part.weight for part in parts]), tuple(blocks)
+    )
+
+
+def _models(frame: Frame, models: tuple[str, ...] | None) -> tuple[str, ...]:
+    names = tuple(frame.scores.column_names) if models is None else models
+    return tuple(name for name in names if name not in (RANDOM, CEILING))
+
+
+def _slices(frame: Frame) -> Slices:
+    there = frame.contexts.column_names
+    return Slices(contexts=tuple(name for name in Slices().contexts if name in there))
+
+
+def _columns(models: tuple[str, ...], metrics: tuple[Metric, ...], cutoffs: tuple[int, ...]) -> tuple[_Column, ...]:
+    return tuple(_Column(model, one, k) for model in models for one in metrics for k in one.cutoffs(cutoffs))
+
+
+def _exposures(
+    frame: Frame, base: Key, models: tuple[str, ...], cutoffs: tuple[int, ...], by: tuple[str, ...], seed: int
+) -> Iterator[tuple[Key, Exposure]]:
+    """What each model's lists show, of all contexts and per value of the slices `by`."""
+    if not cutoffs:
+        return
+    lists = shown.Lists(frame, max(cutoffs), seed)
+    for model in models:
+        listed = lists.of(model)
+        for name in (ALL, *by):
+            codes, labels = _codes(context_values(frame.contexts, name))
+            for code, label in enumerate(labels):
+                chosen = np.flatnonzero(codes == code)
+                for k in cutoffs:
+                    key = base._replace(model=model, k=k, slice=name, slice_value=label)
+                    yield key, lists.exposure(listed, k, chosen)
+
+
+def _chunks(frames: Frame | Iterable[Frame]) -> Iterator[Frame]:
+    for frame in (frames,) if isinstance(frames, Frame) else frames:
+        for first in range(0, frame.n_contexts, CHUNK):
+            last = min(first + CHUNK, frame.n_contexts)
+            yield frame if (first, last) == (0, frame.n_contexts) else _cut(frame, first, last)
+
+
+def _cut(frame: Frame, first: int, last: int) -> Frame:
+    """Contexts first:last, nothing copied."""
+    start, end = int(frame.offsets[first]), int(frame.offsets[last])
+    flat = [part.slice(start, end - start) for part in (frame.items, frame.features, frame.scores)]
+    return Frame(frame.contexts.slice(first, last - first), frame.offsets[first : last + 1] - start, *flat)
+
+
+def evaluate(
+    frames: Frame | Iterable[Frame],
+    *,
+    seed: int,
+    models: tuple[str, ...] | None = None,
+    metrics: tuple[Metric, ...] = STANDARD,
+    cutoffs: tuple[int, ...] = (5, 10, 20, 100),
+    slices: Slices | None = None,
+    replicates: int = 100,
+    protocol: str = SESSION,
+    estimand: str = CONTEXT,
+    list_length: int = 100,
+) -> MetricSums:
+    """The sums behind every metric of every model in every slice, in one pass; memory is that of one chunk.
+
+    Args:
+        frames: scored contexts, in the form of the `scores` table or as full lists (see `scored`). With `profile_id`,
+            and `inclusion_probability`, `n_candidates` and the slice columns where there are any.
+        seed: of the bootstrap draws and of the order of equal scores in lists.
+        models: the models; None is all that the first frame has scores of. `random` (the constant scorer, exact) and
+            `ceiling` (the best order of the candidate set) are always added.
+        metrics: the rank metrics; coverage is always added.
+        cutoffs: the k of metrics that have one.
+        slices: what to slice by; None takes those of the usual context columns that the first frame has.
+        replicates: of the bootstrap; 0 gives numbers without intervals.
+        protocol: written into every row; numbers of different protocols are never merged.
+        estimand: `context`, the mean over contexts weighted by 1 / inclusion_probability; or `profile`, the mean over
+            profiles of each profile's weighted mean, which holds every context's values in memory and does not merge.
+        list_length: how many of each model's best the frames hold; cut-offs beyond have no coverage (full lists: any).
+
+    Raises:
+        NumericError: a NaN score, a metric that is not finite, a sum past its bound.
+        ConfigError: an unknown estimand, two metrics of one name.
+    """
+    if estimand not in (CONTEXT, PROFILE):
+        raise ConfigError(f"no estimand {estimand!r}", place="evaluate", repair=f"Use {CONTEXT} or {PROFILE}.")
+    work: _Evaluation | None = None
+    kept: list[_Rows] = []
+    exposures: dict[Key, Exposure] = {}
+    suffix = ""
+    for frame in _chunks(frames):
+        if work is None:
+            models = _models(frame, models)
+            suffix = SAMPLED if sampled(frame) else ""
+            chosen = _slices(frame) if slices is None else slices
+            columns = _columns((RANDOM, CEILING, *models), distinct(metrics), cutoffs)
+            work = _Evaluation(columns, slices=chosen, replicates=replicates, seed=seed, estimand=estimand)
+        rows = work.rows(frame, models or ())
+        if estimand == PROFILE:
+            kept.append(rows)
+        else:
+            work.add(rows)
+        ks = tuple(k for k in cutoffs if k <= list_length)
+        by = tuple(name for name in work.slices.contexts if name == c.COUNTRY)
+        base = Key(protocol, estimand, "", shown.COVERAGE + suffix, 0, "", "", EXPOSURE, str(Population.ANY))
+        for key, part in _exposures(frame, base, models or (), ks, by, seed):
+            exposures[key] = merged_exposure([exposures[key], part]) if key in exposures else part
+    if work is None:
+        return MetricSums(seed, replicates, (), np.zeros((0, 3), np.int64), np.zeros((0, 1 + replicates), np.int64))
+    if kept:
+        work.add(_joined(kept))
+    return work.sums(protocol, suffix, dict(sorted(exposures.items())))

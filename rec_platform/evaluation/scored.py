@@ -1,0 +1,142 @@
+"""Scored contexts as the evaluator reads them: what happened, and where each model put it.
+
+Two forms of a frame are read. The form of the `scores` table holds every positive, `n_candidates` per context and
+`n_above.<model>`, `n_equal.<model>` per item, counted over the whole candidate set. Full lists hold every candidate as an
+item, and the same numbers are counted here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from rec_platform import columns as c
+from rec_platform.dmc12.frame import Frame
+from rec_platform.errors import NumericError, SchemaError
+from rec_platform.evaluation.ties import Bools, Floats, Ints, Truth, positions, restricted, restricted_positions
+
+#: Always there. A model of these names in the frame is not read: these are exact.
+RANDOM, CEILING = "random", "ceiling"
+#: Appended to metric names where the items are a sample of the candidates, which biases every rank metric.
+SAMPLED = "_sampled"
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What happened, the title of each positive, and per model (above, equal) of each positive."""
+
+    truth: Truth
+    titles: Ints
+    ranks: Mapping[str, tuple[Ints, Ints]]
+
+    def only(self, keep: Bools) -> Scored:
+        """With positives not kept leaving the lists."""
+        ranks = {model: restricted_positions(self.truth, *given, keep) for model, given in self.ranks.items()}
+        return Scored(restricted(self.truth, keep), self.titles[keep], ranks)
+
+
+def scored(frame: Frame, models: tuple[str, ...]) -> Scored:
+    """The positives of a frame and their ranks by each model, and by `random` and `ceiling`.
+
+    Raises `NumericError` for a NaN score of a candidate, `SchemaError` for a model that is not there.
+    """
+    label = np.asarray(frame.item(c.LABEL), dtype=np.float64)
+    candidate = candidates(frame)
+    check_scores(frame, models, candidate)
+    rows = np.flatnonzero(label > 0)
+    context = frame.context_of_item[rows]
+    counted = ranked_before(frame)
+    sizes = frame.context(c.N_CANDIDATES) if counted else _totals(candidate, frame.offsets)
+    truth = Truth(frame.n_contexts, context, label[rows], candidate[rows], np.asarray(sizes, dtype=np.int64))
+    ranks = {RANDOM: _random(truth), CEILING: _ceiling(truth)}
+    for model in models:
+        ranks[model] = (
+            _stored(frame, model, rows)
+            if counted
+            else positions(score_of(frame, model), frame.offsets, rows, context, candidate)
+        )
+    return Scored(truth, np.asarray(frame.item(c.TITLE), dtype=np.int64)[rows], ranks)
+
+
+def ranked_before(frame: Frame) -> bool:
+    """Whether the frame has the form of the `scores` table (else full lists)."""
+    return any(name.startswith(f"{c.N_ABOVE}.") for name in frame.items.column_names)
+
+
+def candidates(frame: Frame) -> Bools:
+    """Whether each item is in its context's candidate set: `reachable`, all where the frame does not say."""
+    if c.REACHABLE not in frame.items.column_names:
+        return np.ones(frame.n_items, dtype=bool)
+    return np.asarray(frame.item(c.REACHABLE), dtype=bool)
+
+
+def sampled(frame: Frame) -> bool:
+    """Whether full lists hold only a sample of the candidates."""
+    name = c.ITEM_INCLUSION_PROBABILITY
+    if ranked_before(frame) or name not in frame.items.column_names:
+        return False
+    return bool(np.any(np.asarray(frame.item(name), dtype=np.float64) < 1))
+
+
+def score_of(frame: Frame, model: str) -> Floats:
+    """A model's scores, m values."""
+    if model not in frame.scores.column_names:
+        raise SchemaError(
+            f"no scores of a model {model!r}", place="frame given to evaluate",
+            repair=f"It has scores of {frame.scores.column_names}.",
+        )  # fmt: skip
+    return np.asarray(frame.scores.column(model).to_numpy(), dtype=np.float64)
+
+
+def check_scores(frame: Frame, models: tuple[str, ...], candidate: Bools) -> None:
+    for model in models:
+        wrong = np.flatnonzero(np.isnan(score_of(frame, model)) & candidate)
+        if len(wrong):
+            context = int(np.searchsorted(frame.offsets, wrong[0], side="right")) - 1
+            raise NumericError(
+                f"model {model!r} gave {len(wrong)} NaN scores", place=f"context {context} of the frame, item {wrong[0]}",
+                repair="A model must score every candidate; give a low number where it knows nothing.",
+            )  # fmt: skip
+
+
+def weights(frame: Frame) -> Floats:
+    """1 / inclusion_probability per context; 1 where the frame has no such column."""
+    if c.INCLUSION_PROBABILITY not in frame.contexts.column_names:
+        return np.ones(frame.n_contexts)
+    chance = np.asarray(frame.context(c.INCLUSION_PROBABILITY), dtype=np.float64)
+    if not np.all((chance > 0) & (chance <= 1)):
+        raise NumericError(
+            "an inclusion probability is not in (0, 1]", place="contexts given to evaluate",
+            repair="It is the probability with which the sampler kept the context.",
+        )  # fmt: skip
+    return np.asarray(1.0 / chance)
+
+
+def _totals(flags: Bools, offsets: Ints) -> Ints:
+    return np.diff(np.append(0, np.cumsum(flags))[offsets])
+
+
+def _stored(frame: Frame, model: str, rows: Ints) -> tuple[Ints, Ints]:
+    above, equal = (frame.item(f"{name}.{model}")[rows].astype(np.int64) for name in (c.N_ABOVE, c.N_EQUAL))
+    return above, equal
+
+
+def _random(truth: Truth) -> tuple[Ints, Ints]:
+    """The constant scorer: every candidate scores equal."""
+    return np.zeros(len(truth.context), dtype=np.int64), truth.n_candidates[truth.context] - 1
+
+
+def _ceiling(truth: Truth) -> tuple[Ints, Ints]:
+    """The best order of the candidate set: reachable positives first, by falling gain."""
+    key = np.where(truth.reachable, -truth.gain, np.inf)
+    order = np.lexsort((key, truth.context))
+    context, gain = truth.context[order], key[order]
+    new = np.flatnonzero(np.append(True, (np.diff(context) != 0) | (gain[1:] != gain[:-1])))[: len(order)]
+    size = np.diff(np.append(new, len(order)))
+    starts = np.cumsum(truth.n_positives) - truth.n_positives
+    above, equal = np.empty(len(order), dtype=np.int64), np.empty(len(order), dtype=np.int64)
+    above[order] = np.repeat(new - starts[context[new]], size)
+    equal[order] = np.repeat(size, size) - 1
+    return above, equal

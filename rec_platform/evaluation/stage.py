@@ -1,0 +1,117 @@
+"""The `metrics` stage: every model of a date and country, judged; and the roll-up of what is stored."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from rec_platform import columns as c
+from rec_platform.clock import days_between
+from rec_platform.config import Settings
+from rec_platform.dmc12.frame import Frame, flat
+from rec_platform.errors import MissingInput
+from rec_platform.evaluation.evaluate import evaluate
+from rec_platform.evaluation.intervals import metric_rows
+from rec_platform.evaluation.metrics import STANDARD, fingerprints, load
+from rec_platform.evaluation.slices import ItemSlice, Slices, popularity
+from rec_platform.evaluation.sums import MetricSums, merge, of_table, to_table
+from rec_platform.partition import Partition
+from rec_platform.stage import Built, Input, Reader, Stage
+from rec_platform.tables import METRIC_SUMS, METRICS, SCORES_TABLE, TITLE_SNAPSHOT
+
+#: Contexts read at a time from a scores file.
+BATCH = 2**13
+_PLAYS_28D = c.windowed(c.PLAYS, 28, "country")
+
+
+class Metrics(Stage):
+    """Metrics of the scored contexts of a date and country."""
+
+    name = "metrics"
+    about = (
+        "Every model of the date, by every metric and slice, in one pass: value, bootstrap interval by profile, n. "
+        "Beside it the sums from which months and the whole world are added up."
+    )
+    tables = (METRICS, METRIC_SUMS)
+    code_version = 1
+
+    def config(self, settings: Settings) -> dict[str, Any]:
+        chosen = settings.evaluation.model_dump(mode="json")
+        chosen["files"] = fingerprints(settings.evaluation.files)
+        return {"seed": settings.seed, "evaluation": chosen}
+
+    def inputs(self, partition: Partition, settings: Settings) -> tuple[Input, ...]:
+        day, here = partition.day, (partition.place,)
+        return (
+            Input(SCORES_TABLE.name, day, day, here),
+            Input(TITLE_SNAPSHOT.name, day, day, here, optional=True),
+        )
+
+    def build(self, partitions: Sequence[Partition], reader: Reader, settings: Settings) -> Iterator[Built]:
+        for partition in partitions:
+            sums = _sums(partition, reader, settings)
+            rows = metric_rows(sums, min_contexts=settings.evaluation.min_contexts)
+            yield Built(partition, {METRICS.name: rows, METRIC_SUMS.name: to_table(sums)}, _extra(sums))
+
+
+def _sums(partition: Partition, reader: Reader, settings: Settings) -> MetricSums:
+    chosen = settings.evaluation
+    return evaluate(
+        _frames(reader.files(SCORES_TABLE.name, [partition])),
+        seed=settings.seed, metrics=STANDARD + load(chosen.files), cutoffs=chosen.cutoffs,
+        slices=Slices(items=_bands(partition, reader)), replicates=chosen.replicates, list_length=chosen.keep_top,
+    )  # fmt: skip
+
+
+def _frames(files: Sequence[str]) -> Iterator[Frame]:
+    for file in files:
+        with pq.ParquetFile(file) as opened:
+            for batch in opened.iter_batches(batch_size=BATCH):
+                yield flat(pa.Table.from_batches([batch]))
+
+
+def _bands(partition: Partition, reader: Reader) -> tuple[ItemSlice, ...]:
+    """Popularity bands by plays in the country over 28 days, as of 00:00 of the date; none without a snapshot."""
+    if partition not in reader.published(TITLE_SNAPSHOT.name, partition.day):
+        return ()
+    table = reader.read(TITLE_SNAPSHOT.name, [partition], [c.TITLE, _PLAYS_28D])
+    titles, plays = (np.asarray(table.column(name).to_numpy(), dtype=np.int64) for name in (c.TITLE, _PLAYS_28D))
+    return (popularity(titles, plays),)
+
+
+def _extra(sums: MetricSums) -> dict[str, Any]:
+    whole = {key.population: row for row, key in enumerate(sums.keys) if key.kind == "weight" and key.slice == "all"}
+    counts = sums.counts[whole["positive"]].tolist() if whole else [0, 0, 0]
+    return {"contexts": counts[0], "contexts_without_positive": counts[1], "unreachable_positives": counts[2]}
+
+
+def stored_sums(reader: Reader, first: date, last: date, countries: Sequence[str] | None = None) -> Iterator[pa.Table]:
+    """The published METRIC_SUMS of these days (both included), partition by partition; None is every country."""
+    for day in days_between(first, last):
+        for partition in reader.published(METRIC_SUMS.name, day):
+            if countries is None or partition.place in countries:
+                yield reader.read(METRIC_SUMS.name, [partition], METRIC_SUMS.schema.names)
+
+
+def rolled_up(tables: Iterable[pa.Table]) -> MetricSums:
+    """The sums of METRIC_SUMS tables together, held one at a time. `MissingInput` if there is none."""
+    whole: MetricSums | None = None
+    for table in tables:
+        part = of_table(table)
+        whole = part if whole is None else merge(whole, part)
+    if whole is None:
+        raise MissingInput(
+            "no metrics are published for these days and countries", place="metric_sums",
+            repair="Run `rec-platform run --from A --to B` for them first.",
+        )  # fmt: skip
+    return whole
+
+
+def roll_up(tables: Iterable[pa.Table], *, min_contexts: int) -> pa.Table:
+    """METRICS rows of all these METRIC_SUMS tables together: months from days, the whole from countries."""
+    return metric_rows(rolled_up(tables), min_contexts=min_contexts)

@@ -1,0 +1,235 @@
+"""Mergeable sums in fixed point: what is stored so that days add up to months and countries to the whole, exactly.
+
+A number `w x m` is kept as the integer nearest to it in units of 2^-30. Integers add up to the same whatever the order,
+the threads and the partitions, so merged parts equal the whole to the last bit. Bounds: the sum of |w x m| over a row may
+reach 2^32 (four thousand million contexts of weight 1); past it is an error, never a wrap. The rounding of one context
+moves its value by less than 5e-10.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Final, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from rec_platform import columns as c
+from rec_platform.errors import ConfigError, NumericError
+from rec_platform.evaluation.ties import Floats, Ints
+from rec_platform.tables import METRIC_SUMS
+
+ONE: Final = 2**30
+#: Sums must stay below, so that adding two of them cannot wrap.
+LIMIT: Final = 2**62
+#: A factor is split at this bit, so that both halves multiply exactly in float64.
+SPLIT: Final = 26
+#: Rows multiplied at a time.
+ROWS: Final = 2**16
+
+WEIGHT: Final = "weight"
+MEAN: Final = "mean"
+EXPOSURE: Final = "exposure"
+
+
+class Key(NamedTuple):
+    """What a row of sums is about. Rows of kind `weight` are the denominators of a population: no model, no metric."""
+
+    protocol: str
+    estimand: str
+    model: str
+    metric: str
+    k: int
+    slice: str
+    slice_value: str
+    kind: str
+    population: str
+
+    @property
+    def denominator(self) -> Key:
+        return self._replace(model="", metric="", k=0, kind=WEIGHT)
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """How often each title stood in a model's first k.
+
+    Attributes:
+        titles: int64, ascending.
+        weights: int64: the weight of the contexts that listed it, in units of 2^-20.
+        groups: int64: bit g is set if a profile of hash group g was shown it.
+        catalogue: the size of the largest candidate set seen.
+    """
+
+    titles: Ints
+    weights: Ints
+    groups: Ints
+    catalogue: int
+
+
+def merged_exposure(parts: Sequence[Exposure]) -> Exposure:
+    """The exposure of the contexts of all parts together."""
+    titles, which = np.unique(np.concatenate([part.titles for part in parts]), return_inverse=True)
+    weights, groups = np.zeros(len(titles), dtype=np.int64), np.zeros(len(titles), dtype=np.int64)
+    np.add.at(weights, which, np.concatenate([part.weights for part in parts]))
+    np.bitwise_or.at(groups, which, np.concatenate([part.groups for part in parts]))
+    return Exposure(titles, weights, groups, max(part.catalogue for part in parts))
+
+
+@dataclass(frozen=True)
+class MetricSums:
+    """Sums of some contexts, for every model, metric, cut-off and slice.
+
+    Attributes:
+        seed: of the replicates; sums of different seeds do not merge.
+        replicates: R.
+        keys: one per row, ascending.
+        counts: int64 of shape (rows, 3): n, n_excluded, n_unreachable.
+        totals: int64 of shape (rows, 1 + R) in units of 2^-30: the sum, then the sum in each replicate.
+        exposures: titles shown, for the keys of kind `exposure`.
+    """
+
+    seed: int
+    replicates: int
+    keys: tuple[Key, ...]
+    counts: Ints
+    totals: Ints
+    exposures: Mapping[Key, Exposure] = field(default_factory=dict)
+
+
+def fixed(values: Floats) -> Ints:
+    """Numbers in units of 2^-30, as int64; `NumericError` where one is not below 2^29 (or is no number)."""
+    if not np.all(np.abs(values) < 2.0**29):
+        raise NumericError(
+            "weight x metric is not a number below 2^29", place="metric sums",
+            repair="Look for a tiny inclusion probability, or a metric that returns NaN or infinity in its population.",
+        )  # fmt: skip
+    return np.rint(values * ONE).astype(np.int64)
+
+
+def product(counts: Floats, amounts: Ints) -> Ints:
+    """counts.T @ amounts, exactly: (n, R) counts up to 8 and (n, C) fixed-point amounts give int64 (R, C)."""
+    total = np.zeros((counts.shape[1], amounts.shape[1]), dtype=np.int64)
+    for first in range(0, len(amounts), ROWS):
+        rows = slice(first, first + ROWS)
+        total = added(total, _exact(counts[rows], amounts[rows]))
+    return total
+
+
+def _exact(counts: Floats, amounts: Ints) -> Ints:
+    """Amounts (below 2^59) are split in parts below 2^34, so with at most 2^16 rows every product and partial sum is an
+    integer below 2^53, which float64 holds: the matrix product is exact in any order of summation."""
+    high, low = amounts >> SPLIT, amounts & (2**SPLIT - 1)
+    upper, lower = counts.T @ high.astype(np.float64), counts.T @ low.astype(np.float64)
+    _bounded(upper, LIMIT >> (SPLIT + 1))
+    return np.asarray((upper.astype(np.int64) << SPLIT) + lower.astype(np.int64))
+
+
+def added(left: Ints, right: Ints) -> Ints:
+    """left + right, `NumericError` before it could ever wrap."""
+    total = np.asarray(left + right)
+    _bounded(total, LIMIT)
+    return total
+
+
+def _bounded(values: Floats | Ints, limit: int) -> None:
+    if values.size and np.abs(values).max() >= limit:
+        raise NumericError(
+            "a sum passes 2^32 in weight x metric", place="metric sums",
+            repair="Merge fewer partitions at a time, or weigh by shares instead of counts.",
+        )  # fmt: skip
+
+
+def merge(*sums: MetricSums) -> MetricSums:
+    """The sums of all parts together: what one evaluation of all their contexts would have given, to the last bit.
+
+    Raises `ConfigError` if seeds or replicates differ, or the estimand is `profile` (a mean over profiles does not follow
+    from the means of parts that share profiles).
+    """
+    parts = [part for part in sums if part.keys or part.exposures] or list(sums[:1])
+    if len(parts) == 1:
+        return parts[0]
+    _mergeable(parts)
+    keys = tuple(sorted(set().union(*(part.keys for part in parts))))
+    row = {key: number for number, key in enumerate(keys)}
+    counts = np.zeros((len(keys), 3), dtype=np.int64)
+    totals = np.zeros((len(keys), 1 + parts[0].replicates), dtype=np.int64)
+    for part in parts:
+        rows = np.fromiter((row[key] for key in part.keys), np.int64, len(part.keys))
+        counts[rows] += part.counts
+        totals[rows] = added(totals[rows], part.totals)
+    shown = sorted(set().union(*(part.exposures for part in parts)))
+    exposures = {
+        key: merged_exposure([part.exposures[key] for part in parts if key in part.exposures]) for key in shown
+    }
+    return MetricSums(parts[0].seed, parts[0].replicates, keys, counts, totals, exposures)
+
+
+def _mergeable(parts: Sequence[MetricSums]) -> None:
+    if len({(part.seed, part.replicates) for part in parts}) > 1:
+        raise ConfigError(
+            "sums of different bootstrap seeds or replicates", place="merge",
+            repair="Compute the metrics of all partitions under one configuration (`run --force`).",
+        )  # fmt: skip
+    if any(key.estimand == "profile" for part in parts for key in part.keys[:1]):
+        raise ConfigError(
+            "means over profiles do not merge", place="merge",
+            repair="Give all frames to one `evaluate(..., estimand='profile')`.",
+        )  # fmt: skip
+
+
+def to_table(sums: MetricSums) -> pa.Table:
+    """The sums as rows of the METRIC_SUMS table, in its order."""
+    none = np.zeros(0, dtype=np.int64)
+    shown = list(sums.exposures.items())
+    keys = [*sums.keys, *(key for key, _ in shown)]
+    empty = [none] * len(sums.keys)
+    sizes = [one.catalogue for _, one in shown]
+    columns = {
+        **{name: [key[place] for key in keys] for place, name in enumerate(Key._fields)},
+        "seed": [sums.seed] * len(keys),
+        c.N: [*sums.counts[:, 0].tolist(), *(0 for _ in shown)],
+        c.N_EXCLUDED: [*sums.counts[:, 1].tolist(), *(0 for _ in shown)],
+        c.N_UNREACHABLE: [*sums.counts[:, 2].tolist(), *(0 for _ in shown)],
+        "total": [*sums.totals[:, 0].tolist(), *sizes],
+        "replicates": _lists([*sums.totals[:, 1:], *(none for _ in shown)]),
+        "titles": _lists([*empty, *(one.titles for _, one in shown)]),
+        "weights": _lists([*empty, *(one.weights for _, one in shown)]),
+        "groups": _lists([*empty, *(one.groups for _, one in shown)]),
+    }
+    arrays = [pa.array(columns[one.name], one.type) for one in METRIC_SUMS.schema]
+    table = pa.Table.from_arrays(arrays, schema=METRIC_SUMS.schema)
+    return table.sort_by([(name, "ascending") for name in METRIC_SUMS.order])
+
+
+def _lists(parts: Sequence[Ints]) -> pa.Array:
+    offsets = np.append(0, np.cumsum([len(part) for part in parts])).astype(np.int32)
+    return pa.ListArray.from_arrays(offsets, pa.array(np.concatenate(parts) if parts else np.zeros(0, np.int64)))
+
+
+def of_table(table: pa.Table) -> MetricSums:
+    """The sums that rows of the METRIC_SUMS table hold; the inverse of `to_table`. One partition at a time."""
+    if not table.num_rows:
+        return MetricSums(0, 0, (), np.zeros((0, 3), np.int64), np.zeros((0, 1), np.int64))
+    table = table.combine_chunks()
+    keys = [Key(*values) for values in zip(*(table.column(name).to_pylist() for name in Key._fields), strict=True)]
+    number = {name: table.column(name).to_numpy() for name in (c.N, c.N_EXCLUDED, c.N_UNREACHABLE, "total", "seed")}
+    lists = {name: _parts(table.column(name).chunk(0)) for name in ("replicates", "titles", "weights", "groups")}
+    order = sorted((row for row, key in enumerate(keys) if key.kind != EXPOSURE), key=keys.__getitem__)
+    counts = np.column_stack([number[name][order] for name in (c.N, c.N_EXCLUDED, c.N_UNREACHABLE)])
+    width = max((len(lists["replicates"][row]) for row in order), default=0)
+    totals = np.array([[number["total"][row], *lists["replicates"][row]] for row in order], np.int64)
+    exposures = {
+        key: Exposure(lists["titles"][row], lists["weights"][row], lists["groups"][row], int(number["total"][row]))
+        for row, key in enumerate(keys)
+        if key.kind == EXPOSURE
+    }
+    rows = tuple(keys[row] for row in order)
+    return MetricSums(int(number["seed"][0]), width, rows, counts, totals.reshape(len(order), 1 + width), exposures)
+
+
+def _parts(lists: pa.ListArray) -> list[Ints]:
+    offsets, values = lists.offsets.to_numpy(), lists.values.to_numpy()
+    return [values[first:last] for first, last in pairwise(offsets.tolist())]
