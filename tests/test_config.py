@@ -1,0 +1,50 @@
+"""Settings: frozen, checked, and wrong ones named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from rec_platform.config import Settings, load_settings
+from rec_platform.errors import ConfigError
+
+
+def test_an_empty_home_has_the_defaults_of_the_design(tmp_path: Path) -> None:
+    settings = load_settings(tmp_path)
+    assert (settings.rankers.training_days, settings.labels.horizon_days, settings.negatives.items) == (28, 1, 50)
+    assert settings.rules.sessions.gap_minutes == 30
+    assert settings.evaluation.cutoffs == (5, 10, 20, 100)
+    assert settings.sampler.max_contexts == 20_000
+
+
+def test_rules_come_from_the_source_and_choices_from_the_platform(tmp_path: Path) -> None:
+    (tmp_path / "platform.toml").write_text('seed = 7\ncountries = ["FR", "DE"]\n[labels]\nhorizon_days = 2\n')
+    (tmp_path / "source.toml").write_text('[source]\nname = "x"\n[rules.seen]\nkind = "drop"\n')
+    settings = load_settings(tmp_path)
+    assert (settings.seed, settings.countries, settings.labels.horizon_days) == (7, ("DE", "FR"), 2)
+    assert settings.rules.seen.kind == "drop"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed = 'x'", r"\[seed\]"),
+        ("[labels]\nhorizon = 1", r"\[labels.horizon\]"),
+        ("countries = ['*']", "is not a country"),
+        ("[rules]", "belong to the source"),
+        ("[rankers]\ntraining_days = 2\nmin_training_days = 3", "larger than"),
+        ("seed = ", "not TOML"),
+    ],
+)
+def test_a_wrong_file_is_named_with_the_key(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "platform.toml").write_text(text)
+    with pytest.raises((ConfigError, Exception), match=message) as refused:
+        load_settings(tmp_path)
+    assert not isinstance(refused.value, ValidationError)
+
+
+def test_settings_cannot_be_changed() -> None:
+    with pytest.raises(ValidationError):
+        Settings().seed = 3  # type: ignore[misc]
