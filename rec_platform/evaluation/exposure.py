@@ -8,6 +8,7 @@ context could see everything, and otherwise at most too small.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -18,7 +19,7 @@ from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import SchemaError
 from rec_platform.evaluation.scored import candidates, ranked_before, score_of, weights
 from rec_platform.evaluation.sums import Exposure
-from rec_platform.evaluation.ties import Floats, Ints
+from rec_platform.evaluation.ties import Ints
 
 COVERAGE: Final = "coverage"
 #: Profiles fall into so many hash groups; coverage without each one in turn gives its interval.
@@ -88,10 +89,14 @@ def _context_ids(frame: Frame) -> Ints:
     return np.asarray(frame.context(name), dtype=np.int64)
 
 
-def coverage(exposure: Exposure) -> tuple[float, Floats]:
-    """The share of the catalogue shown, and the share shown without each hash group of profiles in turn (20 values)."""
+def coverage(exposure: Exposure) -> tuple[float, float]:
+    """The share of the catalogue shown, and its standard error by leaving out each hash group of profiles in turn.
+
+    The delete-a-group jackknife: (G - 1)/G times the sum of squared deviations of the G shares from their mean.
+    """
     catalogue = max(exposure.catalogue, len(exposure.titles))
     if not catalogue:
-        return float("nan"), np.full(GROUPS, np.nan)
-    others = [np.count_nonzero(exposure.groups & ~np.int64(1 << group)) for group in range(GROUPS)]
-    return len(exposure.titles) / catalogue, np.array(others) / catalogue
+        return float("nan"), float("nan")
+    others = np.array([np.count_nonzero(exposure.groups & ~np.int64(1 << group)) for group in range(GROUPS)])
+    variance = (GROUPS - 1) / GROUPS * ((others - others.mean()) ** 2).sum()
+    return len(exposure.titles) / catalogue, math.sqrt(variance) / catalogue

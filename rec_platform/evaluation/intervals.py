@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from rec_platform import columns as c
 from rec_platform.errors import KeyRefused
-from rec_platform.evaluation.exposure import GROUPS, coverage
+from rec_platform.evaluation.exposure import coverage
 from rec_platform.evaluation.sums import MEAN, Key, MetricSums
 from rec_platform.evaluation.ties import Floats, Ints
 from rec_platform.tables import METRICS
@@ -91,10 +91,7 @@ def _coverage_rows(sums: MetricSums, min_contexts: int) -> pa.Table:
     keys = list(sums.exposures)
     counts = np.array([sums.counts[place[key.denominator]] for key in keys], dtype=np.int64).reshape(-1, 3)
     pairs = [coverage(sums.exposures[key]) for key in keys]
-    value = np.array([one for one, _ in pairs])
-    others = np.array([without for _, without in pairs]).reshape(-1, GROUPS)
-    spread = others - others.mean(axis=1, keepdims=True)
-    error = np.sqrt((GROUPS - 1) / GROUPS * (spread**2).sum(axis=1))
+    value, error = np.array(pairs, dtype=np.float64).reshape(-1, 2).T.copy()
     error[(counts[:, 0] < min_contexts) | (sums.replicates == 0)] = np.nan
     return _table(keys, value, np.maximum(value - Z * error, 0), np.minimum(value + Z * error, 1), error, counts)
 

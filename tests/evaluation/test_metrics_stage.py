@@ -1,0 +1,126 @@
+"""The stage: from published scores to metrics and sums, and their roll-up."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from rec_platform import columns as c
+from rec_platform.config import Settings
+from rec_platform.dmc12.frame import nested
+from rec_platform.errors import MissingInput
+from rec_platform.evaluation import Metrics, Slices, evaluate, metric_rows, roll_up, stored_sums
+from rec_platform.evaluation import stage as stage_module
+from rec_platform.partition import Partition
+from rec_platform.tables import METRIC_SUMS, METRICS, SCORES_TABLE, TITLE_SNAPSHOT
+from rec_platform.testing.readers import MemoryReader
+
+MODELS = ("a", "b")
+FIRST, SECOND = Partition(date(2025, 3, 10), "FR"), Partition(date(2025, 3, 11), "GB")
+EMPTY = Partition(date(2025, 3, 11), "FR")
+SETTINGS = Settings.model_validate(
+    {"evaluation": {"cutoffs": [3, 10], "replicates": 20, "keep_top": 10, "min_contexts": 5}}
+)
+
+
+def in_country(frame, country):
+    return frame.with_contexts({"country": np.array([country] * frame.n_contexts)})
+
+
+def scores_table(frame):
+    """A frame as the `scores` stage writes it."""
+    part = {name: frame.items.select([f"{name}.{model}" for model in MODELS]).rename_columns(list(MODELS)) for name in
+            (c.N_ABOVE, c.N_EQUAL)}  # fmt: skip
+    full = frame.with_contexts(
+        {
+            c.AT: pa.array(np.arange(frame.n_contexts), pa.timestamp("us", "UTC")),
+            c.TENURE_DAYS: np.ones(frame.n_contexts),
+            c.STRATUM: np.array(["FR/new"] * frame.n_contexts),
+        }
+    ).with_items({c.WEIGHT: np.ones(frame.n_items), c.ITEM_INCLUSION_PROBABILITY: np.ones(frame.n_items)})
+    columns = (c.TITLE, c.LABEL, c.WEIGHT, c.ITEM_INCLUSION_PROBABILITY, c.REACHABLE)
+    table = nested(full, item_columns=columns, structs={c.SCORES: full.scores, **part}).select(
+        SCORES_TABLE.schema.names
+    )
+    SCORES_TABLE.check(table.schema)
+    return table
+
+
+def snapshot(plays):
+    columns = {name: np.zeros(len(plays), np.int64) for name in TITLE_SNAPSHOT.schema.names}
+    columns |= {c.TITLE: np.arange(len(plays)), "country_plays_28d": plays}
+    return pa.table({one.name: pa.array(columns[one.name]).cast(one.type) for one in TITLE_SNAPSHOT.schema})
+
+
+@pytest.fixture(name="world", scope="module")
+def world_fixture(full, stored, tmp_path_factory):
+    frames = {FIRST: in_country(stored(full(1), 10), "FR"), SECOND: in_country(stored(full(2), 10), "GB")}
+    tables = {partition: scores_table(frame) for partition, frame in frames.items()}
+    tables[EMPTY] = SCORES_TABLE.schema.empty_table()
+    snapshots = {FIRST: snapshot(np.arange(30)[::-1] ** 3)}
+    reader = MemoryReader({"scores": tables, "title_snapshot": snapshots}, folder=tmp_path_factory.mktemp("lake"))
+    built = list(Metrics().build([FIRST, EMPTY, SECOND], reader, SETTINGS))
+    for one in built:
+        reader.add("metric_sums", one.partition, one.tables["metric_sums"])
+    return frames, reader, built
+
+
+def test_it_builds_both_tables_for_every_partition_in_order(world):
+    _, _, built = world
+    assert [one.partition for one in built] == [FIRST, EMPTY, SECOND]
+    for one in built:
+        METRICS.check(one.tables["metrics"].schema)
+        METRIC_SUMS.check(one.tables["metric_sums"].schema)
+    assert built[1].tables["metrics"].num_rows == built[1].tables["metric_sums"].num_rows == 0
+    assert built[0].extra["contexts"] + built[0].extra["contexts_without_positive"] == 60
+
+
+def test_popularity_bands_come_from_the_snapshot_of_the_partition_where_there_is_one(world):
+    _, _, built = world
+    slices = [set(one.tables["metrics"].column("slice").to_pylist()) for one in built]
+    usual = {"all", "country", "tenure_band", "activity_band", "device"}
+    assert slices == [usual | {"popularity"}, set(), usual]
+
+
+def test_files_read_in_batches_give_the_same_rows(world, monkeypatch):
+    _, reader, built = world
+    monkeypatch.setattr(stage_module, "BATCH", 7)
+    (again,) = Metrics().build([FIRST], reader, SETTINGS)
+    for name, table in built[0].tables.items():
+        pd.testing.assert_frame_equal(table.to_pandas(), again.tables[name].to_pandas(), check_exact=True)
+
+
+def test_the_roll_up_over_days_and_countries_equals_the_whole(world):
+    frames, reader, _ = world
+    sums = stored_sums(reader, date(2025, 3, 10), date(2025, 3, 11))
+    rolled = roll_up(sums, min_contexts=5).to_pandas()
+    options = {"seed": SETTINGS.seed, "cutoffs": (3, 10), "replicates": 20, "slices": Slices(), "list_length": 10}
+    whole = metric_rows(evaluate(list(frames.values()), **options), min_contexts=5).to_pandas()
+    bands = rolled["slice"] == "popularity"
+    pd.testing.assert_frame_equal(rolled[~bands].reset_index(drop=True), whole, check_exact=True)
+    assert bands.any()
+
+
+def test_the_roll_up_of_one_country_or_of_nothing(world):
+    _, reader, built = world
+    days = (date(2025, 3, 10), date(2025, 3, 11))
+    rolled = roll_up(stored_sums(reader, *days, ["FR"]), min_contexts=5)
+    pd.testing.assert_frame_equal(rolled.to_pandas(), built[0].tables["metrics"].to_pandas(), check_exact=True)
+    with pytest.raises(MissingInput, match=r"rec-platform run --from A --to B"):
+        roll_up(stored_sums(reader, *days, ["DE"]), min_contexts=5)
+
+
+def test_it_reads_its_own_partition_and_its_fingerprint_covers_what_it_reads(tmp_path):
+    stage = Metrics()
+    read = [(one.table, one.first, one.last, one.countries, one.optional) for one in stage.inputs(FIRST, Settings())]
+    day = date(2025, 3, 10)
+    assert read == [("scores", day, day, ("FR",), False), ("title_snapshot", day, day, ("FR",), True)]
+    (tmp_path / "mine.py").write_text("A = 1\n")
+    mine = {"evaluation": {"files": [str(tmp_path / "mine.py")]}}
+    before = stage.config(Settings.model_validate(mine))
+    (tmp_path / "mine.py").write_text("A = 2\n")
+    assert stage.config(Settings.model_validate(mine)) != before != stage.config(Settings())
