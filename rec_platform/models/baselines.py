@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,7 +14,7 @@ from rec_platform.models.collaborative import COLLABORATIVE
 from rec_platform.models.contract import FeatureNote, Floats, Ids, Scorer, column
 from rec_platform.models.popularity import POPULARITY
 
-LAST_PLAYED: Final = FeatureNote("days_since_title_last_played", "days since the profile last played the title", "days")
+LAST_PLAYED: Final = FeatureNote("days_since_title_last_played", "since the profile last played the title", "days")
 #: The score of a title never played, in days: below any title played since the first day a partition may bear.
 NEVER: Final = -1.0e6
 
@@ -101,6 +102,11 @@ class CollaborativeScorer(OneFeature):
 
     def of(self, values: Floats) -> Floats:
         return np.nan_to_num(values, nan=0.0)
+
+
+def baselines(features: Collection[str]) -> tuple[Scorer, ...]:
+    """The baselines that can score: one whose feature the deployment left out cannot."""
+    return tuple(scorer for scorer in BASELINES if all(note.name in features for note in scorer.features))
 
 
 #: In the order of the scores table.

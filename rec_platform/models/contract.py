@@ -31,6 +31,10 @@ Floats32 = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int64]
 
 
+#: Units that say nothing beside a number.
+UNITLESS: Final = ("", "share", "ratio", "0 or 1")
+
+
 @dataclass(frozen=True)
 class FeatureNote:
     """A feature in words: what explanations and manifests say of it."""
@@ -41,14 +45,14 @@ class FeatureNote:
 
     def says(self, value: float) -> str:
         """
-        >>> FeatureNote("plays_28d", "plays over 28 days", "plays").says(12.0)
-        'plays over 28 days: 12 plays'
-        >>> FeatureNote("x", "days since the last play").says(float("nan"))
-        'days since the last play: none'
+        >>> FeatureNote("age", "since the title came out; missing where unknown", "days").says(12.0)
+        'since the title came out: 12 days'
+        >>> FeatureNote("plays_28d", "plays of the title, over 28 days", "plays").says(float("nan"))
+        'plays of the title, over 28 days: none'
         """
-        if np.isnan(value):
-            return f"{self.about}: none"
-        return f"{self.about}: {value:.3g}{' ' + self.unit if self.unit else ''}"
+        about = self.about.split(";")[0]
+        unit = "" if self.unit in UNITLESS or about.startswith(self.unit) else f" {self.unit}"
+        return f"{about}: none" if np.isnan(value) else f"{about}: {value:.3g}{unit}"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,154 @@
+"""The stages `candidate_models` and `ranker_models`: models as of 00:00 UTC of a date."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date, timedelta
+from typing import Any, ClassVar, Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rec_platform import columns as c
+from rec_platform.clock import midnight, usable_days
+from rec_platform.config import Settings
+from rec_platform.dmc12.frame import Frame, flat
+from rec_platform.models.artefact import to_rows
+from rec_platform.models.features import feature_notes
+from rec_platform.models.registry import CANDIDATE_TRAINERS, RANKER_TRAINERS, ranker_trainers
+from rec_platform.partition import Partition
+from rec_platform.stage import Built, Input, Reader, Stage
+from rec_platform.tables import CANDIDATE_MODELS, INSTANT, PLAY_FACTS, RANKER_MODELS, TITLES, TRAINING_SETS, TableSpec
+
+#: What candidate models read of a play.
+PLAY_COLUMNS: Final = (c.PROFILE, c.TITLE, c.PLAYED_AT, c.KNOWN_AT, c.ENGAGED, c.COUNTRY)
+
+
+class CandidateModels(Stage):
+    """Popularity and collaborative models, fitted on all plays visible at 00:00 UTC of the date, of every country."""
+
+    name: ClassVar[str] = "candidate_models"
+    about: ClassVar[str] = (
+        "Models fitted on plays alone (popularity per country, implicit ALS), as of 00:00 UTC of the date. Their scores "
+        "are features of training sets, scores and recommendations."
+    )
+    tables: ClassVar[tuple[TableSpec, ...]] = (CANDIDATE_MODELS,)
+    code_version: ClassVar[int] = 1
+
+    def config(self, settings: Settings) -> dict[str, Any]:
+        versions = {trainer.name: trainer.code_version for trainer in CANDIDATE_TRAINERS}
+        return {"candidates": settings.candidates.model_dump(mode="json"), "trainers": versions}
+
+    def inputs(self, partition: Partition, settings: Settings) -> tuple[Input, ...]:
+        day = partition.day
+        first = day - timedelta(days=_history_days(settings))
+        return (
+            Input(PLAY_FACTS.name, first, day - timedelta(days=1), every_country=True, cut=day, optional=True),
+            Input(TITLES.name, cut=day),
+        )
+
+    def build(self, partitions: Sequence[Partition], reader: Reader, settings: Settings) -> Iterator[Built]:
+        """Plays of all dates are read once; each fit leaves out what its own date cannot see."""
+        days = [partition.day for partition in partitions]
+        first, last = days[0] - timedelta(days=_history_days(settings)), days[-1] - timedelta(days=1)
+        wanted = [part for part in reader.published(PLAY_FACTS.name) if first <= part.day <= last]
+        plays = reader.read(PLAY_FACTS.name, wanted, PLAY_COLUMNS)
+        titles = reader.read(TITLES.name, [Partition()])
+        for partition in partitions:
+            yield _fitted_candidates(partition, plays, _known(titles, partition.day), settings)
+
+
+def _history_days(settings: Settings) -> int:
+    return max(settings.candidates.history_days, settings.candidates.popularity_days)
+
+
+def _known(titles: pa.Table, day: date) -> pa.Table:
+    instant = pa.scalar(midnight(day), pa.int64()).cast(INSTANT)
+    return titles.filter(pc.less(titles.column(c.KNOWN_AT), instant))
+
+
+def _fitted_candidates(partition: Partition, plays: pa.Table, titles: pa.Table, settings: Settings) -> Built:
+    made = [
+        trainer.fit(plays, as_of=partition.day, titles=titles, config=settings.candidates, seed=settings.seed)
+        for trainer in CANDIDATE_TRAINERS
+    ]
+    extra = {
+        artefact.model: {"plays": artefact.manifest["data"]["plays"], "sha256": artefact.sha256} for artefact in made
+    }
+    return Built(partition, {CANDIDATE_MODELS.name: to_rows(made)}, {"models": extra})
+
+
+class RankerModels(Stage):
+    """Rankers, fitted on the training sets of the usable days before the date, of all configured countries."""
+
+    name: ClassVar[str] = "ranker_models"
+    about: ClassVar[str] = (
+        "Models that rank (logistic regression, XGBoost rank:ndcg), fitted on the training sets whose label windows had "
+        "closed by 00:00 UTC of the date. With too few days none is fitted and the baselines stand alone."
+    )
+    tables: ClassVar[tuple[TableSpec, ...]] = (RANKER_MODELS,)
+    code_version: ClassVar[int] = 1
+
+    def config(self, settings: Settings) -> dict[str, Any]:
+        versions = {trainer.name: trainer.code_version for trainer in RANKER_TRAINERS}
+        return {
+            "rankers": settings.rankers.model_dump(mode="json"),
+            "labels": settings.labels.model_dump(mode="json"),
+            "trainers": versions,
+            "features": [[note.name, note.about, note.unit] for note in feature_notes(settings)],
+        }
+
+    def inputs(self, partition: Partition, settings: Settings) -> tuple[Input, ...]:
+        days = usable_days(partition.day, settings.rankers.training_days, settings.labels.horizon_days)
+        everywhere = settings.countries is None
+        return (
+            Input(TRAINING_SETS.name, days[0], days[-1], settings.countries, every_country=everywhere, optional=True),
+        )
+
+    def build(self, partitions: Sequence[Partition], reader: Reader, settings: Settings) -> Iterator[Built]:
+        """Days slide through memory: each training partition is read once, and let go when no later date needs it."""
+        ranker_trainers(settings.rankers.models)
+        window = _Window(reader, settings)
+        for partition in partitions:
+            days = usable_days(partition.day, settings.rankers.training_days, settings.labels.horizon_days)
+            yield _fitted_rankers(partition, window.frames(days), settings)
+
+
+@dataclass
+class _Window:
+    """Training frames by day, those of the current window only."""
+
+    reader: Reader
+    settings: Settings
+    held: dict[date, Frame] = field(default_factory=dict)
+
+    def frames(self, days: Sequence[date]) -> dict[date, Frame]:
+        """The frames of the days that hold at least one context."""
+        self.held = {day: self.held[day] if day in self.held else self._read(day) for day in days}
+        return {day: frame for day, frame in self.held.items() if frame.n_contexts}
+
+    def _read(self, day: date) -> Frame:
+        countries = self.settings.countries
+        published = self.reader.published(TRAINING_SETS.name, day)
+        wanted = [part for part in published if countries is None or part.country in countries]
+        return flat(self.reader.read(TRAINING_SETS.name, wanted, (c.CONTEXT_ID, c.ITEMS)))
+
+
+def _fitted_rankers(partition: Partition, frames: dict[date, Frame], settings: Settings) -> Built:
+    if len(frames) < settings.rankers.min_training_days:
+        why = f"{len(frames)} usable days with contexts, fewer than min_training_days = {settings.rankers.min_training_days}"
+        return Built(partition, {RANKER_MODELS.name: to_rows([])}, {"models": {}, "baselines_only": why})
+    notes = feature_notes(settings)
+    fitted = [
+        trainer.fit(list(frames.values()), features=notes, config=settings.rankers, seed=settings.seed)
+        for trainer in ranker_trainers(settings.rankers.models).values()
+    ]
+    made = [artefact for artefact in fitted if artefact is not None]
+    extra: dict[str, Any] = {
+        "models": {artefact.model: artefact.manifest["data"] | {"artefact": artefact.sha256} for artefact in made},
+        "days": [day.isoformat() for day in frames],
+    }
+    if not made:
+        extra["baselines_only"] = "no context of these days holds both an engaged and an unengaged title"
+    return Built(partition, {RANKER_MODELS.name: to_rows(made)}, extra)

@@ -1,0 +1,142 @@
+"""Ranked lists for profiles: the whole candidate set scored by one model, the best kept, with the reasons in words."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from rec_platform import columns as c
+from rec_platform.clock import midnight
+from rec_platform.config import RecommendConfig
+from rec_platform.contexts.candidates import CandidateSets
+from rec_platform.contexts.hashing import context_ids
+from rec_platform.dmc12.frame import Frame
+from rec_platform.errors import ConfigError
+from rec_platform.models.baselines import BASELINES, PopularityScorer
+from rec_platform.models.contract import Scorer
+from rec_platform.pipeline import Pipeline, Sources, Transformer
+from rec_platform.scoring.candidates import MAX_ITEMS
+from rec_platform.scoring.ranking import best_first, tie_words
+from rec_platform.tables import INSTANT, RECOMMENDATIONS
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Recommender:
+    """Makes lists as of 00:00 UTC of a date.
+
+    Attributes:
+        as_of: the date.
+        candidates: the candidate sets, by the same rule that negatives and scores follow.
+        steps: what adds the declared features.
+        added: what adds the features of candidate models, all that `popularity` needs.
+        sources: what the steps read.
+        rankers: the rankers of the date by name; none where there were too few days.
+        has_candidate_models: whether candidate models exist for the date.
+        config: which model, how many titles, how many reasons.
+        seed: orders equal scores.
+    """
+
+    as_of: date
+    candidates: CandidateSets
+    steps: Sequence[Transformer]
+    added: Sequence[Transformer]
+    sources: Sources
+    rankers: Mapping[str, Scorer]
+    has_candidate_models: bool
+    config: RecommendConfig
+    seed: int
+
+    @property
+    def scorer(self) -> Scorer:
+        """The first model of `config.models` that exists for the date; popularity if none does."""
+        existing = existing_models(self.rankers, has_candidate_models=self.has_candidate_models)
+        return next((existing[name] for name in self.config.models if name in existing), PopularityScorer())
+
+    def warm(self, profile_id: Ints, country: str, *, max_items: int = MAX_ITEMS) -> pa.Table:
+        """Lists of profiles with visible plays: rows of the table `recommendations`, in its order."""
+        return self._lists([*self.steps, *self.added], self.scorer, profile_id, country, max_items)
+
+    def cold(self, profile_id: Ints, country: str, *, max_items: int = MAX_ITEMS) -> pa.Table:
+        """Lists of profiles without a visible play, by popularity; the profiles may be unknown altogether."""
+        return self._lists(self.added, PopularityScorer(), profile_id, country, max_items)
+
+    def one(self, profile_id: int, country: str) -> pa.Table:
+        """The list of one profile, known or not."""
+        offsets, _, _ = self.candidates.timeline.seen([profile_id], [midnight(self.as_of)])
+        asked = np.array([profile_id], dtype=np.int64)
+        return self.warm(asked, country) if offsets[-1] else self.cold(asked, country)
+
+    def _lists(
+        self, steps: Sequence[Transformer], scorer: Scorer, profile_id: Ints, country: str, max_items: int
+    ) -> pa.Table:
+        contexts = contexts_at(np.sort(profile_id), country, midnight(self.as_of))
+        whole, pipeline = Frame.of(contexts), Pipeline([*steps, scorer])
+        parts = [RECOMMENDATIONS.schema.empty_table()]
+        for run, offsets, titles in self.candidates.chunks(whole, max_items):
+            chunk = Frame.of(contexts.slice(run.start, run.stop - run.start), offsets, items={c.TITLE: titles})
+            parts.append(self._rows(pipeline.apply(chunk, self.sources), scorer))
+        return pa.concat_tables(parts).combine_chunks()
+
+    def _rows(self, frame: Frame, scorer: Scorer) -> pa.Table:
+        scores = np.asarray(frame.scores.column(scorer.name))
+        words = tie_words(self.seed, frame.context(c.CONTEXT_ID)[frame.context_of_item], frame.item(c.TITLE))
+        runs = zip(frame.offsets[:-1], frame.offsets[1:], strict=True)
+        best = [a + best_first(scores[a:b], words[a:b], self.config.n) for a, b in runs]
+        rows = np.concatenate([np.zeros(0, np.int64), *best])
+        reasons = scorer.explain(frame, rows)
+        values = {
+            c.PROFILE: np.repeat(frame.context(c.PROFILE), [len(part) for part in best]),
+            c.RANK: np.concatenate([np.zeros(0, np.int64), *(np.arange(len(part)) + 1 for part in best)]),
+            c.TITLE: frame.item(c.TITLE)[rows],
+            c.SCORE: scores[rows],
+            c.MODEL: [scorer.name] * len(rows),
+            c.REASONS: [texts[: self.config.reasons] for texts in reasons],
+        }
+        schema = RECOMMENDATIONS.schema
+        return pa.table([pa.array(values[field.name]).cast(field.type) for field in schema], schema=schema)
+
+
+def existing_models(rankers: Mapping[str, Scorer], *, has_candidate_models: bool) -> dict[str, Scorer]:
+    """The models that can rank by name: the rankers, and the baselines whose features exist."""
+    needs_candidates = ("popularity", "collaborative")
+    baselines = {
+        scorer.name: scorer for scorer in BASELINES if has_candidate_models or scorer.name not in needs_candidates
+    }
+    return {**baselines, **rankers}
+
+
+def contexts_at(profile_id: Ints, country: str, at: int) -> pa.Table:
+    """One context per profile, all in one country at one instant, as a ranking request without a device has it."""
+    n = len(profile_id)
+    return pa.table({
+        c.PROFILE: pa.array(profile_id, pa.int64()),
+        c.COUNTRY: pa.array([country] * n, pa.string()),
+        c.CONTEXT_ID: pa.array(context_ids(profile_id, country, np.full(n, at, dtype=np.int64)), pa.int64()),
+        c.AT: pa.array(np.full(n, at, dtype=np.int64), pa.int64()).cast(INSTANT),
+        c.DEVICE: pa.array(["unknown"] * n, pa.string()),
+    })  # fmt: skip
+
+
+def who_gets_a_list(snapshot: pa.Table, *, active_days: int, windows: Sequence[int]) -> tuple[Ints, Ints]:
+    """The active profiles of a snapshot, and the cold ones.
+
+    Active: a play in the last `active_days`. Cold: no play in the longest window, so in the snapshot by its record alone.
+    A profile between the two (it played, but not lately) gets no list.
+    """
+    if active_days not in windows:
+        raise ConfigError(
+            f"active_days = {active_days} is not a window of the snapshots", place="recommend.active_days",
+            repair=f"Choose one of {', '.join(str(days) for days in windows)}.",
+        )  # fmt: skip
+    profiles, recent, ever = (
+        np.asarray(snapshot.column(name), dtype=np.int64)
+        for name in (c.PROFILE, c.windowed(c.PLAYS, active_days), c.windowed(c.PLAYS, max(windows)))
+    )
+    return profiles[recent > 0], profiles[ever == 0]

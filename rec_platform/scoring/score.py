@@ -1,0 +1,134 @@
+"""Scoring contexts over their whole candidate sets with many models at once, a chunk at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from rec_platform import columns as c
+from rec_platform.clock import iso, midnight
+from rec_platform.contexts.candidates import CandidateSets
+from rec_platform.contexts.segments import offsets_of
+from rec_platform.dmc12.frame import Frame, concat, nested
+from rec_platform.errors import ArtefactError
+from rec_platform.models.contract import Scorer
+from rec_platform.pipeline import Pipeline, Sources, Transformer
+from rec_platform.scoring.candidates import MAX_ITEMS, PLAYED, whole_sets
+from rec_platform.scoring.ranking import Standing, standing, tie_words
+from rec_platform.tables import SCORES_TABLE
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Contexts with their kept items.
+
+    Attributes:
+        frame: items title_id, label, weight, item_inclusion_probability, reachable; scores per model.
+        above, equal: int64 columns per model, one row per item.
+    """
+
+    frame: Frame
+    above: pa.Table
+    equal: pa.Table
+
+    def rows(self) -> pa.Table:
+        """As rows of the table `scores`."""
+        names = [c.COUNTRY if name == c.DMC12_NAMES[c.COUNTRY] else name for name in SCORES_TABLE.schema.names]
+        written = replace(self.frame, contexts=self.frame.contexts.select([n for n in names if n != c.ITEMS]))
+        items = (c.TITLE, c.LABEL, c.WEIGHT, c.ITEM_INCLUSION_PROBABILITY, c.REACHABLE)
+        structs = {c.SCORES: self.frame.scores, c.N_ABOVE: self.above, c.N_EQUAL: self.equal}
+        return nested(written, item_columns=items, structs=structs).select(SCORES_TABLE.schema.names)
+
+
+@dataclass(frozen=True)
+class ContextScorer:
+    """Scores contexts with every model in one pass.
+
+    Attributes:
+        as_of: the date of the models; a context before it is refused.
+        candidates: the candidate sets.
+        steps: what adds the features the scorers read.
+        scorers: the models, in the order of the columns.
+        sources: what the steps read.
+        keep_top: how many of each model's best are kept beside everything played.
+        seed: breaks ties at the border of a top.
+    """
+
+    as_of: date
+    candidates: CandidateSets
+    steps: Sequence[Transformer]
+    scorers: Sequence[Scorer]
+    sources: Sources
+    keep_top: int
+    seed: int
+
+    def score(self, played: Frame, *, max_items: int = MAX_ITEMS) -> Scored:
+        """The contexts of `played` (their items: titles of the label window, label NaN where unknown at the cut).
+
+        Kept are every title played, whether engaged or not, and the union of each model's `keep_top` best candidates. How
+        the contexts are cut into chunks of `max_items` changes nothing.
+        """
+        refuse_earlier(played, self.as_of)
+        parts = [
+            self._chunk(whole_sets(played.take(np.arange(run.start, run.stop)), offsets, titles))
+            for run, offsets, titles in self.candidates.chunks(played, max_items)
+        ]
+        if not parts:
+            parts = [self._chunk(whole_sets(played, np.zeros(1, np.int64), np.zeros(0, np.int64)))]
+        return Scored(
+            concat([part.frame for part in parts]),
+            pa.concat_tables([part.above for part in parts]),
+            pa.concat_tables([part.equal for part in parts]),
+        )
+
+    def _chunk(self, frame: Frame) -> Scored:
+        scored = Pipeline([*self.steps, *self.scorers]).apply(frame, self.sources)
+        names = [scorer.name for scorer in self.scorers]
+        return _kept(scored, self._standings(scored, names), names)
+
+    def _standings(self, frame: Frame, names: list[str]) -> list[Standing]:
+        scores = np.stack([np.asarray(frame.scores.column(name)) for name in names])
+        words = tie_words(self.seed, frame.context(c.CONTEXT_ID)[frame.context_of_item], frame.item(c.TITLE))
+        played = frame.item(PLAYED).astype(np.bool_)
+        runs = zip(frame.offsets[:-1], frame.offsets[1:], frame.context(c.N_CANDIDATES), strict=True)
+        return [
+            standing(scores[:, a:b], int(n), played[a:b], words[a:b], self.keep_top) for a, b, n in runs
+        ]  # fmt: skip
+
+
+def refuse_earlier(frame: Frame, as_of: date) -> None:
+    """`ArtefactError` if a context stands before 00:00 UTC of the models' date: they were fitted on its future."""
+    at = frame.context(c.AT).astype(np.int64)
+    if len(at) and at.min() < midnight(as_of):
+        raise ArtefactError(
+            f"a context of {iso(int(at.min()))} would be scored by models as of {as_of}, which saw plays after it",
+            place="scoring", repair="Score a context with models of its own date or an earlier one.",
+        )  # fmt: skip
+
+
+def _kept(frame: Frame, standings: list[Standing], names: list[str]) -> Scored:
+    """The frame of the kept items alone, with their counts."""
+    starts = frame.offsets[:-1]
+    rows = _joined([start + part.rows for start, part in zip(starts, standings, strict=True)])
+    take = pa.array(rows)
+    items = frame.items.select([c.TITLE, c.LABEL, c.REACHABLE]).take(take)
+    offsets = offsets_of(np.array([len(part.rows) for part in standings], dtype=np.int64))
+    kept = Frame(frame.contexts, offsets, items, pa.table({}), frame.scores.select(names).take(take))
+    ones = np.ones(len(rows))
+    kept = kept.with_items({c.WEIGHT: ones, c.ITEM_INCLUSION_PROBABILITY: ones})
+    counts = [
+        pa.table({name: _joined([getattr(part, which)[row] for part in standings]) for row, name in enumerate(names)})
+        for which in ("above", "equal")
+    ]
+    return Scored(kept, *counts)
+
+
+def _joined(parts: list[Ints]) -> Ints:
+    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)

@@ -1,0 +1,250 @@
+"""The stages `scores` and `recommendations`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+
+from rec_platform import columns as c
+from rec_platform.clock import FIRST_DAY, days_between, label_close
+from rec_platform.config import Settings
+from rec_platform.contexts.candidates import CandidateSets
+from rec_platform.contexts.extension import FeatureExtension
+from rec_platform.contexts.labels import with_labels
+from rec_platform.contexts.stage import read_timeline
+from rec_platform.contexts.tagger import Tagger
+from rec_platform.dmc12.frame import Frame
+from rec_platform.features import FeatureGenerator, FeatureSet
+from rec_platform.models.artefact import from_rows
+from rec_platform.models.baselines import baselines
+from rec_platform.models.candidate_features import CandidateFeatures, CandidateModelsByDay
+from rec_platform.models.contract import Scorer
+from rec_platform.models.registry import load_scorer
+from rec_platform.partition import Partition
+from rec_platform.pipeline import Sources, Transformer
+from rec_platform.scoring.recommend import Recommender, who_gets_a_list
+from rec_platform.scoring.score import ContextScorer, Scored
+from rec_platform.stage import Built, Input, Reader, Stage
+from rec_platform.tables import (
+    AVAILABILITY,
+    CONTEXTS,
+    PLAY_FACTS,
+    PROFILE_SNAPSHOT,
+    PROFILES,
+    RANKER_MODELS,
+    RECOMMENDATIONS,
+    SCORES_TABLE,
+    TITLES,
+    WINDOWS,
+    TableSpec,
+)
+
+
+class Scores(Stage):
+    """Scores of every model for the contexts of a date and country, over their whole candidate sets."""
+
+    name: ClassVar[str] = "scores"
+    about: ClassVar[str] = (
+        "The date's contexts scored by every model over the whole candidate set: every title played and the union of each "
+        "model's top 100, with how many candidates score above and equal, so rank metrics are exact."
+    )
+    tables: ClassVar[tuple[TableSpec, ...]] = (SCORES_TABLE,)
+    code_version: ClassVar[int] = 1
+
+    def __init__(self, extension: FeatureExtension | None = None) -> None:
+        self.extension: FeatureExtension = extension or CandidateFeatures()
+
+    def config(self, settings: Settings) -> dict[str, Any]:
+        return {
+            **feature_config(settings, self.extension),
+            "labels": settings.labels.model_dump(mode="json"),
+            "keep_top": settings.evaluation.keep_top,
+        }
+
+    def inputs(self, partition: Partition, settings: Settings) -> tuple[Input, ...]:
+        day, horizon = partition.day, settings.labels.horizon_days
+        last, cut = day + timedelta(days=horizon - 1), day + timedelta(days=horizon)
+        return (
+            Input(CONTEXTS.name, first=day, last=day, countries=(partition.place,)),
+            Input(PLAY_FACTS.name, first=day, last=last, countries=(partition.place,), cut=cut),
+            *timeline_inputs(last=last, cut=cut),
+            *self.extension.inputs(partition, settings),
+            Input(RANKER_MODELS.name, first=day, last=day, optional=True),
+        )
+
+    def build(self, partitions: Sequence[Partition], reader: Reader, settings: Settings) -> Iterator[Built]:
+        days = sorted({partition.day for partition in partitions})
+        until = days[-1] + timedelta(days=settings.labels.horizon_days - 1)
+        work = Work.of(reader, settings, self.extension, days, until=until)
+        for day in days:
+            rankers = read_rankers(reader, day)
+            scorer = ContextScorer(
+                day, work.candidates, [*work.steps, *work.added], [*work.baselines, *rankers.values()], work.sources,
+                keep_top=settings.evaluation.keep_top, seed=settings.seed,
+            )  # fmt: skip
+            for partition in partitions:
+                if partition.day == day:
+                    yield _scored(partition, scorer, played_titles(partition, reader, settings))
+
+
+def _scored(partition: Partition, scorer: ContextScorer, played: Frame) -> Built:
+    scored = scorer.score(played)
+    return Built(partition, {SCORES_TABLE.name: scored.rows()}, _counts(scored, scorer))
+
+
+def _counts(scored: Scored, scorer: ContextScorer) -> dict[str, Any]:
+    frame = scored.frame
+    label, reachable = frame.item(c.LABEL), frame.item(c.REACHABLE).astype(np.bool_)
+    return {
+        "models": [model.name for model in scorer.scorers],
+        "contexts": frame.n_contexts,
+        "candidates": int(frame.context(c.N_CANDIDATES).sum()),
+        "kept_items": frame.n_items,
+        "positives": int((label > 0).sum()),
+        "unreachable_positives": int(((label > 0) & ~reachable).sum()),
+    }
+
+
+def played_titles(partition: Partition, reader: Reader, settings: Settings) -> Frame:
+    """The partition's sampled contexts with the titles of their label windows (label NaN: not known at the cut)."""
+    horizon = settings.labels.horizon_days
+    window = [
+        Partition(day, partition.place)
+        for day in days_between(partition.day, partition.day + timedelta(days=horizon - 1))
+    ]
+    contexts = reader.read(CONTEXTS.name, [partition], CONTEXTS.schema.names)
+    contexts = contexts.append_column(c.COUNTRY, pa.array([partition.place] * contexts.num_rows, pa.string()))
+    plays = reader.read(PLAY_FACTS.name, window)
+    return with_labels(contexts, plays, close=label_close(partition.day, horizon))
+
+
+class Recommendations(Stage):
+    """Ranked titles per active profile of a country, as of 00:00 UTC of the date."""
+
+    name: ClassVar[str] = "recommendations"
+    about: ClassVar[str] = (
+        "The best titles for every active profile of the country, from what was known at 00:00 UTC of the date, with the "
+        "model that made each row and the strongest features behind it. Profiles without a play get the popular ones."
+    )
+    tables: ClassVar[tuple[TableSpec, ...]] = (RECOMMENDATIONS,)
+    code_version: ClassVar[int] = 1
+
+    def __init__(self, extension: FeatureExtension | None = None) -> None:
+        self.extension: FeatureExtension = extension or CandidateFeatures()
+
+    def config(self, settings: Settings) -> dict[str, Any]:
+        return {**feature_config(settings, self.extension), "recommend": settings.recommend.model_dump(mode="json")}
+
+    def inputs(self, partition: Partition, settings: Settings) -> tuple[Input, ...]:
+        day = partition.day
+        return (
+            Input(PROFILE_SNAPSHOT.name, first=day, last=day, countries=(partition.place,)),
+            *timeline_inputs(last=day - timedelta(days=1), cut=day),
+            *self.extension.inputs(partition, settings),
+            Input(RANKER_MODELS.name, first=day, last=day, optional=True),
+        )
+
+    def build(self, partitions: Sequence[Partition], reader: Reader, settings: Settings) -> Iterator[Built]:
+        days = sorted({partition.day for partition in partitions})
+        work = Work.of(reader, settings, self.extension, days, until=days[-1] - timedelta(days=1))
+        for day in days:
+            recommender = work.recommender(reader, settings, day)
+            for partition in partitions:
+                if partition.day == day:
+                    yield _recommended(
+                        partition, recommender, reader.read(PROFILE_SNAPSHOT.name, [partition]), settings
+                    )
+
+
+def _recommended(partition: Partition, recommender: Recommender, snapshot: pa.Table, settings: Settings) -> Built:
+    active, cold = who_gets_a_list(snapshot, active_days=settings.recommend.active_days, windows=WINDOWS)
+    lists = [recommender.warm(active, partition.place), recommender.cold(cold, partition.place)]
+    rows = pa.concat_tables(lists).sort_by([(name, "ascending") for name in RECOMMENDATIONS.order])
+    extra = {"model": recommender.scorer.name, "active_profiles": len(active), "cold_profiles": len(cold)}
+    return Built(partition, {RECOMMENDATIONS.name: rows.combine_chunks()}, extra)
+
+
+def recommend_one(
+    reader: Reader,
+    settings: Settings,
+    *,
+    profile_id: int,
+    country: str,
+    as_of: date,
+    extension: FeatureExtension | None = None,
+) -> pa.Table:
+    """The list of one profile as of 00:00 UTC of a date: rows of the table `recommendations`.
+
+    The same model, features and candidate set as the published lists have, so for an active profile the same rows. A
+    profile without a visible play, or that nobody has ever heard of, gets the popular titles.
+    """
+    work = Work.of(reader, settings, extension or CandidateFeatures(), [as_of], until=as_of - timedelta(days=1))
+    return work.recommender(reader, settings, as_of).one(profile_id, country)
+
+
+@dataclass(frozen=True)
+class Work:
+    """What scoring and recommending share, made once per call."""
+
+    candidates: CandidateSets
+    steps: tuple[Transformer, ...]
+    added: tuple[Transformer, ...]
+    sources: Sources
+    models: CandidateModelsByDay | None
+
+    @classmethod
+    def of(
+        cls, reader: Reader, settings: Settings, extension: FeatureExtension, days: Sequence[date], *, until: date
+    ) -> Work:
+        timeline = read_timeline(reader, settings, until=until)
+        added, added_sources = extension.steps(reader, days, settings)
+        candidates = CandidateSets(timeline, settings.rules.seen)
+        models = next((thing for thing in added_sources if isinstance(thing, CandidateModelsByDay)), None)
+        return cls(
+            candidates, (FeatureGenerator(FeatureSet.from_config(settings.features)),), tuple(added),
+            Sources(timeline, candidates, *added_sources), models,
+        )  # fmt: skip
+
+    @property
+    def baselines(self) -> tuple[Scorer, ...]:
+        """The baselines whose features the steps add."""
+        return baselines({column.name for step in (*self.steps, *self.added) for column in step.adds})
+
+    def recommender(self, reader: Reader, settings: Settings, day: date) -> Recommender:
+        """What makes the lists of a day."""
+        has_candidate_models = self.models is not None and self.models.for_day(day) is not None
+        return Recommender(
+            day, self.candidates, [Tagger(), *self.steps], self.added, self.sources, read_rankers(reader, day),
+            has_candidate_models, settings.recommend, settings.seed,
+        )  # fmt: skip
+
+
+def read_rankers(reader: Reader, day: date) -> dict[str, Scorer]:
+    """The rankers published as of a day by name; none where there were too few days, or nobody published any."""
+    if not reader.published(RANKER_MODELS.name, day):
+        return {}
+    rows = reader.read(RANKER_MODELS.name, [Partition(day)])
+    found = from_rows(rows, place=f"{RANKER_MODELS.name} {day}")
+    return {name: load_scorer(artefact) for name, artefact in sorted(found.items())}
+
+
+def feature_config(settings: Settings, extension: FeatureExtension) -> dict[str, Any]:
+    """What of the settings features and candidate sets depend on."""
+    return {
+        "rules": settings.rules.model_dump(mode="json", include={"seen", "time_zones"}),
+        "features": FeatureGenerator(FeatureSet.from_config(settings.features)).to_json(),
+        "added": extension.config(settings),
+    }
+
+
+def timeline_inputs(*, last: date, cut: date) -> tuple[Input, ...]:
+    """What a timeline over all plays until `last` reads."""
+    return (
+        Input(PLAY_FACTS.name, first=FIRST_DAY, last=last, every_country=True, cut=cut, optional=True),
+        *(Input(table.name, cut=cut) for table in (TITLES, PROFILES, AVAILABILITY)),
+    )
