@@ -23,8 +23,8 @@ from rec_platform.timetravel.timeline import Timeline
 
 Countries = npt.NDArray[np.generic]
 
-#: How many candidates a chunk may hold when the caller does not say: 32 MB of title ids.
-MAX_ITEMS = 4_000_000
+#: How many candidates a run may hold when the caller does not say: about 100 MB while it is made.
+MAX_ITEMS = 2_000_000
 
 
 @dataclass(frozen=True)

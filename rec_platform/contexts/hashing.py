@@ -1,8 +1,8 @@
 """Stable hashes of integers: context ids, and draws that depend on nothing but a seed and ids.
 
-The mixer is the finaliser of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators", 2014):
-a bijection of 64-bit words, so distinct ids stay distinct. A draw made this way is the same in every chunk, order, thread
-and process, which a generator with a state is not.
+The mixer is the finaliser of SplitMix64 (Steele, Lea and Flood, "Fast splittable pseudorandom number generators",
+2014): a bijection of 64-bit words, so distinct ids stay distinct. A draw made this way is the same in every chunk,
+order, thread and process, which a generator with a state is not.
 """
 
 from __future__ import annotations

@@ -79,10 +79,10 @@ def systematic(lengths: Ints, order_keys: Words, start: int) -> Ints:
 
     Args:
         lengths: int64 segment lengths, summing to k x STEP.
-        order_keys: the random order: segments are laid out by ascending key.
+        order_keys: the random order: segments are laid out by ascending key. Keys are distinct.
         start: the first point, in [0, STEP).
     """
-    order = np.argsort(order_keys, kind="stable")
+    order = np.argsort(order_keys)
     ends = np.cumsum(lengths[order])
     points = np.arange(start, int(ends[-1]), STEP, dtype=np.int64)
     return np.sort(order[np.searchsorted(ends, points, side="right")])

@@ -1,0 +1,178 @@
+"""The stage `training_sets`: sampled contexts of a date and country, and the same contexts in DMC-12."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import pyarrow as pa
+
+from rec_platform import columns as c
+from rec_platform.clock import FIRST_DAY, days_between, label_close
+from rec_platform.config import Settings
+from rec_platform.contexts.candidates import CandidateSets
+from rec_platform.contexts.extension import FeatureExtension, NoExtension
+from rec_platform.contexts.labels import with_labels
+from rec_platform.contexts.negatives import NegativeGenerator
+from rec_platform.contexts.sampler import CountryTenureStratifiedSampler
+from rec_platform.contexts.sessions import sessions
+from rec_platform.contexts.tagger import Tagger
+from rec_platform.contexts.weights import TrainingWeights
+from rec_platform.dmc12.frame import Frame, nested
+from rec_platform.features import FeatureGenerator, FeatureSet
+from rec_platform.partition import Partition
+from rec_platform.pipeline import Column, Level, Pipeline, Sources, Transformer
+from rec_platform.stage import Built, Input, Reader, Stage
+from rec_platform.tables import AVAILABILITY, CONTEXTS, INSTANT, PLAY_FACTS, PROFILES, TITLES, TRAINING_SETS, TableSpec
+from rec_platform.timetravel.timeline import Timeline
+
+#: What sessions and labels make, and the pipeline starts from.
+START: Final = (
+    Column(Level.CONTEXT, c.PROFILE, pa.int64()),
+    Column(Level.CONTEXT, c.COUNTRY, pa.string()),
+    Column(Level.CONTEXT, c.CONTEXT_ID, pa.int64()),
+    Column(Level.CONTEXT, c.AT, INSTANT),
+    Column(Level.CONTEXT, c.DEVICE, pa.string()),
+    Column(Level.ITEM, c.TITLE, pa.int64()),
+    Column(Level.ITEM, c.LABEL, pa.float64()),
+)
+
+
+def steps(settings: Settings, added: Sequence[Transformer] = ()) -> Pipeline:
+    """From labelled sessions of a partition to its training set, as one pipeline; `added` follow the declared features.
+
+    Each step bounds its own memory: draws and features are made for a run of contexts at a time.
+    """
+    return Pipeline(
+        [
+            Tagger(),
+            CountryTenureStratifiedSampler(settings.sampler, settings.seed),
+            NegativeGenerator(settings.negatives, settings.seed),
+            FeatureGenerator(FeatureSet.from_config(settings.features)),
+            *added,
+            TrainingWeights(settings.weights),
+        ]
+    )
+
+
+class TrainingSets(Stage):
+    """Contexts and training sets of a date and country.
+
+    Args:
+        extension: steps that add features which a later stage owns (scores of candidate models); none by default.
+    """
+
+    name: ClassVar[str] = "training_sets"
+    about: ClassVar[str] = (
+        "Sampled contexts, each with the titles played in its label window and titles drawn from its candidate set, "
+        "with labels, training weights and features as of the context's own instant, in DMC-12."
+    )
+    tables: ClassVar[tuple[TableSpec, ...]] = (CONTEXTS, TRAINING_SETS)
+    code_version: ClassVar[int] = 1
+
+    def __init__(self, extension: FeatureExtension | None = None) -> None:
+        self.extension: FeatureExtension = extension or NoExtension()
+
+    def config(self, settings: Settings) -> dict[str, Any]:
+        rules = settings.rules.model_dump(mode="json", include={"seen", "sessions", "time_zones"})
+        return {
+            "rules": rules,
+            "labels": settings.labels.model_dump(mode="json"),
+            "steps": steps(settings).to_json(),
+            "added": self.extension.config(settings),
+        }
+
+    def inputs(self, partition: Partition, settings: Settings) -> tuple[Input, ...]:
+        day, horizon = partition.day, settings.labels.horizon_days
+        last, cut = day + timedelta(days=horizon - 1), day + timedelta(days=horizon)
+        return (
+            Input(PLAY_FACTS.name, first=day, last=last, countries=(partition.place,), cut=cut),
+            Input(PLAY_FACTS.name, first=FIRST_DAY, last=last, every_country=True, cut=cut, optional=True),
+            *(Input(table.name, cut=cut) for table in (TITLES, PROFILES, AVAILABILITY)),
+            *self.extension.inputs(partition, settings),
+        )
+
+    def build(self, partitions: Sequence[Partition], reader: Reader, settings: Settings) -> Iterator[Built]:
+        steps(settings).verify(START)
+        days = sorted({partition.day for partition in partitions})
+        added, added_sources = self.extension.steps(reader, days, settings)
+        pipeline = steps(settings, added)
+        pipeline.verify(START)
+        timeline = read_timeline(reader, settings, until=days[-1] + timedelta(days=settings.labels.horizon_days - 1))
+        sources = Sources(timeline, CandidateSets(timeline, settings.rules.seen), *added_sources)
+        for partition in partitions:
+            start = labelled_sessions(partition, reader, settings)
+            yield _built(partition, start, pipeline.apply(start, sources))
+
+
+def read_timeline(reader: Reader, settings: Settings, *, until: date) -> Timeline:
+    """The timeline over every published play from the first day to `until`, of all countries."""
+    plays = [partition for partition in reader.published(PLAY_FACTS.name) if partition.day <= until]
+    whole = [Partition()]
+    return Timeline.build(
+        reader.read(PLAY_FACTS.name, plays),
+        reader.read(TITLES.name, whole),
+        reader.read(PROFILES.name, whole),
+        reader.read(AVAILABILITY.name, whole),
+        rules=settings.rules,
+    )
+
+
+def labelled_sessions(partition: Partition, reader: Reader, settings: Settings) -> Frame:
+    """All contexts of a partition before sampling, with their played titles (label NaN: not known at the cut).
+
+    Reads the country's plays of the date, of the day before (a session may run over midnight) and of the label window.
+    """
+    day, country, horizon = partition.day, partition.place, settings.labels.horizon_days
+    window = [Partition(d, country) for d in days_between(day, day + timedelta(days=horizon - 1))]
+    before = [p for p in reader.published(PLAY_FACTS.name, day - timedelta(days=1)) if p.country == country]
+    plays = reader.read(PLAY_FACTS.name, [*before, *window])
+    cut = label_close(day, horizon)
+    contexts = sessions(plays, country=country, day=day, cut=cut, rule=settings.rules.sessions)
+    return with_labels(contexts, plays, close=cut)
+
+
+def _built(partition: Partition, start: Frame, frame: Frame) -> Built:
+    tables = {CONTEXTS.name: context_rows(frame), TRAINING_SETS.name: training_rows(frame)}
+    return Built(partition, tables, _counts(start, frame))
+
+
+def context_rows(frame: Frame) -> pa.Table:
+    """The frame's contexts as rows of the table `contexts`."""
+    return frame.contexts.select(CONTEXTS.schema.names)
+
+
+def training_rows(frame: Frame) -> pa.Table:
+    """The frame as rows of the table `training_sets`, in DMC-12."""
+    names = [c.PROFILE, c.COUNTRY, *(name for name in CONTEXTS.schema.names if name != c.PROFILE)]
+    items = (c.TITLE, c.LABEL, c.WEIGHT, c.ITEM_INCLUSION_PROBABILITY)
+    written = replace(frame, contexts=frame.contexts.select(names))
+    return nested(written, item_columns=items, structs={c.FEATURES: frame.features})
+
+
+def _counts(start: Frame, frame: Frame) -> Mapping[str, Any]:
+    label = frame.item(c.LABEL)
+    positives = np.bincount(frame.context_of_item[label > 0], minlength=frame.n_contexts)
+    return {
+        "sessions": start.n_contexts,
+        "contexts": frame.n_contexts,
+        "items": frame.n_items,
+        "positives": int(positives.sum()),
+        "titles_unknown_at_cut": int(np.isnan(start.item(c.LABEL)).sum()),
+        "contexts_without_positive": int((positives == 0).sum()),
+        "contexts_of_one_label": int(((positives == 0) | (positives == np.diff(frame.offsets))).sum()),
+        "strata": _strata(frame),
+    }
+
+
+def _strata(frame: Frame) -> dict[str, dict[str, float]]:
+    """Per stratum that kept a context: how many, and with what probability."""
+    strata, first, kept = np.unique(frame.context(c.STRATUM).astype(str), return_index=True, return_counts=True)
+    probability = frame.context(c.INCLUSION_PROBABILITY)[first]
+    return {
+        str(name): {"kept": int(kept[row]), "inclusion_probability": float(probability[row])}
+        for row, name in enumerate(strata)
+    }
