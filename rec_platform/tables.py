@@ -457,7 +457,7 @@ METRIC_SUMS: Final = TableSpec(
             field(
                 "kind",
                 pa.string(),
-                "mean: a numerator; weight: a denominator (no model, no metric); exposure: titles shown",
+                "mean: a numerator; weight: a denominator (no metric); exposure: titles shown",
             ),
             field("population", pa.string(), "the contexts summed over: positive, pair or any"),
             field("seed", pa.int64(), "of the bootstrap; rows of different seeds do not merge"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import product as product_of
 from typing import Final
 
 import numpy as np
@@ -154,17 +155,15 @@ class _Evaluation:
         counts: list[Ints] = []
         totals: list[Ints] = []
         used = sorted(set(self._population.tolist()) | {_POPULATIONS.index(Population.ANY)})
+        models = sorted({column.model for column in self.columns})
         for (name, label), cell in self.cells.items():
-            base = Key(protocol, self.estimand, "", "", 0, name, label, WEIGHT, "")
-            for place in used:
-                keys.append(base._replace(population=_POPULATIONS[place]))
+            for model, place in product_of(models, used):
+                keys.append(Key(protocol, self.estimand, model, "", 0, name, label, WEIGHT, _POPULATIONS[place]))
                 counts.append(cell.counts[place])
                 totals.append(cell.totals[:, len(self.columns) + place])
             for place, column in enumerate(self.columns):
-                keys.append(
-                    Key(protocol, self.estimand, column.model, column.metric.name + suffix, column.k, name, label, MEAN,
-                        str(column.metric.population))
-                )  # fmt: skip
+                metric, population = column.metric.name + suffix, str(column.metric.population)
+                keys.append(Key(protocol, self.estimand, column.model, metric, column.k, name, label, MEAN, population))
                 counts.append(cell.counts[self._population[place]])
                 totals.append(cell.totals[:, place])
         order = sorted(range(len(keys)), key=keys.__getitem__)

@@ -1,9 +1,9 @@
 """What a model shows: the titles in its first k, counted so that partitions merge.
 
-The lists are those of the scored contexts. Scores that are equal at the cut are ordered by a seeded hash of (context,
-title), since a list that is shown has one order. Coverage@k is the share of the catalogue that stood in some list; the
-catalogue is the largest candidate set of any context (or the titles shown, where they are more), so it is exact where one
-context could see everything, and otherwise at most too small.
+The lists are those of the scored contexts. Equal scores are ordered by a seeded hash of (context, title), the one that
+scoring keeps each model's best by, since a list that is shown has one order. Coverage@k is the share of the catalogue that
+stood in some list; the catalogue is the largest candidate set of any context (or the titles shown, where they are more),
+so it is exact where one context could see everything, and otherwise at most too small.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from rec_platform.errors import SchemaError
 from rec_platform.evaluation.scored import candidates, ranked_before, score_of, weights
 from rec_platform.evaluation.sums import Exposure
 from rec_platform.evaluation.ties import Ints
+from rec_platform.scoring.ranking import tie_words
 
 COVERAGE: Final = "coverage"
 #: Profiles fall into so many hash groups; coverage without each one in turn gives its interval.
@@ -42,8 +43,7 @@ class Lists:
         self.titles, self._code = np.unique(titles, return_inverse=True)
         rows = np.flatnonzero(candidates(frame))
         context = frame.context_of_item[rows]
-        draw = mix(mix(seeded(seed, purpose="list"), _context_ids(frame)[context]), titles[rows])
-        self._rows = rows[np.lexsort((draw, context))]
+        self._rows = rows[np.lexsort((tie_words(seed, _context_ids(frame)[context], titles[rows]), context))]
         self._lengths = np.bincount(context, minlength=frame.n_contexts)
         profile = np.asarray(frame.context(c.PROFILE), dtype=np.int64)
         self._group = (mix(seeded(seed, purpose="group"), profile) % np.uint64(GROUPS)).astype(np.int64)

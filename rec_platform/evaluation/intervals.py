@@ -11,7 +11,7 @@ from rec_platform import columns as c
 from rec_platform.errors import KeyRefused
 from rec_platform.evaluation.exposure import coverage
 from rec_platform.evaluation.sums import MEAN, Key, MetricSums
-from rec_platform.evaluation.ties import Floats, Ints
+from rec_platform.evaluation.ties import Bools, Floats, Ints
 from rec_platform.tables import METRICS
 
 #: Both intervals and differences speak at 95 %.
@@ -100,8 +100,9 @@ def compare(sums: MetricSums, model_a: str, model_b: str, *, min_contexts: int =
     """The paired difference A - B of every metric, cut-off and slice, with its 95 % interval.
 
     Both models are weighed by the same replicates, so what all models find hard cancels. `detectable` is the smallest
-    paired difference found with 80 % power. Verdict: `a is higher`, `b is higher`, `no difference shown`, or `no verdict`.
-    Columns: `COMPARISON`. Raises `KeyRefused` for a model that was not evaluated.
+    paired difference found with 80 % power. Verdict: `a is higher`, `b is higher`, `no difference shown`, `no verdict`, or
+    `different contexts` (one model is absent on some of the days: merge only days that have both). Columns: `COMPARISON`.
+    Raises `KeyRefused` for a model that was not evaluated.
     """
     place = {key: row for row, key in enumerate(sums.keys) if key.kind == MEAN}
     models = {key.model for key in place}
@@ -113,16 +114,26 @@ def compare(sums: MetricSums, model_a: str, model_b: str, *, min_contexts: int =
     rows_b = np.array([place[key._replace(model=model_b)] for key in keys], dtype=np.int64)
     (value_a, replicates_a), (value_b, replicates_b) = _means(sums, rows_a), _means(sums, rows_b)
     n = sums.counts[rows_a, 0]
-    low, high, error = _percentiles(replicates_a - replicates_b, n, min_contexts)
+    alike = _same_contexts(sums, keys, model_b)
+    low, high, error = _percentiles(replicates_a - replicates_b, np.where(alike, n, -1), min_contexts)
     columns = {
         **{name: [key[Key._fields.index(name)] for key in keys] for name in COMPARISON.names if name in Key._fields},
         "model_a": [model_a] * len(keys), "model_b": [model_b] * len(keys),
         "value_a": value_a, "value_b": value_b, "difference": value_a - value_b,
-        c.LOW: low, c.HIGH: high, c.DETECTABLE: POWER * error, c.N: n, "verdict": _verdicts(low, high),
+        c.LOW: low, c.HIGH: high, c.DETECTABLE: POWER * error, c.N: n, "verdict": _verdicts(low, high, alike),
     }  # fmt: skip
     return pa.Table.from_arrays([pa.array(columns[one.name], one.type) for one in COMPARISON], schema=COMPARISON)
 
 
-def _verdicts(low: Floats, high: Floats) -> list[str]:
-    choices = [np.isnan(low), low > 0, high < 0]
-    return [str(one) for one in np.select(choices, ["no verdict", "a is higher", "b is higher"], "no difference shown")]
+def _same_contexts(sums: MetricSums, keys: list[Key], other: str) -> Bools:
+    """Whether the other model was judged on the same contexts: the weights are equal in every replicate."""
+    place = {key: row for row, key in enumerate(sums.keys)}
+    rows = np.array([place[key.denominator] for key in keys], dtype=np.int64)
+    others = np.array([place[key.denominator._replace(model=other)] for key in keys], dtype=np.int64)
+    return np.asarray((sums.totals[rows] == sums.totals[others]).all(axis=1))
+
+
+def _verdicts(low: Floats, high: Floats, alike: Bools) -> list[str]:
+    choices = [~alike, np.isnan(low), low > 0, high < 0]
+    words = ["different contexts", "no verdict", "a is higher", "b is higher"]
+    return [str(one) for one in np.select(choices, words, "no difference shown")]

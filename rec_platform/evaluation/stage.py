@@ -15,11 +15,12 @@ from rec_platform.clock import days_between
 from rec_platform.config import Settings
 from rec_platform.dmc12.frame import Frame, flat
 from rec_platform.errors import MissingInput
-from rec_platform.evaluation.evaluate import evaluate
+from rec_platform.evaluation.evaluate import CONTEXT, SESSION, evaluate
 from rec_platform.evaluation.intervals import metric_rows
-from rec_platform.evaluation.metrics import STANDARD, fingerprints, load
-from rec_platform.evaluation.slices import ItemSlice, Slices, popularity
-from rec_platform.evaluation.sums import MetricSums, merge, of_table, to_table
+from rec_platform.evaluation.metrics import STANDARD, Population, fingerprints, load
+from rec_platform.evaluation.scored import RANDOM
+from rec_platform.evaluation.slices import ALL, ItemSlice, Slices, popularity
+from rec_platform.evaluation.sums import WEIGHT, Key, MetricSums, merge, of_table, to_table
 from rec_platform.partition import Partition
 from rec_platform.stage import Built, Input, Reader, Stage
 from rec_platform.tables import METRIC_SUMS, METRICS, SCORES_TABLE, TITLE_SNAPSHOT
@@ -85,8 +86,8 @@ def _bands(partition: Partition, reader: Reader) -> tuple[ItemSlice, ...]:
 
 
 def _extra(sums: MetricSums) -> dict[str, Any]:
-    whole = {key.population: row for row, key in enumerate(sums.keys) if key.kind == "weight" and key.slice == "all"}
-    counts = sums.counts[whole["positive"]].tolist() if whole else [0, 0, 0]
+    whole = Key(SESSION, CONTEXT, RANDOM, "", 0, ALL, ALL, WEIGHT, str(Population.POSITIVE))
+    counts = sums.counts[sums.keys.index(whole)].tolist() if sums.keys else [0, 0, 0]
     return {"contexts": counts[0], "contexts_without_positive": counts[1], "unreachable_positives": counts[2]}
 
 

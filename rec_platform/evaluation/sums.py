@@ -35,7 +35,11 @@ EXPOSURE: Final = "exposure"
 
 
 class Key(NamedTuple):
-    """What a row of sums is about. Rows of kind `weight` are the denominators of a population: no model, no metric."""
+    """What a row of sums is about.
+
+    Rows of kind `weight` are the denominators of a model on a population: no metric. They are kept per model, because a
+    model may be absent on some days of a month, and its mean is over the contexts it scored.
+    """
 
     protocol: str
     estimand: str
@@ -49,7 +53,7 @@ class Key(NamedTuple):
 
     @property
     def denominator(self) -> Key:
-        return self._replace(model="", metric="", k=0, kind=WEIGHT)
+        return self._replace(metric="", k=0, kind=WEIGHT)
 
 
 @dataclass(frozen=True)

@@ -290,6 +290,16 @@ def test_compare_pairs_the_replicates(full):
     assert (same_model["low"], same_model["high"], same_model["verdict"]) == (0.0, 0.0, "no difference shown")
 
 
+def test_a_model_absent_on_some_days_is_a_mean_over_its_own_and_not_compared(full):
+    first, second = full(1), full(2)
+    both = merge(evaluate(first, **OPTIONS), evaluate(second, **OPTIONS, models=("b",)))
+    alone = metric_rows(evaluate(first, **OPTIONS, models=("a",)))
+    row = number(metric_rows(both), model="a", metric="nmrr")
+    assert row == number(alone, model="a", metric="nmrr")
+    assert row["n"] < number(metric_rows(both), model="b", metric="nmrr")["n"]
+    assert number(compare(both, "a", "b"), metric="nmrr")["verdict"] == "different contexts"
+
+
 def test_small_n_gets_no_verdict(full):
     sums = evaluate(full(1), **OPTIONS)
     row = number(metric_rows(sums, min_contexts=1000), model="a", metric="nmrr")
