@@ -37,17 +37,18 @@ NOTES: Final = (
 UNSEEN: Final = -1
 
 
-def made_plays(*, plays: int = 3000, profiles: int = 60, titles: int = 40, seed: int = 1) -> pa.Table:
-    """PLAY_FACTS columns and `country`: two groups of profiles, each playing its own half of the titles.
-
-    The last day's plays become known only after `AS_OF`.
+def made_plays(
+    *, plays: int = 3000, profiles: int = 60, titles: int = 40, late_days: int = 1, seed: int = 1
+) -> pa.Table:
+    """PLAY_FACTS columns and `country`, over the 40 days before `AS_OF`: two groups of profiles, each playing its own
+    half of the titles. Plays of the last `late_days` days become known only after `AS_OF`.
     """
     rng = np.random.default_rng(seed)
     profile = rng.integers(0, profiles, plays)
     title = (rng.integers(0, titles // 2, plays) + (profile % 2) * (titles // 2)).astype(np.int64)
     start = clock.midnight(AS_OF) - 40 * clock.DAY
     played = np.sort(start + rng.integers(0, 40 * clock.DAY, plays))
-    late = played >= clock.midnight(AS_OF) - clock.DAY
+    late = played >= clock.midnight(AS_OF) - late_days * clock.DAY
     known = played + np.where(late, 3 * clock.DAY, clock.HOUR)
     values: dict[str, Any] = {
         c.PLAY_ID: np.arange(plays), c.PROFILE: profile, c.TITLE: title,
