@@ -38,15 +38,15 @@ def delivered(rows: Rows, config: WorldConfig, first_id: int, rng: np.random.Gen
     n = len(rows["start"])
     is_play = rows["event"] == PLAY
     fate = np.where(is_play, rng.random(n), 1.0)
-    device = np.where(rng.random(n) < config.missing_device_share, len(DEVICES), rows["device"])
+    device = np.where(rng.random(n) < config.missing_device_share, np.int8(len(DEVICES)), rows["device"])
     whole = rows | {
-        "number": first_id + np.arange(n), "device": device, "damage": _damage(config, fate),
-        "copy": np.zeros(n, dtype=np.int64), "arrives": rows["received"],
+        "number": first_id + np.arange(n), "device": device, "damage": _damage(config, fate).astype(np.int8),
+        "copy": np.zeros(n, dtype=np.int8), "arrives": rows["received"],
     }  # fmt: skip
     hurt = config.corrupt_share + config.missing_user_share
     again = np.flatnonzero((fate >= hurt) & (fate < hurt + config.duplicate_share))
     copies: Rows = {name: values[again] for name, values in whole.items()}
-    copies["copy"] = rng.integers(SAME_FILE, LATER_FILE + 1, len(again))
+    copies["copy"] = rng.integers(SAME_FILE, LATER_FILE + 1, len(again), dtype=np.int8)
     copies["arrives"] = _arrival_of_copies(copies, rng)
     return {name: np.concatenate([values, copies[name]]) for name, values in whole.items()}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final, Literal
 
@@ -49,37 +50,39 @@ def texts(rows: Rows, truth: Truth) -> dict[str, pa.Array]:
     return _damaged(cells, rows["damage"])
 
 
-def write_plays(folder: Path, day: str, cells: dict[str, pa.Array], kind: PlaysFormat) -> str:
-    """Write the file of a delivery day, returning its name.
+def write_plays(folder: Path, day: str, blocks: Iterator[dict[str, pa.Array]], kind: PlaysFormat) -> str:
+    """Write the file of a delivery day from blocks of its lines, returning its name.
 
     CSV and JSON Lines are joined here rather than by a writer: a damaged number must stand as text among numbers. The
     Parquet file holds every column as text for the same reason.
     """
     name = f"plays-{day}.{kind}"
     if kind == "parquet":
-        table = pa.table({column: cells[column] for column in COLUMNS})
-        pq.write_table(table, folder / name, compression="zstd")
+        schema = pa.schema([(column, pa.string()) for column in COLUMNS])
+        with pq.ParquetWriter(folder / name, schema, compression="zstd") as writer:
+            for cells in blocks:
+                writer.write_table(pa.table({column: cells[column] for column in COLUMNS}))
         return name
     with (folder / name).open("wb") as file:
         if kind == "csv":
             file.write((",".join(COLUMNS) + "\n").encode())
-        for line_block in _csv_lines(cells) if kind == "csv" else _json_lines(cells):
-            file.write(line_block)
+        for cells in blocks:
+            file.write(_csv_lines(cells) if kind == "csv" else _json_lines(cells))
     return name
 
 
-def _csv_lines(cells: dict[str, pa.Array]) -> list[memoryview]:
+def _csv_lines(cells: dict[str, pa.Array]) -> memoryview:
     parts: list[object] = []
     for column in COLUMNS:
         parts += [cells[column], ","]
-    return [_bytes(_joined([*parts[:-1], "\n"], null=""))]
+    return _bytes(_joined([*parts[:-1], "\n"], null=""))
 
 
-def _json_lines(cells: dict[str, pa.Array]) -> list[memoryview]:
+def _json_lines(cells: dict[str, pa.Array]) -> memoryview:
     parts: list[object] = []
     for number, column in enumerate(COLUMNS):
         parts += [("{" if number == 0 else ",") + f'"{column}":', _json_cell(column, cells[column])]
-    return [_bytes(_joined([*parts, "}\n"], null="null"))]
+    return _bytes(_joined([*parts, "}\n"], null="null"))
 
 
 def _json_cell(column: str, cell: pa.Array) -> pa.Array:

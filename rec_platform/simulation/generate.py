@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from pathlib import Path
@@ -22,13 +23,15 @@ from rec_platform.simulation.files import PlaysFormat, numbered, texts, write_pl
 from rec_platform.simulation.localtime import DAY_MS, Ints, day_number
 from rec_platform.simulation.plays import LATE_FROM, PLAY, Rows, State, plays_of
 from rec_platform.simulation.policy import Days, Lists
-from rec_platform.simulation.sessions import MEAN_PLAYS, expected_weight, sessions_of
+from rec_platform.simulation.sessions import FOUND, MEAN_PLAYS, expected_weight, sessions_of
 from rec_platform.simulation.store import save_truth, write_reference
 from rec_platform.simulation.truth import Truth
 from rec_platform.simulation.world import make_truth, stream
 
 Progress = Callable[[str, float], None]
 _SIMULATED_DAY: Final = 5
+#: Lines made into text at a time.
+BLOCK: Final = 50_000
 
 
 class WorldSummary(Frozen):
@@ -89,18 +92,29 @@ def simulate(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise SourceError("there is already something here", place=str(out), repair="Give a new or an empty folder.")
     report = progress or (lambda phrase, share: None)
+    with _all_or_nothing(out.absolute()) as folder:
+        report("people and titles", 0.0)
+        summary = _write_world(make_truth(config), folder, report, plays_format)
+    report("done", 1.0)
+    return summary
+
+
+@contextmanager
+def _all_or_nothing(out: Path) -> Iterator[Path]:
+    """A folder to write into that becomes `out` (absent or empty so far) if all goes well, and vanishes if not.
+
+    What a killed attempt left behind is removed first.
+    """
     partial = out.with_name(f".{out.name}.partial")
     shutil.rmtree(partial, ignore_errors=True)
     (partial / "delivery").mkdir(parents=True)
     (partial / "truth").mkdir()
-    report("people and titles", 0.0)
-    truth = make_truth(config)
-    summary = _write_world(truth, partial, report, plays_format)
-    if out.exists():
-        out.rmdir()
-    partial.rename(out)
-    report("done", 1.0)
-    return summary
+    try:
+        yield partial
+        partial.replace(out)
+    except BaseException:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
 
 
 def _write_world(truth: Truth, folder: Path, report: Progress, plays_format: PlaysFormat) -> WorldSummary:
@@ -129,7 +143,7 @@ def _deliveries(truth: Truth, report: Progress) -> Iterator[tuple[int, Rows]]:
 def _simulated_days(truth: Truth) -> Iterator[tuple[int, Rows]]:
     config = truth.config
     new = round(config.n_profiles * config.new_profile_share)
-    scale = max(config.plays / MEAN_PLAYS - new, 0.0) / expected_weight(truth)
+    scale = max(config.plays / FOUND / MEAN_PLAYS - new, 0.0) / expected_weight(truth)
     lists, state, number = Lists.of(truth.titles.genres), State.new(config.n_profiles), 0
     for day in range(day_number(config.start), day_number(config.start) + config.days):
         rng = stream(config, _SIMULATED_DAY, day)
@@ -164,7 +178,10 @@ class _Waiting:
 
 def _write_day(truth: Truth, day: int, rows: Rows, folder: Path, kind: PlaysFormat, tally: _Tally) -> None:
     text = (date(1970, 1, 1) + timedelta(days=day)).isoformat()
-    name = write_plays(folder, text, texts(rows, truth), kind)
+    blocks = (
+        {name: values[at : at + BLOCK] for name, values in rows.items()} for at in range(0, len(rows["start"]), BLOCK)
+    )
+    name = write_plays(folder, text, (texts(block, truth) for block in blocks), kind)
     tally.counts["files", name] += len(rows["start"])
     copy, damage = rows["copy"], rows["damage"]
     tally.add("copy", COPIES, copy[copy > 0])

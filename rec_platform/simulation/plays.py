@@ -17,6 +17,12 @@ from rec_platform.simulation.truth import Bools, Floats, Singles, Truth, engagem
 
 #: Columns of rows, as plain arrays of equal length. Times in ms, watched in tenths of a second, codes for names.
 Rows = dict[str, npt.NDArray[Any]]
+#: How wide they are kept until they are delivered: a day of a large world is held in memory.
+WIDTHS: Final = {
+    "profile": np.int32, "title": np.int32, "event": np.int8, "start": np.int64, "received": np.int64,
+    "country": np.int16, "watched": np.int32, "device": np.int8, "session": np.int64, "request": np.int64,
+    "surface": np.int8, "row": np.int16, "position": np.int16, "propensity": np.float64,
+}  # fmt: skip
 
 PLAY, SHOWN = 0, 1
 EVENTS: Final = ("play", "shown")
@@ -70,11 +76,11 @@ def plays_of(truth: Truth, days: Days, sessions: Sessions, state: State, rng: np
     state.n_sessions += len(sessions.profile)
     for nth in range(int(sessions.nth.max(initial=-1)) + 1):
         of_wave = np.flatnonzero(sessions.nth == nth)
-        begin = np.maximum(sessions.start[of_wave], state.busy_until[sessions.profile[of_wave]] + BETWEEN_SESSIONS)
-        on_time = begin < (days.first + 1) * DAY_MS
-        of_wave, at = of_wave[on_time], begin[on_time]
+        at = np.maximum(sessions.start[of_wave], state.busy_until[sessions.profile[of_wave]] + BETWEEN_SESSIONS)
+        on_time = at < (days.first + 1) * DAY_MS
+        of_wave, at = of_wave[on_time], at[on_time]
         for play in range(int(sessions.plays[of_wave].max(initial=0))):
-            goes_on = (sessions.plays[of_wave] > play) & _day_allowed(truth.config, at)
+            goes_on = (sessions.plays[of_wave] > play) & _can_play(truth, days, sessions.country[of_wave], at)
             of_wave, at = of_wave[goes_on], at[goes_on]
             for lower in range(0, len(at), CHUNK):
                 part = of_wave[lower : lower + CHUNK]
@@ -83,10 +89,24 @@ def plays_of(truth: Truth, days: Days, sessions: Sessions, state: State, rng: np
             at = state.busy_until[sessions.profile[of_wave]] + rng.integers(*REST, len(at))
 
 
-def _day_allowed(config: WorldConfig, at: Ints) -> Bools:
-    """Whether people play on the day of these instants: inside the world, and not on its empty day."""
-    day = at // DAY_MS - day_number(config.start)
-    return np.asarray((day < config.days) & (day != config.empty_day))
+def _can_play(truth: Truth, days: Days, country: Ints, at: Ints) -> Bools:
+    """Whether anybody can play then: inside the world, not on its empty day, and something is offered there."""
+    config, day = truth.config, at // DAY_MS - day_number(truth.config.start)
+    offered: Bools = np.asarray(days.offered.any(axis=1))[_scene_number(truth, days, country, at)]
+    return np.asarray((day < config.days) & (day != config.empty_day) & offered)
+
+
+def _scene_number(truth: Truth, days: Days, country: Ints, at: Ints) -> Ints:
+    return (at // DAY_MS - days.first) * len(truth.config.countries) + country
+
+
+@dataclass(frozen=True)
+class Page:
+    """Pages, one per context: titles and their true utility, both (n, slots), and the mixture they were drawn from."""
+
+    titles: Ints
+    worth: Singles
+    shares: Floats
 
 
 @dataclass(frozen=True)
@@ -103,52 +123,63 @@ class Scene:
 
     @classmethod
     def of(cls, truth: Truth, days: Days, profile: Ints, country: Ints, at: Ints) -> Scene:
-        number = (at // DAY_MS - days.first) * len(truth.config.countries) + country
+        number = _scene_number(truth, days, country, at)
         return cls(truth, days, profile, country, at, number, truth.weights(profile, country, at))
 
     def utility(self, titles: Ints, rows: Ints | slice = slice(None)) -> Singles:
         """(n, m): true utility of m titles to each context (or to those of `rows`)."""
-        dots = np.matmul(self.truth.title_vectors[titles], self.weights[rows][:, :, None])[:, :, 0]
+        dots = np.einsum("nmd,nd->nm", self.truth.title_vectors[titles], self.weights[rows])
         fresh = self.days.fresh[self.number[rows][:, None], titles]
         return np.asarray(dots + self.truth.titles.quality[titles] + fresh)
 
     def play(self, session: Ints, state: State, rng: np.random.Generator) -> Iterator[Rows]:
         """The rows of one play in each context, then those of other titles shown; `state` moves on."""
-        n, config = len(self.at), self.truth.config
         shares = self.days.shares(self.truth.people.taste[self.profile], self.number)
-        page = self.days.draw(shares, self.number, config.page_slots, rng)
-        worth = self.utility(page)
-        slot = np.argmax(worth + log_attention(config) + rng.gumbel(size=page.shape), axis=1)
-        title, utility = _pick(page, slot), _pick(worth, slot)
-        propensity = self.days.propensity(shares, self.number, title[:, None], self.truth.titles.genres)[:, 0]
-        surface = np.searchsorted(SURFACE_EDGES, rng.random(n), side="right")
-        row, position = _place(surface, slot, config.page_positions)
+        titles = self.days.draw(shares, self.number, self.truth.config.page_slots, rng)
+        page = Page(titles, self.utility(titles), shares)
+        slot = np.argmax(page.worth + log_attention(self.truth.config) + rng.gumbel(size=titles.shape), axis=1)
+        choice = self._browsed(page, slot, rng)
+        again = self._continue(choice, state, rng)
+        rows = choice | self._watched(choice["title"], choice.pop("utility"), rng)
+        rows |= {"session": session, "request": state.n_requests + np.arange(len(session))}
+        state.n_requests += len(session)
+        self._move_on(rows, rows.pop("engaged"), state)
+        yield narrow(rows)
+        if self.truth.config.shown_per_play:
+            browsed = np.setdiff1d(np.flatnonzero(choice["surface"] != SEARCH), again)
+            yield narrow(self._shown(rows, page, slot, browsed))
+
+    def _browsed(self, page: Page, slot: Ints, rng: np.random.Generator) -> Rows:
+        """The title in the chosen slot of each page, where it stood and with which propensity."""
+        title = _pick(page.titles, slot)
+        surface = np.searchsorted(SURFACE_EDGES, rng.random(len(slot)), side="right")
+        row, position = _place(surface, slot, self.truth.config.page_positions)
+        propensity = self._propensity(page, np.arange(len(slot)), title[:, None])[:, 0]
         propensity[surface == SEARCH] = np.nan
-        again, place, series, series_utility = self._continued(state, rng)
-        title[again], utility[again], position[again] = series, series_utility, place
-        row[again], surface[again], propensity[again] = 0, HOME, 1.0
-        rows = self._watched(title, utility, rng) | {
-            "session": session, "request": state.n_requests + np.arange(n), "surface": surface,
+        return {
+            "title": title, "utility": _pick(page.worth, slot), "surface": surface,
             "row": row, "position": position, "propensity": propensity,
         }  # fmt: skip
-        state.n_requests += n
-        self._move_on(rows, state)
-        yield {name: values for name, values in rows.items() if name != "engaged"}
-        if config.shown_per_play:
-            browsed = np.setdiff1d(np.flatnonzero(surface != SEARCH), again)
-            yield self._shown(rows, page, slot, shares, browsed)
 
-    def _continued(self, state: State, rng: np.random.Generator) -> tuple[Ints, Ints, Ints, Singles]:
-        """Contexts that go on with a series instead: their rows, places in the memory, titles and utilities."""
+    def _propensity(self, page: Page, rows: Ints, titles: Ints) -> Floats:
+        return self.days.propensity(page.shares[rows], self.number[rows], titles, self.truth.titles.genres)
+
+    def _continue(self, choice: Rows, state: State, rng: np.random.Generator) -> Ints:
+        """Replace the choices of those who go on with a series instead, and return their rows."""
         wish = np.flatnonzero(rng.random(len(self.at)) < self.truth.people.rewatch[self.profile])
         recent = state.memory[self.profile[wish]]
         offered = (recent >= 0) & self.days.offered[self.number[wish][:, None], recent]
         possible = offered.any(axis=1)
         wish, recent, offered = wish[possible], recent[possible], offered[possible]
         worth = self.utility(recent, wish)
-        pull = np.where(offered, worth + MEMORY_PULL + rng.gumbel(size=worth.shape), -np.inf)
-        place = np.argmax(pull, axis=1)
-        return wish, place, _pick(recent, place), _pick(worth, place)
+        place = np.argmax(np.where(offered, worth + MEMORY_PULL + rng.gumbel(size=worth.shape), -np.inf), axis=1)
+        instead = {
+            "title": _pick(recent, place), "utility": _pick(worth, place), "surface": HOME,
+            "row": 0, "position": place, "propensity": 1.0,
+        }  # fmt: skip
+        for name, values in instead.items():
+            choice[name][wish] = values
+        return wish
 
     def _watched(self, title: Ints, utility: Singles, rng: np.random.Generator) -> Rows:
         n, people = len(title), self.truth.people
@@ -162,22 +193,28 @@ class Scene:
             "received": received, "country": self.country, "watched": watched, "device": device, "engaged": engaged,
         }  # fmt: skip
 
-    def _move_on(self, rows: Rows, state: State) -> None:
-        title, watched = rows["title"], rows["watched"]
-        state.busy_until[self.profile] = self.at + 100 * watched
-        kept = rows["engaged"] & self.truth.titles.series[title]
-        state.remember(self.profile[kept], title[kept])
+    def _move_on(self, rows: Rows, engaged: Bools, state: State) -> None:
+        state.busy_until[self.profile] = self.at + 100 * rows["watched"]
+        kept = engaged & self.truth.titles.series[rows["title"]]
+        state.remember(self.profile[kept], rows["title"][kept])
 
-    def _shown(self, rows: Rows, page: Ints, slot: Ints, shares: Floats, browsed: Ints) -> Rows:
-        """Rows of event `shown` for the first other titles of the page of each browsed play."""
-        count, config = self.truth.config.shown_per_play, self.truth.config
-        others = np.argsort(np.arange(page.shape[1]) == slot[browsed][:, None], axis=1, kind="stable")[:, :count]
-        title = np.take_along_axis(page[browsed], others, axis=1)
-        propensity = self.days.propensity(shares[browsed], self.number[browsed], title, self.truth.titles.genres)
-        out: Rows = {name: np.repeat(values[browsed], count) for name, values in rows.items() if name != "engaged"}
-        row, position = _place(out["surface"], others.ravel(), config.page_positions)
-        changed = {"title": title.ravel(), "propensity": propensity.ravel(), "row": row, "position": position}
-        return out | changed | {"event": np.full(title.size, SHOWN), "watched": np.zeros(title.size, dtype=np.int64)}
+    def _shown(self, rows: Rows, page: Page, slot: Ints, browsed: Ints) -> Rows:
+        """Rows of event `shown` for the first other slots of the page of each browsed play."""
+        count = self.truth.config.shown_per_play
+        chosen = np.arange(page.titles.shape[1]) == slot[browsed][:, None]
+        others = np.argsort(chosen, axis=1, kind="stable")[:, :count]
+        title = np.take_along_axis(page.titles[browsed], others, axis=1)
+        out: Rows = {name: np.repeat(values[browsed], count) for name, values in rows.items()}
+        row, position = _place(out["surface"], others.ravel(), self.truth.config.page_positions)
+        return out | {
+            "title": title.ravel(), "propensity": self._propensity(page, browsed, title).ravel(), "row": row,
+            "position": position, "event": np.full(title.size, SHOWN), "watched": np.zeros(title.size, dtype=np.int64),
+        }  # fmt: skip
+
+
+def narrow(rows: Rows) -> Rows:
+    """The columns of `WIDTHS`, in that order and that wide."""
+    return {name: rows[name].astype(width) for name, width in WIDTHS.items()}
 
 
 def watched_tenths(runtime_s: Ints, engaged: Bools, likely: Floats, rng: np.random.Generator) -> Ints:

@@ -7,13 +7,16 @@ from typing import Final
 
 import numpy as np
 
-from rec_platform.simulation.localtime import DAY_MS, HOUR_MS, Ints, weekend
+from rec_platform.simulation.localtime import DAY_MS, HOUR_MS, Ints, day_number, weekend
 from rec_platform.simulation.truth import Floats, Truth
 
 #: Shares of sessions with 1, 2, ... 6 plays.
 PLAYS_SHARES: Final = np.array([0.38, 0.25, 0.16, 0.10, 0.07, 0.04])
 MEAN_PLAYS: Final = float(PLAYS_SHARES @ np.arange(1, 7))
 MOST_SESSIONS: Final = 6
+#: Share of intended plays that happen: sessions that find no room before midnight, or run into a day without plays,
+#: are lost (measured on worlds of 70,000 to 5 million plays).
+FOUND: Final = 0.967
 #: How likely a session begins in each local hour, on weekdays and at weekends (relative).
 _WEEKDAY = [3, 2, 1, 1, 1, 1, 2, 3, 3, 2, 2, 2, 3, 3, 3, 4, 5, 7, 10, 13, 14, 12, 9, 5]
 _WEEKEND = [5, 4, 2, 1, 1, 1, 2, 4, 6, 8, 9, 9, 9, 10, 10, 10, 10, 11, 13, 15, 15, 13, 10, 7]
@@ -35,7 +38,7 @@ class Sessions:
 def expected_weight(truth: Truth) -> float:
     """Sum over days and profiles of relative activity: what the target number of sessions is divided by."""
     config = truth.config
-    first = int(truth.clock.first // DAY_MS) + 2
+    first = day_number(config.start)
     total = 0.0
     for day in range(first, first + config.days):
         if day - first != config.empty_day:
