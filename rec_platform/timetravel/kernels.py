@@ -634,3 +634,13 @@ def offered_since(
                     out[j] = begins[r]
                     break
     return out
+
+
+def warm_up() -> None:
+    """Load every kernel from the environment's cache, compiling what is not there yet (`make` does it once).
+
+    Runs all facts over an empty timeline, which meets every signature there is.
+    """
+    from rec_platform.timetravel.warming import run_everything
+
+    run_everything()

@@ -46,7 +46,7 @@ class _Popularity:
             return self.newest
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Timeline:
     """See the module. Build one with `Timeline.build`.
 

@@ -1,0 +1,178 @@
+"""Encoders: pure functions from facts to one feature, named for what they return, their parameters for what they need.
+
+    @encoder(unit="ratio", about="plays of the last week against a week of the last four")
+    def profile_trend(profile_plays_7d, profile_plays_28d):
+        return ratio(4 * profile_plays_7d, profile_plays_28d)
+
+An encoder gets NumPy arrays of equal length (of contexts, or of items as soon as one of its parameters is per item), works
+element by element, touches no storage and no clock, and returns floats; NaN is "missing". A parameter is a fact, a column
+of the context or item (`COLUMNS`), or another encoder.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import inspect
+import re
+import textwrap
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+
+from rec_platform import columns as c
+from rec_platform.clock import DAY
+from rec_platform.errors import ConfigError
+from rec_platform.timetravel.facts import Fact
+from rec_platform.timetravel.kernels import NONE
+
+Array = npt.NDArray[Any]
+
+#: Columns that an encoder may name besides facts, by level. Instants are int64 microseconds, texts object arrays.
+COLUMNS: Final = {
+    c.PROFILE: "context", c.COUNTRY: "context", c.AT: "context", c.DEVICE: "context", c.TENURE_DAYS: "context",
+    c.TITLE: "item",
+}  # fmt: skip
+_NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,62}")
+
+
+@dataclass(frozen=True)
+class Encoder:
+    """One feature.
+
+    Attributes:
+        name: the feature's name; lower-case letters, digits and underscores.
+        reads: what it needs, in the order of the function's parameters.
+        function: arrays in, one array of floats out.
+        unit, about: for docs and reports.
+    """
+
+    name: str
+    reads: tuple[str, ...]
+    function: Callable[..., Array]
+    unit: str
+    about: str
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise ConfigError(
+                f"{self.name!r} cannot name a feature", place="encoder",
+                repair="Use lower-case letters, digits and underscores, a letter first, at most 63.",
+            )  # fmt: skip
+        if not self.reads:
+            raise ConfigError(
+                "it has no parameters", place=f"encoder {self.name!r}", repair="Name the facts it needs as parameters."
+            )
+
+    def __call__(self, *values: Array) -> Array:
+        return self.function(*values)
+
+    @property
+    def identity(self) -> str:
+        """A hash of the code it was written as: the syntax of its whole file, so that helpers beside it count, too.
+
+        Comments, docstrings and layout do not. `ConfigError` for a function whose source cannot be read.
+        """
+        if isinstance(self.function, _Divided):
+            return repr(self.function)
+        file = Path(self.function.__code__.co_filename)
+        if file.is_file():
+            return code_identity(file.read_text(encoding="utf-8"))
+        try:
+            return code_identity(textwrap.dedent(inspect.getsource(self.function)))
+        except OSError:
+            raise ConfigError(
+                "its source cannot be read", place=f"encoder {self.name!r}", repair="Define it in a file."
+            ) from None
+
+
+def encoder(*, unit: str, about: str) -> Callable[[Callable[..., Array]], Encoder]:
+    """Declare a function as the encoder of the feature it is named for; see the module for an example."""
+
+    def declare(function: Callable[..., Array]) -> Encoder:
+        parameters = inspect.signature(function).parameters.values()
+        if any(p.kind is not p.POSITIONAL_OR_KEYWORD or p.default is not p.empty for p in parameters):
+            raise ConfigError(
+                "it has a parameter with a default, a star or a slash", place=f"encoder {function.__name__!r}",
+                repair="Each parameter names one fact; write constants into the body.",
+            )  # fmt: skip
+        return Encoder(function.__name__, tuple(p.name for p in parameters), function, unit, about)
+
+    return declare
+
+
+def as_is(fact: Fact) -> Encoder:
+    """The encoder that passes a fact on under the fact's own name."""
+    return Encoder(fact.name, (fact.name,), _same, fact.unit, fact.about)
+
+
+def scaled(name: str, fact: Fact, divisor: float, unit: str, about: str) -> Encoder:
+    """The encoder that passes a fact on in another unit."""
+    return Encoder(name, (fact.name,), _Divided(divisor), unit, about)
+
+
+def _same(value: Array) -> Array:
+    return value
+
+
+@dataclass(frozen=True)
+class _Divided:
+    divisor: float
+
+    def __call__(self, value: Array) -> Array:
+        return np.asarray(value / self.divisor)
+
+
+@lru_cache(maxsize=256)
+def code_identity(source: str) -> str:
+    """A hash of Python source that comments, docstrings and layout do not change.
+
+    >>> code_identity("x = 1  # one") == code_identity("x=1")
+    True
+    """
+    tree = ast.parse(source)
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list) and body and _is_text(body[0]):
+            node.body = body[1:]  # type: ignore[attr-defined]
+    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+def _is_text(node: ast.stmt) -> bool:
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+# ------------------------------------------------------------------------------------------- what encoders often need
+
+
+def ratio(part: Array, whole: Array) -> Array:
+    """part / whole; NaN where whole is 0.
+
+    >>> ratio(np.array([1.0, 0.0]), np.array([4.0, 0.0])).tolist()
+    [0.25, nan]
+    """
+    return np.where(whole != 0, part / np.where(whole != 0, whole, 1.0), np.nan)
+
+
+def smoothed_rate(successes: Array, trials: Array, *, prior: float, weight: float) -> Array:
+    """(successes + prior * weight) / (trials + weight): the rate, drawn to `prior` as if by `weight` more trials.
+
+    >>> smoothed_rate(np.array([3.0]), np.array([5.0]), prior=0.5, weight=5.0).tolist()
+    [0.55]
+    """
+    return np.asarray((successes + prior * weight) / (trials + weight))
+
+
+def days_since(instant: Array, at: Array) -> Array:
+    """Days from an instant to `at`; NaN where there is no such instant.
+
+    >>> days_since(np.array([0, NONE]), np.array([DAY // 2, DAY])).tolist()
+    [0.5, nan]
+    """
+    missing = instant == NONE
+    return np.where(missing, np.nan, (at - np.where(missing, at, instant)) / DAY)

@@ -1,0 +1,271 @@
+"""A feature set: facts and the encoders that read them, checked as a whole before anything is computed."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from rec_platform.config import FeatureConfig
+from rec_platform.errors import ConfigError, NumericError, PlatformError
+from rec_platform.features import encoders, standard
+from rec_platform.features.encoders import COLUMNS, Array, Encoder, code_identity
+from rec_platform.timetravel.facts import FACTS_VERSION, Fact
+
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Facts and encoders. Making one checks it; `ConfigError` names the encoder, the parameter and the repair.
+
+    Attributes:
+        facts: what encoders may read; those nobody reads are never computed.
+        encoders: one per feature, in the order of the features.
+        hidden: encoders that others read but that are no features themselves.
+    """
+
+    facts: tuple[Fact, ...]
+    encoders: tuple[Encoder, ...]
+    hidden: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        _unique([fact.name for fact in self.facts], "fact")
+        _unique([one.name for one in self.encoders], "encoder")
+        for name in sorted(set(COLUMNS) & {fact.name for fact in self.facts}):
+            raise ConfigError(
+                f"fact {name!r} has the name of a column", place="feature set", repair="Give it another name."
+            )
+        for one in self.encoders:
+            for name in one.reads:
+                self._check_known(one, name)
+        self._check_order()
+
+    @classmethod
+    def standard(cls) -> FeatureSet:
+        """The platform's own features (docs/features.md)."""
+        return cls(standard.FACTS, standard.ENCODERS)
+
+    @classmethod
+    def from_config(cls, config: FeatureConfig) -> FeatureSet:
+        """The standard features and those of the user's files, without the ones left out."""
+        facts, features = list(standard.FACTS), list(standard.ENCODERS)
+        for file in config.files:
+            more_facts, more_features = declared_in(Path(file))
+            facts += more_facts
+            features += more_features
+        whole = cls(tuple(facts), tuple(features))
+        for name in config.leave_out:
+            if name not in whole.names:
+                raise _unknown(name, whole.names, fault="there is no feature", place="features.leave_out")
+        return whole.select([name for name in whole.names if name not in config.leave_out])
+
+    def select(self, names: Sequence[str]) -> FeatureSet:
+        """The set of some of its features, in the set's order; `ConfigError` for a name that is not a feature.
+
+        Encoders that those read stay, hidden: computed, but no features.
+        """
+        for name in names:
+            if name not in self._encoders:
+                raise _unknown(name, self.names, fault="there is no feature", place="feature set")
+        read = {found for name in names for found in self.closure(self._encoders[name])}
+        inner = {name for name in read if name not in self._facts and name not in COLUMNS}
+        kept = tuple(one for one in self.encoders if one.name in inner or one.name in names)
+        facts = tuple(fact for fact in self.facts if fact.name in read)
+        return FeatureSet(facts, kept, frozenset(inner - set(names)))
+
+    def closure(self, one: Encoder) -> frozenset[str]:
+        """Everything an encoder reads, through other encoders too."""
+        found: set[str] = set()
+        waiting = list(one.reads)
+        while waiting:
+            name = waiting.pop()
+            if name not in found:
+                found.add(name)
+                if name not in self._facts and name not in COLUMNS:
+                    waiting += self._encoders[name].reads
+        return frozenset(found)
+
+    @cached_property
+    def _facts(self) -> dict[str, Fact]:
+        return {fact.name: fact for fact in self.facts}
+
+    @cached_property
+    def _encoders(self) -> dict[str, Encoder]:
+        return {one.name: one for one in self.encoders}
+
+    def _check_known(self, one: Encoder, name: str) -> None:
+        known = [*self._facts, *COLUMNS, *self._encoders]
+        if name not in known:
+            raise _unknown(name, known, fault="no fact, column or encoder is called", place=f"encoder {one.name!r}")
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The features, in order."""
+        return tuple(one.name for one in self.encoders if one.name not in self.hidden)
+
+    @cached_property
+    def needed(self) -> tuple[Fact, ...]:
+        """The facts that encoders read, in declared order."""
+        read = {name for one in self.encoders for name in one.reads}
+        return tuple(fact for fact in self.facts if fact.name in read)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The context and item columns that encoders read."""
+        read = {name for one in self.encoders for name in one.reads if name not in self._facts}
+        return tuple(name for name in COLUMNS if name in read)
+
+    @cached_property
+    def order(self) -> tuple[Encoder, ...]:
+        """The encoders such that each comes after those it reads; `ConfigError` if they read each other in a ring."""
+        done: dict[str, Encoder] = {}
+        for one in self.encoders:
+            self._visit(one, (), done)
+        return tuple(done.values())
+
+    def _check_order(self) -> None:
+        if not self.order:
+            raise ConfigError("no features are left", place="feature set", repair="Leave fewer out, or declare some.")
+
+    def _visit(self, one: Encoder, path: tuple[str, ...], done: dict[str, Encoder]) -> None:
+        if one.name in path:
+            ring = " -> ".join((*path[path.index(one.name) :], one.name))
+            raise ConfigError(f"encoders read each other: {ring}", place="feature set", repair="Break the ring.")
+        if one.name in done:
+            return
+        for name in one.reads:
+            if name not in self._facts and name not in COLUMNS:
+                self._visit(self._encoders[name], (*path, one.name), done)
+        done[one.name] = one
+
+    def level(self, name: str) -> str:
+        """Whether a fact, column or feature has a value per `context` or per `item`."""
+        if name in self._facts:
+            return self._facts[name].level
+        return COLUMNS[name] if name in COLUMNS else self.feature_level(name)
+
+    def feature_level(self, name: str) -> str:
+        """Whether a feature has one value per `context` (repeated to its items) or one per `item`."""
+        reads = self._encoders[name].reads
+        return "item" if any(self.level(read) == "item" for read in reads) else "context"
+
+    def encode(self, values: Mapping[str, Array], lengths: Array) -> Iterator[tuple[str, Array]]:
+        """The features one by one, float32, a value per item.
+
+        Args:
+            values: facts and columns by name, a value per context or per item as `level` says.
+            lengths: the number of items of each context.
+
+        Raises:
+            ConfigError: an encoder raised, or returned something that is not a float per row.
+            NumericError: an encoder returned an infinity.
+        """
+        known, wide = dict(values), {}
+        with np.errstate(all="ignore"):
+            for one in self.order:
+                item_level = self.feature_level(one.name) == "item"
+                arguments = []
+                for name in one.reads:
+                    if item_level and self.level(name) == "context":
+                        if name not in wide:
+                            wide[name] = np.repeat(known[name], lengths)
+                        arguments.append(wide[name])
+                    else:
+                        arguments.append(known[name])
+                result = _encoded(one, arguments)
+                if one.name not in known:
+                    known[one.name] = result
+                if one.name not in self.hidden:
+                    narrow = result.astype(np.float32)
+                    yield one.name, narrow if item_level else np.repeat(narrow, lengths)
+
+    def to_json(self) -> dict[str, Any]:
+        """The declarations: facts that are read, and encoders with what they read."""
+        return {
+            "facts": [fact.to_json() for fact in self.needed],
+            "features": [
+                {"name": one.name, "reads": list(one.reads), "unit": one.unit, "about": one.about}
+                for one in self.encoders
+            ],
+            "hidden": sorted(self.hidden),
+        }
+
+    @cached_property
+    def digest(self) -> str:
+        """A hash that changes whenever a declaration or the code of an encoder does."""
+        whole = {
+            "version": FACTS_VERSION,
+            "set": self.to_json(),
+            "code": {one.name: one.identity for one in self.encoders},
+            "helpers": code_identity(Path(encoders.__file__).read_text(encoding="utf-8")),
+        }
+        return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
+
+
+def _encoded(one: Encoder, arguments: list[Array]) -> Array:
+    place = f"encoder {one.name!r}"
+    try:
+        result = np.asarray(one(*arguments))
+    except PlatformError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"it raised {type(error).__name__}: {error}", place=place, repair="Correct it.") from error
+    if result.shape != arguments[0].shape or result.dtype.kind not in "fiub":
+        raise ConfigError(
+            f"it returned {result.dtype} of shape {result.shape} for rows of shape {arguments[0].shape}", place=place,
+            repair="Return one number per row (NaN where it is missing).",
+        )  # fmt: skip
+    if result.dtype.kind == "f" and np.isinf(result).any():
+        raise NumericError("it returned an infinity", place=place, repair="Return NaN where the number is missing.")
+    return result
+
+
+def _unique(names: list[str], kind: str) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise ConfigError(
+            f"{kind} {', '.join(map(repr, twice))} is declared twice", place="feature set", repair="Rename one of them."
+        )
+
+
+def _unknown(name: str, known: Iterable[str], *, fault: str, place: str) -> ConfigError:
+    near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(sorted(set(known)))}."
+    return ConfigError(f"{fault} {name!r}", place=place, repair=hint)
+
+
+def declared_in(file: Path) -> tuple[list[Fact], list[Encoder]]:
+    """The facts and encoders that a user's Python file declares, in the order of the file.
+
+    The file is run. Names it imports from elsewhere (`from rec_platform...`) are not taken as its own.
+
+    Raises:
+        ConfigError: the file is not there, is not Python, raises, or declares nothing.
+    """
+    place = f"feature file {file}"
+    try:
+        source = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"it cannot be read: {error}", place=place, repair="Give the path of a .py file.") from None
+    module = ModuleType(f"features_of_{file.stem}")
+    module.__file__ = str(file)
+    try:
+        exec(compile(source, str(file), "exec"), module.__dict__)
+    except PlatformError:
+        raise
+    except Exception as error:
+        raise ConfigError(f"{type(error).__name__}: {error}", place=place, repair="Correct the file.") from error
+    own = list(vars(module).values())
+    standard_facts = set(standard.FACTS)
+    facts = [thing for thing in own if isinstance(thing, Fact) and thing not in standard_facts]
+    features = [thing for thing in own if isinstance(thing, Encoder) and thing not in standard.ENCODERS]
+    if not facts and not features:
+        raise ConfigError("it declares no facts and no encoders", place=place, repair="See docs/features.md.")
+    return facts, features

@@ -1,0 +1,121 @@
+"""The transformer that adds features to a frame, each context's as of its own instant."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rec_platform import columns as c
+from rec_platform.clock import DAY
+from rec_platform.dmc12.frame import Frame
+from rec_platform.features.encoders import COLUMNS, Array
+from rec_platform.features.feature_set import FeatureSet
+from rec_platform.pipeline import Column, Level, Sources, Transformer
+from rec_platform.tables import INSTANT
+from rec_platform.timetravel.facts import FactReader
+from rec_platform.timetravel.timeline import Timeline
+
+#: Items per chunk: what is in float64 at a time, so that it stays in the processor's caches.
+CHUNK: Final = 1 << 16
+
+_TYPES: Final = {
+    c.PROFILE: pa.int64(), c.COUNTRY: pa.string(), c.AT: INSTANT, c.DEVICE: pa.string(), c.TENURE_DAYS: pa.float64(),
+    c.TITLE: pa.int64(),
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class FeatureGenerator(Transformer):
+    """Adds a float32 column per feature. Needs a `Timeline` among the sources.
+
+    Works tick by tick and chunk by chunk, chunks in as many threads as there are processors; besides the float32
+    columns it holds only a chunk's numbers per thread. The values do not depend on chunks or threads.
+    """
+
+    feature_set: FeatureSet
+
+    name: ClassVar[str] = "feature_generator"
+
+    @property
+    def reads(self) -> tuple[Column, ...]:
+        return tuple(
+            Column(Level.CONTEXT if level == "context" else Level.ITEM, name, _TYPES[name])
+            for name, level in COLUMNS.items()
+        )
+
+    @property
+    def adds(self) -> tuple[Column, ...]:
+        return tuple(Column(Level.FEATURE, name, pa.float32()) for name in self.feature_set.names)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"features": self.feature_set.to_json(), "digest": self.feature_set.digest}
+
+    def apply(self, frame: Frame, sources: Sources) -> Frame:
+        timeline = sources.need(Timeline, step=self.name)
+        columns = {name: _column(frame, name) for name in COLUMNS}
+        reader = FactReader(timeline, self.feature_set.needed, pc.unique(frame.contexts.column(c.COUNTRY)).to_pylist())
+        out = {name: np.empty(frame.n_items, dtype=np.float32) for name in self.feature_set.names}
+        work = _Work(self.feature_set, reader, columns, frame.offsets, out)
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            for members in _by_tick(columns[c.AT]):
+                list(pool.map(work.fill, _chunks(members, frame.offsets)))
+        return frame.with_features(out)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What a thread needs to fill a chunk's rows of the output columns; chunks share nothing they write to."""
+
+    features: FeatureSet
+    reader: FactReader
+    columns: dict[str, Array]
+    offsets: npt.NDArray[np.int64]
+    out: dict[str, npt.NDArray[np.float32]]
+
+    def fill(self, members: npt.NDArray[np.int64]) -> None:
+        lengths = np.diff(self.offsets)[members] if len(members) < len(self.offsets) - 1 else np.diff(self.offsets)
+        inner = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+        rows = self._rows(members, lengths, inner)
+        values = {n: self.columns[n][members if level == "context" else rows] for n, level in COLUMNS.items()}
+        facts = self.reader.read(
+            profile_id=values[c.PROFILE], country=values[c.COUNTRY], at=values[c.AT], offsets=inner,
+            title_id=values[c.TITLE],
+        )  # fmt: skip
+        for name, feature in self.features.encode({**values, **facts}, lengths):
+            self.out[name][rows] = feature
+
+    def _rows(self, members: npt.NDArray[np.int64], lengths: Array, inner: Array) -> slice | npt.NDArray[np.int64]:
+        """The items of the contexts: a slice where the contexts stand together, which is the usual case."""
+        first, last = int(members[0]), int(members[-1])
+        if last - first + 1 == len(members):
+            return slice(int(self.offsets[first]), int(self.offsets[last + 1]))
+        return np.repeat(self.offsets[members] - inner[:-1], lengths) + np.arange(inner[-1])
+
+
+def _column(frame: Frame, name: str) -> Array:
+    return frame.context(name) if COLUMNS[name] == "context" else frame.item(name)
+
+
+def _by_tick(at: Array) -> Iterator[npt.NDArray[np.int64]]:
+    """The contexts of each tick, ticks in order, contexts of a tick in their own order."""
+    ticks = at // DAY
+    order = np.argsort(ticks, kind="stable")
+    edges = np.flatnonzero(np.diff(ticks[order])) + 1
+    for members in np.split(order, edges):
+        if len(members):
+            yield members
+
+
+def _chunks(members: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+    """Contexts in pieces of about `CHUNK` items (at least one context each)."""
+    ends = np.cumsum(offsets[members + 1] - offsets[members])
+    piece = ends // CHUNK
+    yield from np.split(members, np.flatnonzero(np.diff(piece)) + 1)

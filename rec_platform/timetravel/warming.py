@@ -1,0 +1,38 @@
+"""A run over everything the kernels can do, on next to nothing, so that all of them are compiled."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+
+from rec_platform import columns as c
+from rec_platform.clock import DAY
+from rec_platform.config import SourceRules
+from rec_platform.tables import AVAILABILITY, INSTANT, PROFILES, TITLES
+from rec_platform.timetravel.facts import MEASURES, Fact, compute
+from rec_platform.timetravel.timeline import Timeline
+
+
+def run_everything() -> None:
+    """Compute every fact of one context over two plays, with and without availability."""
+    plays = pa.table(
+        {
+            c.PROFILE: [1, 1], c.TITLE: [2, 3], c.PLAYED_AT: pa.array([DAY, DAY], INSTANT),
+            c.KNOWN_AT: pa.array([DAY, 4 * DAY], INSTANT), c.WATCHED_MS: [1, 1],
+            c.ENGAGED: pa.array([1, 0], pa.int8()), c.COUNTRY: ["FR", "FR"],
+        }
+    )  # fmt: skip
+    titles, profiles = TITLES.schema.empty_table(), PROFILES.schema.empty_table()
+    offers = pa.Table.from_pylist(
+        [{c.TITLE: 2, c.COUNTRY: "FR", c.AVAILABLE_FROM: 0, c.AVAILABLE_TO: None, c.KNOWN_AT: 0}], AVAILABILITY.schema
+    )
+    facts = [Fact(f"{entity}_{measure}", entity, measure) for entity in MEASURES for measure in MEASURES[entity]]  # type: ignore[arg-type]
+    for availability in (offers, AVAILABILITY.schema.empty_table()):
+        timeline = Timeline.build(plays, titles, profiles, availability, rules=SourceRules())
+        compute(
+            timeline, facts, profile_id=np.array([1]), country=["FR"], at=np.array([9 * DAY]),
+            offsets=np.array([0, 1]), title_id=np.array([2]),
+        )  # fmt: skip
+        timeline.seen(np.array([1]), np.array([9 * DAY]))
+        timeline.country_title_plays("FR", 2 * DAY, 1)
+        timeline.country_title_plays("FR", 9 * DAY, 1)
