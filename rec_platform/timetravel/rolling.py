@@ -109,8 +109,9 @@ class Sums:
 
 @dataclass(frozen=True)
 class _Coded:
-    """A day's tiles with codes for ids and cells, sorted by the day they became known."""
+    """A day's tiles with codes for ids and cells, sorted by the day they became known; complete from `known_from` on."""
 
+    known_from: int
     known: Ints
     entity: Ints
     cell: Ints
@@ -122,18 +123,22 @@ class _Coded:
         first, end = np.searchsorted(self.known, [since, until])
         rows = slice(int(first), int(end))
         measures = {name: values[rows] for name, values in self.measures.items()}
-        return _Coded(self.known[rows], self.entity[rows], self.cell[rows], measures, self.last[rows])
+        return _Coded(
+            max(since, self.known_from), self.known[rows], self.entity[rows], self.cell[rows], measures, self.last[rows]
+        )
 
 
 class Rolling:
     """The facts of every entity of one kind, over all countries and per country (a cell), as of midnight `as_of`.
 
     Args:
-        load: the tiles of a day, empty where the day has none. Called once per day, oldest needed first.
+        load: the tiles of a day (first argument) that became known on a day (second argument) or later; empty where
+            the day has none. The second is `NEVER`, for all, unless the state was restored: then days before it are
+            first asked for what is new, and again for the whole when they leave a window.
         kept_per_cell: the sums kept per entity and country; per entity all of them are.
     """
 
-    def __init__(self, load: Callable[[int], Tiles], kept_per_cell: Iterable[Kept]) -> None:
+    def __init__(self, load: Callable[[int, int], Tiles], kept_per_cell: Iterable[Kept]) -> None:
         self.as_of = NEVER
         self.entities, self.cells = Codes(), Codes()
         self.sums, self.cell_sums = Sums(EVERY_SUM), Sums([*kept_per_cell])
@@ -164,11 +169,16 @@ class Rolling:
         """The entity code and the cell code of each pair of id and country number, made where they are new."""
         entity = self.entities.of(ids)
         cell = self.cells.of(entity * _COUNTRIES_AT_MOST + country)
+        if self.cells.keys.size > self._cell_entity.size:
+            self._make_room()
+        return entity, cell
+
+    def _make_room(self) -> None:
+        """Every new entity comes with a new cell, so room is made when cells have grown."""
         self._cell_entity, self._cell_country = np.divmod(self.cells.keys, _COUNTRIES_AT_MOST)
         self.sums.grow(self.entities.keys.size)
         self.cell_sums.grow(self.cells.keys.size)
         self.last = np.concatenate([self.last, np.full(self.entities.keys.size - self.last.size, NEVER)])
-        return entity, cell
 
     def restore(
         self,
@@ -201,7 +211,8 @@ class Rolling:
         return cells[order], entity[order]
 
     def _see(self, day: int, since: int, until: int) -> None:
-        tiles = self._tiles(day)
+        # A day not yet begun at `since` has no tile known before it: all of it is new.
+        tiles = self._tiles(day, since if day < since else NEVER)
         if tiles.known.size and tiles.known[-1] >= since:
             new = tiles.known_in(since, until)
             windows = [days for days in WINDOWS if day >= until - days]
@@ -212,15 +223,18 @@ class Rolling:
     def _forget(self, day: int, since: int, until: int) -> None:
         windows = [days for days in WINDOWS if since - days <= day < until - days]
         if windows:
-            gone = self._tiles(day).known_in(NEVER, since)
+            gone = self._tiles(day, NEVER).known_in(NEVER, since)
             self.sums.subtract(gone.entity, gone.measures, windows)
             self.cell_sums.subtract(gone.cell, gone.measures, windows)
 
-    def _tiles(self, day: int) -> _Coded:
-        if day not in self._days:
-            tiles = self._load(day)
-            entity, cell = self.codes(tiles.ids, tiles.country)
-            order = np.argsort(tiles.known, kind="stable")
-            measures = {name: values[order] for name, values in tiles.measures.items()}
-            self._days[day] = _Coded(tiles.known[order], entity[order], cell[order], measures, tiles.last[order])
-        return self._days[day]
+    def _tiles(self, day: int, known_from: int) -> _Coded:
+        held = self._days.get(day)
+        if held is None or held.known_from > known_from:
+            held = self._days[day] = self._coded(self._load(day, known_from), known_from)
+        return held
+
+    def _coded(self, tiles: Tiles, known_from: int) -> _Coded:
+        entity, cell = self.codes(tiles.ids, tiles.country)
+        order = np.argsort(tiles.known, kind="stable")
+        measures = {name: values[order] for name, values in tiles.measures.items()}
+        return _Coded(known_from, tiles.known[order], entity[order], cell[order], measures, tiles.last[order])

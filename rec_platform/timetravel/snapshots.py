@@ -169,26 +169,40 @@ class _Homes:
         return cells[cells >= 0]
 
 
-def _tiles_of(spec: TableSpec, reader: Reader, countries: _Countries) -> Callable[[int], Tiles]:
-    """A function that reads the tiles of a day, of all countries; a day nobody published has none."""
+def _tiles_of(spec: TableSpec, reader: Reader, countries: _Countries) -> Callable[[int, int], Tiles]:
+    """A function that reads the tiles of a day, of all countries, known on a day or later (see `Rolling`)."""
     published: dict[int, list[Partition]] = {}
     for partition in reader.published(spec.name):
         published.setdefault(_number(partition.day), []).append(partition)
-    names = [*spec.schema.names, c.COUNTRY]
 
-    def load(day: int) -> Tiles:
-        if day not in published:
+    def load(day: int, known_from: int) -> Tiles:
+        partitions = published.get(day, [])
+        if known_from != NEVER:
+            partitions = _known_since(reader, spec, partitions, known_from)
+        if not partitions:
             return NO_TILES
-        rows = reader.read(spec.name, published[day], names)
-        return Tiles(
-            ids=_ints(rows.column(spec.order[-1])),
-            country=countries.numbers(rows.column(c.COUNTRY)),
-            known=_ints(pc.cast(rows.column(c.KNOWN_DATE), pa.int32())),
-            measures={measure: _ints(rows.column(measure)) for measure in MEASURES},
-            last=_ints(rows.column(c.LAST_PLAYED_AT)),
-        )
+        rows = reader.read(spec.name, partitions, [*spec.schema.names, c.COUNTRY])
+        return _as_tiles(rows, spec, countries)
 
     return load
+
+
+def _known_since(reader: Reader, spec: TableSpec, partitions: list[Partition], day: int) -> list[Partition]:
+    """The partitions with a tile known on `day` or later: one small column is read to spare the rest of most files."""
+    rows = reader.read(spec.name, partitions, [c.KNOWN_DATE, c.COUNTRY])
+    recent = pc.greater_equal(pc.cast(rows.column(c.KNOWN_DATE), pa.int32()), day)
+    late = set(pc.unique(rows.column(c.COUNTRY).filter(recent)).to_pylist())
+    return [partition for partition in partitions if partition.country in late]
+
+
+def _as_tiles(rows: pa.Table, spec: TableSpec, countries: _Countries) -> Tiles:
+    return Tiles(
+        ids=_ints(rows.column(spec.order[-1])),
+        country=countries.numbers(rows.column(c.COUNTRY)),
+        known=_ints(pc.cast(rows.column(c.KNOWN_DATE), pa.int32())),
+        measures={measure: _ints(rows.column(measure)) for measure in MEASURES},
+        last=_ints(rows.column(c.LAST_PLAYED_AT)),
+    )
 
 
 def _profile_rows(state: Rolling, cells: Ints, entity: Ints) -> pa.Table:

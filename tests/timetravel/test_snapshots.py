@@ -229,11 +229,12 @@ def test_a_snapshot_reads_ninety_days_of_tiles_and_what_was_known() -> None:
 
 
 class Watched(MemoryReader):
-    """Remembers what was read."""
+    """Remembers which partitions were read beyond a key column."""
 
     def read(self, table: str, partitions: Iterable[Partition], columns: Sequence[str] | None = None) -> pa.Table:
         wanted = list(partitions)
-        self.asked = [*getattr(self, "asked", []), *((table, key) for key in wanted)]
+        if columns is None or "plays" in columns:
+            self.asked = [*getattr(self, "asked", []), *((table, key) for key in wanted)]
         return super().read(table, wanted, columns)
 
 
@@ -248,6 +249,23 @@ def test_nothing_is_read_that_inputs_did_not_name_and_nothing_twice(on: list[int
     named = [day for day in delivered_days if any(0 < (until - day).days <= LONGEST for until in wanted)]
     assert set(asked) == {Partition(day, "FR") for day in named}
     assert len(asked) == len(set(asked))
+
+
+def test_a_restored_state_reads_only_what_is_new_and_what_leaves() -> None:
+    """Ten days late is the play of day 85: its day is read as well, though it neither begins nor leaves."""
+    lag = {85: 10}
+    delivered_days = [FIRST + timedelta(days=n) for n in range(100)]
+    reader = delivered(
+        [Play(1, 7, "FR", midnight(day), midnight(day) + lag.get(n, 0) * DAY) for n, day in enumerate(delivered_days)]
+    )
+    day = FIRST + timedelta(days=95)
+    for key, built in build(reader, day).items():
+        reader.add("profile_snapshot", key, built.tables["profile_snapshot"])
+        reader.add("title_snapshot", key, built.tables["title_snapshot"])
+    watched = Watched(reader.tables)
+    state_from_snapshots(watched, day).advance(day + timedelta(days=1))
+    asked = sorted((key.day - FIRST).days for table, key in watched.asked if table == "title_tiles")
+    assert asked == [95 - 90, 95 - 28, 85, 95 - 7, 95 - 1, 95]
 
 
 def test_faults_say_what_to_do() -> None:
