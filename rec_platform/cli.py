@@ -1,0 +1,262 @@
+"""The command line: a thin door. Each command parses, makes one call, and prints; exit code 0 only on success."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from rec_platform import clock, commands
+from rec_platform.errors import PlatformError
+
+app = typer.Typer(
+    help="A log of plays goes in; ranked recommendations and honest numbers about them come out.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+)
+
+Home = Annotated[
+    Path,
+    typer.Option(
+        "--home", envvar="REC_PLATFORM_HOME", help="Where the lake lives.", show_default=True, file_okay=False
+    ),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+First = Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")]
+Last = Annotated[str, typer.Option("--to", help="Last day, YYYY-MM-DD, included.")]
+Countries = Annotated[
+    str, typer.Option("--countries", help="Comma-separated ISO codes; all delivered ones if not given.")
+]
+DEFAULT_HOME = Path(".rec-platform")
+
+
+@app.command()
+def simulate(
+    out: Annotated[Path, typer.Argument(help="Folder to write the delivery and the truth to.")],
+    plays: Annotated[int | None, typer.Option(help="About how many plays; the small world if not given.")] = None,
+    seed: Annotated[int, typer.Option(help="Same seed, same bytes.")] = 7,
+    plays_format: Annotated[str, typer.Option("--format", help="csv, jsonl or parquet.")] = "csv",
+    as_json: AsJson = False,
+) -> None:
+    """Make a simulated world: files as a source would deliver them, and the truth apart from them.
+
+    Example: rec-platform simulate /tmp/world --plays 1000000
+    """
+    with _progress("simulate") as progress:
+        summary = commands.simulated(out, plays=plays, seed=seed, plays_format=plays_format, progress=progress)
+    _print_pairs(summary, f"Simulated world in {out}", as_json=as_json)
+
+
+@app.command()
+def ingest(
+    files: Annotated[list[Path], typer.Argument(help="Files, or folders of files.")],
+    mapping: Annotated[Path | None, typer.Option(help="The source mapping; the stored one if not given.")] = None,
+    delivered_at: Annotated[
+        str | None, typer.Option(help="When the files were delivered, e.g. 2025-01-05T06:00:00Z.")
+    ] = None,
+    home: Home = DEFAULT_HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Take delivered files into the landing table and print the reconciliation.
+
+    Example: rec-platform ingest --mapping examples/mappings/online_retail.toml data/online-retail-by-day/*.csv
+    """
+    instant = None if delivered_at is None else clock.parse_instant(delivered_at, place="--delivered-at")
+    with _progress("ingest") as progress:
+        result = commands.ingested(home, mapping, files, delivered_at=instant, progress=progress)
+    commands.print_reconciliation(result, as_json=as_json)
+    if not result.ok:
+        raise typer.Exit(1)
+
+
+@app.command()
+def run(
+    first: First,
+    last: Last,
+    countries: Countries = "",
+    force: Annotated[
+        bool, typer.Option("--force", help="Make everything again; equal rows make no new version.")
+    ] = False,
+    allow_stale: Annotated[
+        bool, typer.Option("--allow-stale", help="Use last good versions of failed partitions.")
+    ] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Show what would be made and stop.")] = False,
+    home: Home = DEFAULT_HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Run the whole flow over a window of days through Dagster, in one process: only what is stale is made.
+
+    Example: rec-platform run --from 2011-11-01 --to 2011-12-09
+    """
+    request = {
+        "home": str(home.absolute()), "first": clock.parse_day(first, place="--from").isoformat(),
+        "last": clock.parse_day(last, place="--to").isoformat(), "countries": commands.countries(countries),
+        "force": force, "allow_stale": allow_stale, "plan": plan, "json": as_json,
+    }  # fmt: skip
+    _become("flow", json.dumps(request))
+
+
+@app.command()
+def metrics(
+    first: First,
+    last: Last,
+    countries: Countries = "",
+    by: Annotated[
+        str, typer.Option(help="Slice: all, country, tenure_band, activity_band, device, popularity_band.")
+    ] = "all",
+    metric: Annotated[str, typer.Option(help="Comma-separated metric names; the main ones if not given.")] = "",
+    versus: Annotated[str, typer.Option(help="Paired differences against this model, e.g. popularity.")] = "",
+    home: Home = DEFAULT_HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Print metrics of the days together, every model beside the baselines, each with its 95 % interval.
+
+    Example: rec-platform metrics --from 2011-11-01 --to 2011-12-09 --versus popularity
+    """
+    days = clock.parse_day(first, place="--from"), clock.parse_day(last, place="--to")
+    rows = commands.metrics(
+        home, *days, countries=commands.countries(countries), by=by, metrics=commands.names(metric), versus=versus
+    )
+    _print_rows(rows, f"Metrics of {first} to {last}", as_json=as_json)
+
+
+@app.command()
+def recommend(
+    as_of: Annotated[str, typer.Option(help="The day the list is for, YYYY-MM-DD.")],
+    profile: Annotated[str, typer.Option(help="The profile: our id or the source's own.")] = "",
+    country: Annotated[str, typer.Option(help="ISO code.")] = "",
+    k: Annotated[int, typer.Option("-k", min=1, help="How many titles.")] = 10,
+    sample: Annotated[
+        bool, typer.Option("--sample", help="Published lists of a few profiles instead of one profile's.")
+    ] = False,
+    home: Home = DEFAULT_HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Print ranked titles for a profile, with the model that made each row and why.
+
+    Example: rec-platform recommend --profile 17850 --country GB --as-of 2011-12-09 -k 10
+    """
+    day = clock.parse_day(as_of, place="--as-of")
+    if sample:
+        rows = commands.sample_recommendations(home, day, k=k)
+    else:
+        rows = commands.recommendations(home, profile=profile, country=country, as_of=day, k=k)
+    _print_rows(rows, f"Recommendations as of {as_of}", as_json=as_json)
+
+
+@app.command()
+def travel(
+    profile: Annotated[str, typer.Option(help="The profile: our id or the source's own.")],
+    as_of: Annotated[str, typer.Option(help="The instant, e.g. 2011-12-01T12:00:00Z; a bare date is its 00:00 UTC.")],
+    title: Annotated[str, typer.Option(help="A title; the profile's most recent ones if not given.")] = "",
+    country: Annotated[
+        str, typer.Option(help="Country of the context; where the profile last played if not given.")
+    ] = "",
+    home: Home = DEFAULT_HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Print the facts and features of a profile as they were at an instant, by both clocks.
+
+    Example: rec-platform travel --profile 17850 --as-of 2011-12-01T12:00:00Z
+    """
+    instant = clock.parse_instant(as_of, place="--as-of")
+    rows = commands.travelled(home, profile=profile, title=title, country=country, as_of=instant)
+    _print_rows(rows, f"Profile {profile} as of {clock.iso(instant)}", as_json=as_json)
+
+
+@app.command()
+def status(home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
+    """Print what is published: per table partitions, rows, days, and partitions that are stale or failed.
+
+    Example: rec-platform status
+    """
+    _print_rows(commands.status(home), f"Lake in {home}", as_json=as_json)
+
+
+@app.command()
+def ui(
+    port: Annotated[int, typer.Option(help="Port on loopback.")] = 3000,
+    home: Home = DEFAULT_HOME,
+) -> None:
+    """Open Dagster on loopback: asset graph, partitions, checks, backfills, schedule and sensor.
+
+    Example: rec-platform ui --port 3000
+    """
+    print(f"Dagster on http://127.0.0.1:{port} (ready in about 15 seconds; Ctrl-C stops it)", flush=True)
+    _become("ui", str(home.absolute()), str(port))
+
+
+def main() -> None:
+    """Run the command line; a `PlatformError` is printed as its three parts, without a traceback, with exit code 2."""
+    try:
+        app()
+    except PlatformError as fault:
+        console = Console(stderr=True, soft_wrap=True, highlight=False)
+        console.print(
+            f"[red]error[/red] {_plain(fault.fault)}\n  where  {_plain(fault.place)}\n  repair {_plain(fault.repair)}"
+        )
+        sys.exit(2)
+
+
+def _plain(text: str) -> str:
+    return text.replace("[", "\\[")
+
+
+def _become(*arguments: str) -> None:
+    """Replace this process by the one that holds Dagster: the library itself never imports it."""
+    sys.stdout.flush()
+    os.execv(sys.executable, [sys.executable, "-m", "assets.run", *arguments])
+
+
+@contextmanager
+def _progress(what: str) -> Iterator[Callable[[str, float], None]]:
+    """A bar on a terminal, fed with (what, share done); nothing elsewhere."""
+    console = Console(stderr=True)
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(what, total=1.0)
+        yield lambda text, share: bar.update(task, description=text, completed=share)
+
+
+def _print_pairs(pairs: dict[str, Any], title: str, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(pairs))
+        return
+    _print_rows([{"what": name, "value": value} for name, value in pairs.items()], title, as_json=False)
+
+
+def _print_rows(rows: list[dict[str, Any]], title: str, *, as_json: bool) -> None:
+    """Rows as JSON, or as a table whose number columns stand right."""
+    if as_json:
+        print(json.dumps(rows, default=str))
+        return
+    table = Table(title=title, title_justify="left")
+    for name in rows[0] if rows else ():
+        number = all(isinstance(row[name], int | float) for row in rows)
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(_plain(_shown(value)) for value in row.values()))
+    Console().print(table)
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, int) and not isinstance(value, bool):
+        return f"{value:,}"
+    return "" if value is None else str(value)
+
+
+if __name__ == "__main__":
+    main()

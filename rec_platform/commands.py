@@ -1,0 +1,387 @@
+"""What each command of the CLI calls: plain functions from a home and checked arguments to rows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import date
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from rich.console import Console
+
+from rec_platform import columns as c
+from rec_platform.clock import FIRST_DAY, day_of, iso
+from rec_platform.config import Settings
+from rec_platform.contexts.stage import read_timeline
+from rec_platform.contexts.tagger import Tagger
+from rec_platform.dmc12.frame import Frame
+from rec_platform.errors import KeyRefused, MissingInput
+from rec_platform.evaluation.intervals import compare, metric_rows
+from rec_platform.evaluation.stage import rolled_up, stored_sums
+from rec_platform.evaluation.sums import MetricSums
+from rec_platform.features import FeatureGenerator, FeatureSet
+from rec_platform.flow import Platform
+from rec_platform.partition import Partition, checked_country
+from rec_platform.pipeline import Pipeline, Sources
+from rec_platform.plays.ingest import ingest
+from rec_platform.plays.mapping import load_mapping
+from rec_platform.plays.reconciliation import Reconciliation
+from rec_platform.plays.reference import as_known, resolve_id
+from rec_platform.scoring.recommend import contexts_at
+from rec_platform.scoring.stage import recommend_one
+from rec_platform.stage import Input
+from rec_platform.tables import METRIC_SUMS, PLAY_FACTS, PROFILES, RECOMMENDATIONS, TABLES, TITLES
+from rec_platform.timetravel.facts import compute
+from rec_platform.timetravel.timeline import Timeline
+
+Row = dict[str, Any]
+Progress = Callable[[str, float], None]
+
+#: The columns of the metrics table: metric and cut-off (0: the metric has none).
+MAIN_METRICS: Final = (
+    ("nmrr", 0), ("ndcg", 10), ("recall", 10), ("precision", 10), ("map", 0), ("hit_rate", 10), ("coverage", 10),
+)  # fmt: skip
+
+
+def names(text: str) -> list[str]:
+    """A comma-separated option as a list."""
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def countries(text: str) -> list[str]:
+    """The countries of a comma-separated option; `KeyRefused` names one that is none."""
+    return [checked_country(country, place="--countries") for country in names(text)]
+
+
+def simulated(out: Path, *, plays: int | None, seed: int, plays_format: str, progress: Progress) -> Row:
+    """Make a world; counts by kind."""
+    from rec_platform.simulation import WorldConfig, simulate
+
+    if plays_format not in ("csv", "jsonl", "parquet"):
+        raise KeyRefused(f"no format {plays_format!r}", place="--format", repair="Choose csv, jsonl or parquet.")
+    config = WorldConfig.small(seed=seed) if plays is None else WorldConfig.sized(plays, seed=seed)
+    summary = simulate(config, out, progress=progress, plays_format=plays_format)  # type: ignore[arg-type]
+    body = summary.model_dump(mode="json")
+    return {name: value for name, value in body.items() if not isinstance(value, dict)}
+
+
+def ingested(
+    home: Path, mapping: Path | None, files: Sequence[Path], *, delivered_at: int | None, progress: Progress
+) -> Reconciliation:
+    """Take files in by the mapping given, or by the one the home has stored."""
+    source = Platform(home).mapping if mapping is None else load_mapping(mapping)
+    return ingest(
+        home, source, files, delivered_at=delivered_at,
+        progress=lambda what, done, of: progress(what, done / of if of else 1.0),
+    )  # fmt: skip
+
+
+def print_reconciliation(result: Reconciliation, *, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(result.to_json(), default=str))
+    else:
+        Console(soft_wrap=True).print(result)
+
+
+def status(home: Path) -> list[Row]:
+    """One row per table that was ever published."""
+    index = Platform(home).index
+    rows = []
+    for spec in TABLES:
+        states = index.state(spec.name)
+        if not states:
+            continue
+        days = sorted(partition.date for partition in states if partition.date)
+        rows.append(
+            {
+                "table": spec.name,
+                "partitions": len(states),
+                "rows": sum(state.rows for state in states.values()),
+                "first day": str(days[0]) if days else "",
+                "last day": str(days[-1]) if days else "",
+                "version": index.versions[spec.name],
+                "stale": sum(bool(state.stale) for state in states.values()),
+                "failed": len(index.lake.holes(spec.name)),
+            }
+        )
+    if not rows:
+        raise MissingInput(
+            "the lake is empty", place=str(home), repair="Run `rec-platform ingest --mapping FILE FILES`."
+        )
+    return rows
+
+
+# --- metrics ---------------------------------------------------------------------------------------------------------
+
+
+def metrics(
+    home: Path, first: date, last: date, *, countries: list[str], by: str, metrics: list[str], versus: str
+) -> list[Row]:
+    """Metrics of some days and countries together, from the stored sums: one row per model and slice value."""
+    platform = Platform(home)
+    reader = platform.reader(Input(METRIC_SUMS.name, first, last, every_country=True, optional=True))
+    sums = rolled_up(stored_sums(reader, first, last, countries or None))
+    wanted = _chosen(sums, metrics)
+    if versus:
+        return _differences(sums, versus, by, wanted, platform.settings)
+    found = metric_rows(sums, min_contexts=platform.settings.evaluation.min_contexts).to_pylist()
+    return _pivot(found, by, wanted, lambda row: (row[c.MODEL],), (c.MODEL,), c.VALUE)
+
+
+def _chosen(sums: MetricSums, asked: list[str]) -> list[tuple[str, int]]:
+    known = sorted(
+        {(key.metric, key.k) for key in sums.keys if key.metric} | {(key.metric, key.k) for key in sums.exposures}
+    )
+    if not asked:
+        return [pair for pair in MAIN_METRICS if pair in known]
+    strange = sorted(set(asked) - {name for name, _ in known})
+    if strange:
+        have = ", ".join(sorted({name for name, _ in known}))
+        raise KeyRefused(f"no metric {', '.join(strange)}", place="--metric", repair=f"There are: {have}.")
+    return [pair for pair in known if pair[0] in asked]
+
+
+def _differences(
+    sums: MetricSums, versus: str, by: str, wanted: list[tuple[str, int]], settings: Settings
+) -> list[Row]:
+    rows: list[Row] = []
+    for model in sorted({key.model for key in sums.keys} - {versus}):
+        table = compare(sums, model, versus, min_contexts=settings.evaluation.min_contexts)
+        rows += table.to_pylist()
+    return _pivot(rows, by, wanted, lambda row: (f"{row['model_a']} - {versus}",), ("difference",), "difference")
+
+
+def _pivot(
+    rows: list[Row],
+    by: str,
+    wanted: list[tuple[str, int]],
+    who: Callable[[Row], tuple[str, ...]],
+    heads: tuple[str, ...],
+    value: str,
+) -> list[Row]:
+    """One row per model and slice value, one column per metric: value [low, high]; no interval is no verdict."""
+    chosen = [row for row in rows if row[c.SLICE] == by and row["estimand"] == "context"]
+    if not chosen:
+        have = sorted({row[c.SLICE] for row in rows})
+        raise KeyRefused(f"no slice {by!r}", place="--by", repair=f"There are: {', '.join(have)}.")
+    lines: dict[tuple[str, ...], Row] = {}
+    for row in chosen:
+        key = (*who(row), row[c.SLICE_VALUE])
+        line = lines.setdefault(
+            key, dict(zip(heads, who(row), strict=True)) | ({} if by == "all" else {by: key[-1]}) | {"n": 0}
+        )
+        if (row[c.METRIC], row[c.CUTOFF]) in wanted:
+            line["n"] = max(line["n"], row[c.N])
+            line[_heading(row[c.METRIC], row[c.CUTOFF])] = _interval(row[value], row[c.LOW], row[c.HIGH])
+    order = [_heading(*pair) for pair in wanted]
+    return [
+        {name: line[name] for name in line if name not in order} | {name: line.get(name, "") for name in order}
+        for _, line in sorted(lines.items())
+    ]
+
+
+def _heading(metric: str, k: int) -> str:
+    return f"{metric}@{k}" if k else metric
+
+
+def _interval(value: float, low: float, high: float) -> str:
+    if np.isnan(value):
+        return "-"
+    return f"{value:.4f} no verdict" if np.isnan(low) else f"{value:.4f} [{low:.4f}, {high:.4f}]"
+
+
+# --- recommendations -------------------------------------------------------------------------------------------------
+
+
+def recommendations(home: Path, *, profile: str, country: str, as_of: date, k: int) -> list[Row]:
+    """The list of one profile: the published one where it is long enough, else made now by the same code."""
+    if not profile or not country:
+        raise KeyRefused(
+            "no profile or no country given", place="recommend", repair="Give --profile ID --country FR, or --sample."
+        )
+    partition = Partition(as_of, checked_country(country, place="--country"))
+    platform = Platform(home)
+    reader = _recommending(platform, partition)
+    profile_id = _profile_or_stranger(reader.read(PROFILES.name, [Partition()]), profile)
+    rows = reader.read(RECOMMENDATIONS.name, [partition], RECOMMENDATIONS.schema.names)
+    rows = rows.filter(pc.equal(rows.column(c.PROFILE), profile_id))
+    if rows.num_rows < k:
+        settings = _longer(platform.settings, k)
+        rows = recommend_one(reader, settings, profile_id=profile_id, country=partition.place, as_of=as_of)
+    return _named(rows.slice(0, k), reader.read(TITLES.name, [Partition()]))
+
+
+def sample_recommendations(home: Path, as_of: date, *, k: int, profiles: int = 1) -> list[Row]:
+    """Published lists of the first profiles of each country."""
+    platform = Platform(home)
+    reader = platform.reader(
+        Input(RECOMMENDATIONS.name, as_of, as_of, every_country=True, optional=True), Input(TITLES.name)
+    )
+    found: list[Row] = []
+    titles = reader.read(TITLES.name, [Partition()])
+    for partition in reader.published(RECOMMENDATIONS.name, as_of):
+        rows = reader.read(RECOMMENDATIONS.name, [partition], RECOMMENDATIONS.schema.names)
+        some = pc.unique(rows.column(c.PROFILE)).slice(0, profiles)
+        kept = rows.filter(pc.and_(pc.is_in(rows.column(c.PROFILE), some), pc.less_equal(rows.column(c.RANK), k)))
+        who = kept.column(c.PROFILE).to_pylist()
+        found += [
+            {c.COUNTRY: partition.place, c.PROFILE: str(name)} | row
+            for name, row in zip(who, _named(kept, titles), strict=True)
+        ]
+    if not found:
+        raise MissingInput(
+            f"no recommendations are published for {as_of}", place="recommendations",
+            repair="Run `rec-platform run` for that day.",
+        )  # fmt: skip
+    return found
+
+
+def _recommending(platform: Platform, partition: Partition) -> Any:
+    """A reader over what recommendations of the partition read, and over those published."""
+    stage = platform.stages[RECOMMENDATIONS.name]
+    inputs = stage.inputs(partition, platform.settings)
+    published = Input(RECOMMENDATIONS.name, partition.day, partition.day, (partition.place,), optional=True)
+    return platform.reader(*inputs, published)
+
+
+def _profile_or_stranger(profiles: pa.Table, text: str) -> int:
+    """The profile's id; a number that nobody has heard of is a stranger, who is served by popularity."""
+    try:
+        return resolve_id(profiles, c.PROFILE, text)
+    except KeyRefused:
+        if text.strip().isdigit() and len(text.strip()) < 19:
+            return int(text)
+        raise
+
+
+def _longer(settings: Settings, k: int) -> Settings:
+    n = max(k, settings.recommend.n)
+    return settings.model_copy(update={"recommend": settings.recommend.model_copy(update={"n": n})})
+
+
+def _named(rows: pa.Table, titles: pa.Table) -> list[Row]:
+    """Rows for people: the title's name and the source's id beside ours."""
+    newest = {row[c.TITLE]: row for row in titles.select([c.TITLE, c.SOURCE_ID, c.NAME]).to_pylist()}
+    shown = []
+    for row in rows.to_pylist():
+        title = newest.get(row[c.TITLE], {})
+        shown.append(
+            {
+                c.RANK: row[c.RANK],
+                "title": title.get(c.SOURCE_ID, str(row[c.TITLE])),
+                c.NAME: title.get(c.NAME) or "",
+                c.SCORE: round(row[c.SCORE], 4),
+                c.MODEL: row[c.MODEL],
+                "why": "; ".join(row[c.REASONS]),
+            }
+        )
+    return shown
+
+
+# --- time travel -----------------------------------------------------------------------------------------------------
+
+
+def travelled(home: Path, *, profile: str, title: str, country: str, as_of: int) -> list[Row]:
+    """Every declared fact and feature of a profile and a title as of an instant, by both clocks."""
+    platform = Platform(home)
+    last = day_of(as_of)
+    reader = platform.reader(
+        Input(PLAY_FACTS.name, FIRST_DAY, last, every_country=True, optional=True),
+        *(Input(spec.name) for spec in TABLES if spec.stage == "reference"),
+    )
+    timeline = read_timeline(reader, platform.settings, until=last)
+    whole = [Partition()]
+    profile_id = resolve_id(reader.read(PROFILES.name, whole), c.PROFILE, profile)
+    titles = reader.read(TITLES.name, whole)
+    title_id = resolve_id(titles, c.TITLE, title) if title else _last_title(timeline, profile_id, as_of)
+    place = checked_country(country, place="--country") if country else _place_of(reader, profile_id, as_of)
+    frame = Frame.of(
+        contexts_at(np.array([profile_id]), place, as_of), np.array([0, 1]), items={c.TITLE: np.array([title_id])}
+    )
+    head = [
+        {"what": "context", "name": name, "value": value, "unit": "", "meaning": meaning}
+        for name, value, meaning in (
+            ("as_of", iso(as_of), "the first instant that is not visible"),
+            ("country", place, "the country of the context"),
+            ("title", _title_name(titles, title_id, as_of), "the title that facts of titles are about"),
+        )
+    ]
+    return head + _facts(platform.settings, timeline, frame) + _features(platform.settings, timeline, frame)
+
+
+def _facts(settings: Settings, timeline: Timeline, frame: Frame) -> list[Row]:
+    needed = FeatureSet.from_config(settings.features).needed
+    values = compute(
+        timeline, needed, profile_id=frame.context(c.PROFILE), country=frame.contexts.column(c.COUNTRY).to_pylist(),
+        at=frame.context(c.AT), offsets=frame.offsets, title_id=frame.item(c.TITLE),
+    )  # fmt: skip
+    return [
+        {
+            "what": "fact",
+            "name": fact.name,
+            "value": _fact_value(values[fact.name][0], instant="instant" in fact.unit),
+            "unit": fact.unit,
+            "meaning": fact.about,
+        }
+        for fact in needed
+    ]
+
+
+def _fact_value(value: Any, *, instant: bool) -> str:
+    if isinstance(value, np.integer) and instant:
+        return "never" if value == np.iinfo(np.int64).min else iso(int(value))
+    return f"{float(value):g}"
+
+
+def _features(settings: Settings, timeline: Timeline, frame: Frame) -> list[Row]:
+    features = FeatureSet.from_config(settings.features)
+    made = Pipeline([Tagger(), FeatureGenerator(features)]).apply(frame, Sources(timeline))
+    return [
+        {
+            "what": "feature",
+            "name": one.name,
+            "value": f"{made.features.column(one.name)[0].as_py():.6g}",
+            "unit": one.unit,
+            "meaning": one.about,
+        }
+        for one in features.encoders
+    ]
+
+
+def _last_title(timeline: Timeline, profile_id: int, as_of: int) -> int:
+    """The title the profile played last, of what was visible then."""
+    _, titles, last = timeline.seen([profile_id], [as_of])
+    if not len(titles):
+        raise MissingInput(
+            "the profile has no visible play then, so no title stands out", place=f"as of {iso(as_of)}",
+            repair="Name one with --title.",
+        )  # fmt: skip
+    return int(titles[np.argmax(last)])
+
+
+def _place_of(reader: Any, profile_id: int, as_of: int) -> str:
+    """Where the profile's last visible play was; else its record's country."""
+    partitions = reader.published(PLAY_FACTS.name)
+    plays = reader.read(PLAY_FACTS.name, partitions, [c.PROFILE, c.PLAYED_AT, c.KNOWN_AT, c.COUNTRY])
+    moment = pa.scalar(as_of, pa.timestamp("us", tz="UTC"))
+    seen = pc.and_(pc.less(plays.column(c.PLAYED_AT), moment), pc.less(plays.column(c.KNOWN_AT), moment))
+    own = plays.filter(pc.and_(seen, pc.equal(plays.column(c.PROFILE), profile_id)))
+    if own.num_rows:
+        return str(own.sort_by(c.PLAYED_AT).column(c.COUNTRY)[-1].as_py())
+    record = as_known(reader.read(PROFILES.name, [Partition()]), c.PROFILE, as_of)
+    homes = record.filter(pc.equal(record.column(c.PROFILE), profile_id)).column(c.HOME_COUNTRY).drop_null()
+    if len(homes):
+        return str(homes[-1].as_py())
+    raise MissingInput(
+        "nobody knew then where the profile is", place=f"as of {iso(as_of)}", repair="Name it with --country."
+    )
+
+
+def _title_name(titles: pa.Table, title_id: int, as_of: int) -> str:
+    known = as_known(titles, c.TITLE, as_of)
+    rows = known.filter(pc.equal(known.column(c.TITLE), title_id)).to_pylist()
+    return f"{rows[0][c.SOURCE_ID]} {rows[0][c.NAME] or ''}".strip() if rows else str(title_id)

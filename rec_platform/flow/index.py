@@ -1,0 +1,207 @@
+"""What is published, at the versions a run fixed: which inputs a partition has, and the fingerprint they give.
+
+The first and last day delivered are read from landing. Every day from the first to the last is complete: a country
+without rows on one of them had no plays, which is a state, not a gap. A day after the last is not delivered yet.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Any, Final
+
+from rec_platform.clock import FIRST_DAY, LAST_DAY, days_between
+from rec_platform.errors import MissingInput
+from rec_platform.lake import Lake, PartitionState
+from rec_platform.partition import UNREADABLE_COUNTRY, Grain, Partition
+from rec_platform.stage import Input
+from rec_platform.tables import LANDING, table
+
+#: Tables with a partition for every delivered cell: a delivered cell that is not there was forgotten, not empty.
+COMPLETE: Final = ("raw_plays", "play_facts", "title_tiles", "profile_tiles")
+
+Day = Mapping[str, PartitionState]
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """What reading a partition's inputs would meet: their digests, and whatever forbids it."""
+
+    digests: tuple[tuple[str, str], ...]
+    missing: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+    holes: tuple[str, ...] = ()
+
+
+class Index:
+    """States of all tables at fixed versions. Digests of days are computed once and kept."""
+
+    def __init__(self, lake: Lake, versions: Mapping[str, int | None]) -> None:
+        self.lake = lake
+        self.versions = dict(versions)
+        self._days: dict[str, dict[date | None, dict[str, PartitionState]]] = {}
+        self._digests: dict[tuple[object, ...], str] = {}
+
+    def advance(self, versions: Mapping[str, int]) -> None:
+        """Read tables that this run has just published at the versions it made."""
+        for name, version in versions.items():
+            self.versions[name] = version
+            self._days.pop(name, None)
+            self._digests = {key: digest for key, digest in self._digests.items() if key[0] != name}
+
+    def state(self, name: str) -> dict[Partition, PartitionState]:
+        version = self.versions.get(name)
+        return {} if version is None else self.lake.state(name, version)
+
+    def days(self, name: str) -> dict[date | None, dict[str, PartitionState]]:
+        """States by day and country ('' where the table has no countries), both sorted."""
+        if name not in self._days:
+            found: dict[date | None, dict[str, PartitionState]] = {}
+            for partition, state in self.state(name).items():
+                found.setdefault(partition.date, {})[partition.country or ""] = state
+            self._days[name] = {day: dict(sorted(states.items())) for day, states in found.items()}
+        return self._days[name]
+
+    @cached_property
+    def delivered(self) -> dict[date, set[str]]:
+        """The delivered cells: countries by day, without the rows that could not be read."""
+        cells: dict[date, set[str]] = {}
+        for partition, state in self.state(LANDING.name).items():
+            if partition.country != UNREADABLE_COUNTRY and state.rows:
+                cells.setdefault(partition.day, set()).add(partition.place)
+        return cells
+
+    @cached_property
+    def countries(self) -> tuple[str, ...]:
+        return tuple(sorted({country for cells in self.delivered.values() for country in cells}))
+
+    @property
+    def first_day(self) -> date:
+        return min(self._delivered_days)
+
+    @property
+    def last_day(self) -> date:
+        return max(self._delivered_days)
+
+    @cached_property
+    def _delivered_days(self) -> tuple[date, ...]:
+        if not self.delivered:
+            raise MissingInput(
+                "nothing was delivered yet",
+                place=str(self.lake.home),
+                repair="Run `rec-platform ingest --mapping FILE FILES`.",
+            )
+        return tuple(sorted(self.delivered))
+
+    # --- inputs ------------------------------------------------------------------------------------------------------
+
+    def resolve(self, inputs: tuple[Input, ...]) -> Resolved:
+        """Digest of each input, and what is missing, stale, or a known hole."""
+        digests, missing, stale, holes = [], [], [], []
+        for one in inputs:
+            digests.append((one.table, self._digest(one)))
+            missing += self._missing(one)
+            stale += self._stale(one)
+            holes += self._holes(one)
+        return Resolved(tuple(digests), tuple(missing), tuple(stale), tuple(holes))
+
+    def _digest(self, one: Input) -> str:
+        key = (one.table, one.first, one.last, one.countries, one.every_country, one.cut)
+        if key not in self._digests:
+            parts = [part for day in self.range(one) if (part := self._day_digest(one, day))]
+            self._digests[key] = hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        return self._digests[key]
+
+    def _day_digest(self, one: Input, day: date | None) -> str:
+        states = self.days(one.table).get(day, {})
+        key = (one.table, "day", day, one.countries, self._effective_cut(states, one.cut))
+        if key not in self._digests:
+            chosen = ((country, state) for country, state in states.items() if _wanted(one, country) and state.rows)
+            parts = [f"{country}:{seen}" for country, state in chosen if (seen := state.visible_hash(one.cut))]
+            self._digests[key] = f"{day}={','.join(parts)}" if parts else ""
+        return self._digests[key]
+
+    @staticmethod
+    def _effective_cut(states: Day, cut: date | None) -> date | None:
+        """None where all rows of the day were known before the cut, so that all later cuts share one digest."""
+        newest = max((state.known[-1][0] for state in states.values() if state.known), default="")
+        return cut if cut and newest >= cut.isoformat() else None
+
+    def range(self, one: Input) -> Sequence[date | None]:
+        """The days of an input that the table has, in order; `[None]` for a table that is not partitioned."""
+        if table(one.table).grain is Grain.NONE:
+            return [None]
+        first, last = one.first or FIRST_DAY, one.last or LAST_DAY
+        return sorted(day for day in self.days(one.table) if day is not None and first <= day <= last)
+
+    def _missing(self, one: Input) -> list[str]:
+        if table(one.table).grain is Grain.NONE:
+            return [] if self.versions.get(one.table) is not None or one.optional else [one.table]
+        first, last = one.first or FIRST_DAY, one.last or LAST_DAY
+        if one.table == LANDING.name or one.table in COMPLETE:
+            late = [] if one.optional or last <= self.last_day else [f"{one.table} {last} (not delivered yet)"]
+            return late + self._forgotten(one, max(first, self.first_day), min(last, self.last_day))
+        if one.optional:
+            return []
+        wanted = [Partition(day, place) for day in days_between(first, last) for place in self._places(one)]
+        return [f"{one.table} {partition.key}" for partition in wanted if partition not in self.state(one.table)]
+
+    def _forgotten(self, one: Input, first: date, last: date) -> list[str]:
+        if one.table == LANDING.name:
+            return []
+        known, holes = self.days(one.table), self._hole_states(one.table)
+        return [
+            f"{one.table} {country}|{day}"
+            for day in sorted(self.delivered)
+            if first <= day <= last
+            for country in sorted(self.delivered[day])
+            if _wanted(one, country)
+            and country not in known.get(day, {})
+            and (not one.every_country or Partition(day, country) not in holes)
+        ]
+
+    def _places(self, one: Input) -> tuple[str | None, ...]:
+        if table(one.table).grain is Grain.DATE:
+            return (None,)
+        return self.countries if one.every_country else one.countries or ()
+
+    def _stale(self, one: Input) -> list[str]:
+        return [
+            f"{one.table} {Partition(day, country or None).key}: {state.stale}"
+            for day in self.range(one)
+            for country, state in self.days(one.table).get(day, {}).items()
+            if state.stale and _wanted(one, country)
+        ]
+
+    def _holes(self, one: Input) -> list[str]:
+        first, last = one.first or FIRST_DAY, one.last or LAST_DAY
+        return [
+            partition.key
+            for partition in self._hole_states(one.table)
+            if one.every_country and partition.date and first <= partition.date <= last
+        ]
+
+    def _hole_states(self, name: str) -> dict[Partition, PartitionState]:
+        version = self.versions.get(name)
+        return {} if version is None else self.lake.holes(name, version)
+
+    def partitions(self, one: Input) -> Iterator[Partition]:
+        """The published partitions an input names, by day, then country."""
+        for day in self.range(one):
+            for country in self.days(one.table).get(day, {}):
+                if _wanted(one, country):
+                    yield Partition(day, country or None)
+
+
+def _wanted(one: Input, country: str) -> bool:
+    return one.every_country or not country or (one.countries is not None and country in one.countries)
+
+
+def fingerprint(stage: str, code_version: int, config: Mapping[str, Any], seed: int, resolved: Resolved) -> str:
+    """What a partition is made from, as one hash: equal fingerprint, nothing to do."""
+    body = [stage, code_version, dict(config), seed, resolved.digests]
+    return hashlib.sha256(json.dumps(body, sort_keys=True, default=str).encode()).hexdigest()

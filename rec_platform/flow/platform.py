@@ -1,0 +1,96 @@
+"""A home folder with everything in it: settings, lake, stages. What the CLI and the Dagster assets hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from rec_platform.config import SOURCE_FILE, Settings, load_settings
+from rec_platform.errors import MissingInput
+from rec_platform.flow.index import Index
+from rec_platform.flow.reader import LakeReader
+from rec_platform.flow.registry import stages_for
+from rec_platform.flow.run import Progress, Report, Todo, plan_stage, quiet, run_stage
+from rec_platform.flow.window import Window, needed
+from rec_platform.lake import Lake
+from rec_platform.partition import Partition
+from rec_platform.plays.mapping import SourceMapping, load_mapping
+from rec_platform.stage import Input, Stage
+from rec_platform.tables import TABLES
+
+
+@dataclass(frozen=True)
+class Platform:
+    """One deployment. Opening it fixes the versions of all tables.
+
+    Later stages of the same object see what earlier ones of it committed, and nothing that others commit meanwhile.
+    """
+
+    home: Path
+
+    @cached_property
+    def settings(self) -> Settings:
+        return load_settings(self.home)
+
+    @cached_property
+    def lake(self) -> Lake:
+        return Lake(self.home)
+
+    @cached_property
+    def index(self) -> Index:
+        return Index(self.lake, {spec.name: self.lake.version(spec.name) for spec in TABLES})
+
+    @cached_property
+    def mapping(self) -> SourceMapping:
+        """The source mapping that the first ingest stored; `MissingInput` before that."""
+        stored = self.home / SOURCE_FILE
+        if not stored.exists():
+            raise MissingInput(
+                "there is no source mapping", place=str(stored),
+                repair="Run `rec-platform ingest --mapping FILE FILES` once: it stores the mapping.",
+            )  # fmt: skip
+        return load_mapping(stored)
+
+    @cached_property
+    def stages(self) -> dict[str, Stage]:
+        return stages_for(self.mapping)
+
+    def reader(self, *inputs: Input) -> LakeReader:
+        """A reader over what these inputs name, at the versions fixed."""
+        return LakeReader(self.index, "a command", inputs)
+
+    def needed(self, stage: str, window: Window) -> list[Partition]:
+        return needed(stage, window, self.index, self.settings)
+
+    def plan(
+        self, stage: str, partitions: Sequence[Partition], *, force: bool = False, allow_stale: bool = False
+    ) -> Todo:
+        """What `run` would do. Later stages look current until the earlier ones have run."""
+        return plan_stage(
+            self.index, self.stages[stage], partitions, self.settings, force=force, allow_stale=allow_stale
+        )
+
+    def run(
+        self,
+        stage: str,
+        partitions: Sequence[Partition],
+        *,
+        run_id: str,
+        force: bool = False,
+        allow_stale: bool = False,
+        progress: Progress = quiet,
+    ) -> Report:
+        """Bring partitions of a stage up to date; see `flow.run.run_stage`."""
+        return run_stage(
+            self.lake,
+            self.stages[stage],
+            partitions,
+            self.settings,
+            index=self.index,
+            run_id=run_id,
+            force=force,
+            allow_stale=allow_stale,
+            progress=progress,
+        )

@@ -1,0 +1,201 @@
+"""Run one stage: decide what is stale, build it, audit it, publish what passed in one commit."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any, Final
+
+from rec_platform.checks import CheckResult, audit
+from rec_platform.config import Settings
+from rec_platform.errors import AuditFailed, MissingInput
+from rec_platform.flow.index import Index, Resolved, fingerprint
+from rec_platform.flow.reader import LakeReader
+from rec_platform.lake import Lake, Manifest, Staged, Staging
+from rec_platform.partition import Partition
+from rec_platform.stage import Stage
+
+#: Libraries that can change numbers; their versions stand in every manifest.
+_LIBRARIES: Final = ("numpy", "pyarrow", "duckdb", "pandas", "scipy", "scikit-learn", "xgboost", "implicit", "numba")
+
+Progress = Callable[[str, float], None]
+
+
+def quiet(_what: str, _share: float) -> None:
+    """No progress shown."""
+
+
+@dataclass(frozen=True)
+class Todo:
+    """What running a stage over some partitions would do."""
+
+    stale: Mapping[Partition, str]
+    current: tuple[Partition, ...]
+    blocked: Mapping[Partition, str]
+    holes: tuple[str, ...] = ()
+    used_stale: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What running a stage did.
+
+    Attributes:
+        published: rows per table for every partition that passed.
+        current: partitions that were up to date and left alone.
+        failed: partitions that broke a blocking check, with the checks.
+        blocked: partitions whose input is missing or stale, with the reason.
+        checks: every check result, passed ones too.
+        versions: the table versions after the run.
+        extra: what the stage said of each partition.
+    """
+
+    stage: str
+    published: Mapping[Partition, Mapping[str, int]] = field(default_factory=dict)
+    current: tuple[Partition, ...] = ()
+    failed: Mapping[Partition, str] = field(default_factory=dict)
+    blocked: Mapping[Partition, str] = field(default_factory=dict)
+    checks: tuple[CheckResult, ...] = ()
+    versions: Mapping[str, int] = field(default_factory=dict)
+    extra: Mapping[Partition, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def ok(self) -> bool:
+        return not self.failed and not self.blocked
+
+    def raise_if_failed(self) -> None:
+        """Raise for what did not get published, naming it and why."""
+        if self.failed:
+            raise AuditFailed(
+                _listing(self.failed), place=f"stage {self.stage}",
+                repair="The rest was published. Correct the source and run again; readers keep the last good version.",
+            )  # fmt: skip
+        if self.blocked:
+            raise MissingInput(
+                _listing(self.blocked), place=f"stage {self.stage}",
+                repair="Run the stages before it for these partitions, or `rec-platform run`, which does.",
+            )  # fmt: skip
+
+
+def _listing(reasons: Mapping[Partition, str]) -> str:
+    shown = [f"{partition.key}: {reason}" for partition, reason in list(reasons.items())[:3]]
+    more = f" (and {len(reasons) - 3} more)" if len(reasons) > 3 else ""
+    return "; ".join(shown) + more
+
+
+def plan_stage(
+    index: Index, stage: Stage, partitions: Sequence[Partition], settings: Settings, *, force: bool, allow_stale: bool
+) -> Todo:
+    """Which of the partitions are stale (with their fingerprint), current, or blocked by their inputs."""
+    config = stage.config(settings)
+    stale: dict[Partition, str] = {}
+    current: list[Partition] = []
+    blocked: dict[Partition, str] = {}
+    holes: set[str] = set()
+    used: set[str] = set()
+    for partition in sorted(set(partitions), key=lambda p: (p.date is None, p)):
+        resolved = index.resolve(stage.inputs(partition, settings))
+        reason = _forbids(resolved, allow_stale=allow_stale)
+        if reason:
+            blocked[partition] = reason
+            continue
+        holes.update(resolved.holes)
+        used.update(resolved.stale)
+        made_from = fingerprint(stage.name, stage.code_version, config, settings.seed, resolved)
+        if force or not _is_current(index, stage, partition, made_from):
+            stale[partition] = made_from
+        else:
+            current.append(partition)
+    return Todo(stale, tuple(current), blocked, tuple(sorted(holes)), tuple(sorted(used)))
+
+
+def _forbids(resolved: Resolved, *, allow_stale: bool) -> str:
+    if resolved.missing:
+        more = f" and {len(resolved.missing) - 1} more" if len(resolved.missing) > 1 else ""
+        return f"never published: {resolved.missing[0]}{more}"
+    if resolved.stale and not allow_stale:
+        return f"its input is stale ({resolved.stale[0]}); --allow-stale uses the last good version"
+    return ""
+
+
+def _is_current(index: Index, stage: Stage, partition: Partition, made_from: str) -> bool:
+    for spec in stage.tables:
+        state = index.state(spec.name).get(partition)
+        if state is None or state.fingerprint != made_from or state.stale:
+            return False
+    return True
+
+
+def run_stage(
+    lake: Lake,
+    stage: Stage,
+    partitions: Sequence[Partition],
+    settings: Settings,
+    *,
+    index: Index,
+    run_id: str,
+    force: bool = False,
+    allow_stale: bool = False,
+    progress: Progress = quiet,
+) -> Report:
+    """Bring the partitions of a stage up to date.
+
+    Builds only what is stale (all with `force`), audits it in staging, commits all that passed in one commit per table
+    and marks what failed. Returns what happened; `Report.raise_if_failed` turns failures into an error. `index` is
+    advanced to the new versions.
+    """
+    todo = plan_stage(index, stage, partitions, settings, force=force, allow_stale=allow_stale)
+    if not todo.stale:
+        return Report(stage.name, current=todo.current, blocked=todo.blocked)
+    manifest = _manifest(stage, settings, index, run_id, todo)
+    with lake.staging(run_id) as staging:
+        staged = _build(staging, stage, todo, settings, index, progress)
+        checks = audit(stage.name, staged, lake=lake, settings=settings.audit)
+        failed = _failures(checks)
+        passed = [one for one in staged if one.partition not in failed]
+        versions = lake.publish(passed, manifest, failed=failed)
+    index.advance(versions)
+    rows: dict[Partition, dict[str, int]] = {}
+    for one in passed:
+        rows.setdefault(one.partition, {})[one.spec.name] = one.rows
+    extra = {one.partition: one.extra for one in staged if one.extra}
+    return Report(stage.name, rows, todo.current, failed, todo.blocked, tuple(checks), versions, extra)
+
+
+def _build(
+    staging: Staging, stage: Stage, todo: Todo, settings: Settings, index: Index, progress: Progress
+) -> list[Staged]:
+    partitions = list(todo.stale)
+    named = [one for partition in partitions for one in stage.inputs(partition, settings)]
+    reader = LakeReader(index, stage.name, named)
+    staged: list[Staged] = []
+    for done, built in enumerate(stage.build(partitions, reader, settings), 1):
+        made_from = todo.stale[built.partition]
+        for spec in stage.tables:
+            one = staging.write(spec, built.partition, built.tables[spec.name], extra=built.extra)
+            staged.append(one.made_from(made_from))
+        progress(f"{stage.name} {built.partition.key}", done / len(partitions))
+    return staged
+
+
+def _failures(checks: Sequence[CheckResult]) -> dict[Partition, str]:
+    failed: dict[Partition, str] = {}
+    for result in checks:
+        if result.blocking and not result.passed:
+            partition = Partition.parse(result.partition)
+            reason = f"{result.check} on {result.table}: {result.observed}, expected {result.expected}"
+            failed[partition] = f"{failed[partition]}; {reason}" if partition in failed else reason
+    return failed
+
+
+def _manifest(stage: Stage, settings: Settings, index: Index, run_id: str, todo: Todo) -> Manifest:
+    tables = {one.table for partition in list(todo.stale)[:1] for one in stage.inputs(partition, settings)}
+    inputs = {name: known for name in sorted(tables) if (known := index.versions.get(name)) is not None}
+    libraries = {name: version(name) for name in _LIBRARIES} | {"python": platform.python_version()}
+    extra = {"holes": list(todo.holes), "used_stale": list(todo.used_stale)}
+    return Manifest(
+        run_id, stage.name, stage.code_version, stage.config(settings), settings.seed, inputs, libraries,
+        {name: found for name, found in extra.items() if found},
+    )  # fmt: skip

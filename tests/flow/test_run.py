@@ -1,0 +1,222 @@
+"""The flow's own work: fingerprints, what is stale, audits, late plays, missing inputs; on the real facts stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from rec_platform.checks import CheckResult
+from rec_platform.config import Settings
+from rec_platform.errors import AuditFailed, MissingInput
+from rec_platform.facts.stage import Facts
+from rec_platform.flow import Index, Report, run_stage
+from rec_platform.flow import run as flow_run
+from rec_platform.lake import Lake, Manifest, Staged
+from rec_platform.partition import Partition
+from rec_platform.stage import Stage
+from rec_platform.tables import LANDING, PROFILES, RAW_PLAYS, TABLES, TITLES
+from rec_platform.timetravel.snapshots import FeatureSnapshots
+
+FIRST = date(2025, 1, 1)
+DAYS = [FIRST + timedelta(days=n) for n in range(6)]
+COUNTRIES = ("DE", "FR")
+CELLS = [Partition(day, country) for day in DAYS for country in COUNTRIES]
+
+
+def at(day: date, hour: int) -> datetime:
+    return datetime(day.year, day.month, day.day, hour)
+
+
+def play(day: date, profile: int, title: int, *, known: datetime | None = None, hour: int = 12) -> dict[str, object]:
+    played = at(day, hour)
+    row = dict.fromkeys(RAW_PLAYS.schema.names)
+    return row | {
+        "play_id": profile * 1000 + title, "event": "play", "profile_id": profile, "title_id": title,
+        "played_at": played, "known_at": known or played, "watched_ms": 60_000,
+    }  # fmt: skip
+
+
+def deliver(lake: Lake, cells: dict[Partition, list[dict[str, object]]]) -> None:
+    """Landing and raw plays as ingest and its stage leave them."""
+    with lake.staging("deliver") as staging:
+        landed = [staging.write(LANDING, cell, landing(cell, rows)) for cell, rows in cells.items() if rows]
+        lake.append(landed, Manifest("deliver", "landing"))
+        raw = [
+            staging.write(RAW_PLAYS, cell, pa.Table.from_pylist(rows, schema=RAW_PLAYS.schema))
+            for cell, rows in cells.items()
+        ]
+        profiles = staging.write(PROFILES, Partition(), PROFILES.schema.empty_table())
+        titles = staging.write(TITLES, Partition(), TITLES.schema.empty_table())
+        lake.publish([*raw, profiles, titles], Manifest("deliver", "raw_plays"))
+
+
+def landing(cell: Partition, rows: list[dict[str, object]]) -> pa.Table:
+    made = [
+        {
+            "file_hash": f"{cell.key}{len(rows)}",
+            "file_name": "f",
+            "line": n,
+            "delivered_at": at(cell.day, 23),
+            "delivered": "{}",
+        }
+        for n, _ in enumerate(rows)
+    ]
+    return pa.Table.from_pylist(made, schema=LANDING.schema)
+
+
+@pytest.fixture
+def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
+    """A lake with six delivered days of two countries; checks always pass unless a test says otherwise."""
+    monkeypatch.setattr(flow_run, "audit", lambda *_args, **_kw: [])
+    lake = Lake(tmp_path)
+    deliver(lake, {cell: [play(cell.day, p, p + 10) for p in (1, 2)] for cell in CELLS})
+    return lake
+
+
+def fresh(lake: Lake) -> Index:
+    lake = Lake(lake.home)
+    return Index(lake, {spec.name: lake.version(spec.name) for spec in TABLES})
+
+
+def make(lake: Lake, stage: Stage, partitions: Sequence[Partition] = CELLS, **options: bool) -> Report:
+    return run_stage(lake, stage, partitions, Settings(), index=fresh(lake), run_id="test", **options)
+
+
+def hashes(lake: Lake, table: str) -> dict[Partition, str]:
+    return {partition: state.content_hash for partition, state in Lake(lake.home).state(table).items()}
+
+
+def test_a_second_run_makes_nothing_and_force_makes_the_same_rows(lake: Lake) -> None:
+    first = make(lake, Facts())
+    assert len(first.published) == len(CELLS)
+    before, version = hashes(lake, "play_facts"), lake.version("play_facts")
+    again = make(lake, Facts())
+    assert (len(again.published), len(again.current)) == (0, len(CELLS))
+    forced = make(lake, Facts(), force=True)
+    assert len(forced.published) == len(CELLS)
+    assert hashes(lake, "play_facts") == before
+    assert lake.version("play_facts") == version
+
+
+def test_the_manifest_says_what_the_rows_were_made_from(lake: Lake) -> None:
+    make(lake, Facts())
+    manifest = lake.manifests("play_facts")[0]
+    assert manifest["stage"] == "facts"
+    assert manifest["inputs"] == {"raw_plays": lake.version("raw_plays")}
+    assert {"numpy", "pyarrow", "python"} <= set(manifest["libraries"])
+    assert set(manifest["partitions"]) == {cell.key for cell in CELLS}
+    assert manifest["seed"] == Settings().seed
+
+
+def test_only_what_reads_a_changed_setting_is_made_again(lake: Lake) -> None:
+    make(lake, Facts())
+    other = Settings.model_validate({"rules": {"engagement": {"kind": "min_seconds", "seconds": 5}}})
+    report = run_stage(lake, Facts(), CELLS, other, index=fresh(lake), run_id="t")
+    assert len(report.published) == len(CELLS)
+    unrelated = other.model_copy(update={"recommend": Settings().recommend.model_copy(update={"n": 3})})
+    assert not run_stage(lake, Facts(), CELLS, unrelated, index=fresh(lake), run_id="t").published
+
+
+def test_a_late_play_changes_its_own_facts_and_snapshots_from_its_known_at_on_and_nothing_else(lake: Lake) -> None:
+    """Ana's evening, played on the 2nd, known on the 4th."""
+    snapshots = [Partition(day, country) for day in [*DAYS, DAYS[-1] + timedelta(days=1)] for country in COUNTRIES]
+    make(lake, Facts())
+    make(lake, FeatureSnapshots(), snapshots)
+    before = {table: hashes(lake, table) for table in ("play_facts", "profile_snapshot")}
+    cell = Partition(DAYS[1], "FR")
+    late = play(DAYS[1], 1, 99, known=at(DAYS[3], 6), hour=20)
+    deliver(lake, {cell: [*(play(cell.day, p, p + 10) for p in (1, 2)), late]})
+    assert list(make(lake, Facts()).published) == [cell]
+    report = make(lake, FeatureSnapshots(), snapshots)
+    assert {partition.day for partition in report.published} == {DAYS[4], DAYS[5], DAYS[5] + timedelta(days=1)}
+    after = {table: hashes(lake, table) for table in before}
+    changed = {p for p in before["profile_snapshot"] if before["profile_snapshot"][p] != after["profile_snapshot"][p]}
+    assert {p.day for p in changed} == {DAYS[4], DAYS[5], DAYS[5] + timedelta(days=1)}
+    assert {p for p in before["play_facts"] if before["play_facts"][p] != after["play_facts"][p]} == {cell}
+
+
+def test_an_input_nobody_published_blocks_that_partition_and_no_other(lake: Lake) -> None:
+    new = Partition(DAYS[-1] + timedelta(days=1), "FR")
+    make(lake, Facts())
+    report = make(lake, Facts(), [*CELLS, new])
+    assert list(report.blocked) == [new]
+    with pytest.raises(MissingInput, match=r"FR\|2025-01-07: never published: raw_plays"):
+        report.raise_if_failed()
+
+
+def test_a_delivered_cell_whose_facts_were_forgotten_is_not_taken_for_empty(lake: Lake) -> None:
+    make(lake, Facts(), [cell for cell in CELLS if cell != Partition(DAYS[2], "DE")])
+    report = make(lake, FeatureSnapshots(), [Partition(DAYS[3], "FR")])
+    assert "profile_tiles DE|2025-01-03" in next(iter(report.blocked.values()))
+
+
+def failing(partition: Partition) -> object:
+    def audit(_stage: str, _staged: Sequence[Staged], **_: object) -> list[CheckResult]:
+        return [CheckResult("volume", "play_facts", partition.key, False, True, "0 rows", "more")]
+
+    return audit
+
+
+def test_a_failed_partition_goes_nowhere_and_the_rest_is_published(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = Partition(DAYS[2], "DE")
+    monkeypatch.setattr(flow_run, "audit", failing(bad))
+    report = make(lake, Facts())
+    assert set(report.published) == set(CELLS) - {bad}
+    assert bad not in lake.state("play_facts")
+    with pytest.raises(AuditFailed, match=r"DE\|2025-01-03: volume on play_facts: 0 rows, expected more"):
+        report.raise_if_failed()
+    monkeypatch.setattr(flow_run, "audit", lambda *_a, **_k: [])
+    hole = make(lake, FeatureSnapshots(), [Partition(DAYS[3], "FR")])
+    assert hole.published
+    assert lake.manifests("profile_snapshot")[0]["extra"]["holes"] == [bad.key]
+
+
+def test_the_last_good_version_is_used_only_when_asked_for(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    bad = Partition(DAYS[2], "DE")
+    make(lake, Facts())
+    monkeypatch.setattr(flow_run, "audit", failing(bad))
+    make(lake, Facts(), force=True)
+    monkeypatch.setattr(flow_run, "audit", lambda *_a, **_k: [])
+    wanted = [Partition(DAYS[4], "FR")]
+    assert "--allow-stale" in next(iter(make(lake, FeatureSnapshots(), wanted).blocked.values()))
+    assert make(lake, FeatureSnapshots(), wanted, allow_stale=True).published
+    assert "DE|2025-01-03" in lake.manifests("profile_snapshot")[0]["extra"]["used_stale"][0]
+
+
+def test_a_stage_that_reads_what_it_does_not_name_is_refused(lake: Lake) -> None:
+    class Peeking(Facts):
+        def build(self, partitions, reader, settings):  # type: ignore[no-untyped-def]
+            reader.read("raw_plays", [partitions[0].shifted(1)])
+            yield from super().build(partitions, reader, settings)
+
+    with pytest.raises(MissingInput, match="which its inputs do not name"):
+        make(lake, Peeking(), CELLS[:1])
+
+
+def test_a_killed_run_started_again_ends_in_the_same_hashes(lake: Lake, tmp_path: Path) -> None:
+    """Break off after each commit of a stage that publishes three tables; the next run mends it."""
+    other = Lake(tmp_path / "undisturbed")
+    deliver(other, {cell: [play(cell.day, p, p + 10) for p in (1, 2)] for cell in CELLS})
+    make(other, Facts())
+    real = Lake._commit
+    for allowed in (1, 2):
+        left = iter(range(allowed))
+
+        def dying(self: Lake, *args: object, left: object = left, **options: object) -> int:
+            if next(left, None) is None:  # type: ignore[call-overload]
+                raise KeyboardInterrupt
+            return real(self, *args, **options)  # type: ignore[arg-type]
+
+        Lake._commit = dying  # type: ignore[method-assign, assignment]
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                make(lake, Facts(), force=True)
+        finally:
+            Lake._commit = real  # type: ignore[method-assign]
+    make(lake, Facts())
+    for table in ("play_facts", "title_tiles", "profile_tiles"):
+        assert hashes(lake, table) == hashes(other, table)
