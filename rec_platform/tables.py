@@ -360,17 +360,17 @@ def dmc12_schema(item_fields: list[pa.Field]) -> pa.Schema:
             field(c.PROFILE, pa.int64(), "who"),
             field(c.DMC12_NAMES[c.COUNTRY], pa.string(), "where: ISO 3166-1 alpha-2"),
             *CONTEXT_FIELDS,
-            pa.field(c.ITEMS, pa.list_(pa.struct(item_fields)), nullable=False),
+            field(c.ITEMS, pa.list_(pa.struct(item_fields)), "what is ranked in the context"),
         ]
     )
 
 
 _OPEN: Final = pa.struct([])
 ITEM_FIELDS: Final = [
-    pa.field(c.DMC12_NAMES[c.TITLE], pa.int64(), nullable=False),
-    pa.field(c.LABEL, pa.float64(), nullable=False),
-    pa.field(c.WEIGHT, pa.float64(), nullable=False),
-    pa.field(c.ITEM_INCLUSION_PROBABILITY, pa.float64(), nullable=False),
+    field(c.DMC12_NAMES[c.TITLE], pa.int64(), "what: the title"),
+    field(c.LABEL, pa.float64(), "1 if played in the label window and engaged, else 0"),
+    field(c.WEIGHT, pa.float64(), "for training only, mean 1; metrics never read it"),
+    field(c.ITEM_INCLUSION_PROBABILITY, pa.float64(), "probability in (0,1] of being drawn; 1 for played titles"),
 ]
 
 TRAINING_SETS: Final = TableSpec(
@@ -378,7 +378,9 @@ TRAINING_SETS: Final = TableSpec(
     stage="training_sets",
     grain=Grain.DATE_COUNTRY,
     one_row="a context in DMC-12: its items with label, weight and features as of its own instant",
-    schema=dmc12_schema([*ITEM_FIELDS, pa.field(c.FEATURES, _OPEN, nullable=False)]),
+    schema=dmc12_schema(
+        [*ITEM_FIELDS, field(c.FEATURES, _OPEN, "by feature, as of the context's instant; NaN where missing")]
+    ),
     order=(c.AT, c.CONTEXT_ID),
     open_structs=(c.FEATURES,),
 )
@@ -392,20 +394,20 @@ SCORES_TABLE: Final = TableSpec(
         [
             *list(dmc12_schema([]))[:-1],
             field(c.N_CANDIDATES, pa.int64(), "titles in the candidate set"),
-            pa.field(
+            field(
                 c.ITEMS,
                 pa.list_(
                     pa.struct(
                         [
                             *ITEM_FIELDS,
-                            pa.field(c.REACHABLE, pa.bool_(), nullable=False),
-                            pa.field(c.SCORES, _OPEN, nullable=False),
-                            pa.field(c.N_ABOVE, _OPEN, nullable=False),
-                            pa.field(c.N_EQUAL, _OPEN, nullable=False),
+                            field(c.REACHABLE, pa.bool_(), "whether the title stands in the candidate set"),
+                            field(c.SCORES, _OPEN, "by model, higher is better; never NaN"),
+                            field(c.N_ABOVE, _OPEN, "by model, candidates that score above it"),
+                            field(c.N_EQUAL, _OPEN, "by model, other candidates that score the same"),
                         ]
                     )
                 ),
-                nullable=False,
+                "every positive, and the union of each model's top 100",
             ),
         ]
     ),
