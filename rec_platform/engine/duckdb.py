@@ -15,7 +15,7 @@ def connect(*, threads: int | None = None, memory: str = "2GB") -> duckdb.DuckDB
         threads: at most so many; None is all cores.
         memory: past this DuckDB spills to its temporary folder.
     """
-    config: dict[str, str | int | bool] = {
+    config: dict[str, str | bool | int | float | list[str]] = {
         "memory_limit": memory,
         "preserve_insertion_order": True,
         "autoinstall_known_extensions": False,

@@ -1,0 +1,73 @@
+"""Judge what a stage has staged: profile each table, let the expectations judge the profile, say it in words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rec_platform.checks.counts import COUNTED
+from rec_platform.checks.judge import judge
+from rec_platform.checks.measured import Measured, Measures, Scene
+from rec_platform.checks.nested import NESTED
+from rec_platform.checks.profile import profile
+from rec_platform.checks.result import CheckResult
+from rec_platform.checks.rules import RULES, Rule
+from rec_platform.config import AuditConfig
+from rec_platform.errors import KeyRefused
+from rec_platform.lake import Lake, Staged
+from rec_platform.tables import TABLES, TableSpec
+
+
+def audit(stage_name: str, staged: Sequence[Staged], *, lake: Lake, settings: AuditConfig) -> list[CheckResult]:
+    """Every check of every staged partition, passed ones too: by table in flow order, then rule, then as staged.
+
+    Args:
+        stage_name: the stage whose tables these are; `KeyRefused` for a table of another stage.
+        staged: all partitions of one run of the stage, empty ones (no file) included.
+        lake: for history; its published versions are not changed.
+    """
+    scene = Scene(staged, lake, settings)
+    for one in staged:
+        if one.spec.stage != stage_name:
+            raise KeyRefused(
+                f"table {one.spec.name} is of stage {one.spec.stage}", place=f"audit of stage {stage_name}",
+                repair="Audit a stage's own tables.",
+            )  # fmt: skip
+    results = []
+    for spec in TABLES:
+        mine = [one for one in staged if one.spec.name == spec.name]
+        if mine:
+            results += _judged(spec, mine, measure(spec, mine, scene), settings)
+    return results
+
+
+def measure(spec: TableSpec, staged: Sequence[Staged], scene: Scene) -> Measures:
+    """The measure of every rule of a table, per partition in the order staged; the table's sums go into the scene."""
+    measures, scene.sums[spec.name] = profile(spec, staged)
+    for measurer in (COUNTED.get(spec.name), NESTED.get(spec.name)):
+        if measurer:
+            measures |= measurer(staged, scene)
+    return measures
+
+
+def _judged(spec: TableSpec, staged: Sequence[Staged], measures: Measures, settings: AuditConfig) -> list[CheckResult]:
+    rules = RULES[spec.name]
+    columns = {rule.check: [found.value for found in measures[rule.check]] for rule in rules}
+    bounds = {rule.check: (*rule.bounds(settings), rule.blocking) for rule in rules}
+    failing = judge(spec.name, columns, bounds)
+    return [
+        CheckResult(
+            rule.check, spec.name, one.partition.key, row not in failing[rule.check], rule.blocking,
+            _observed(rule, measures[rule.check][row], one), rule.expected(settings),
+        )
+        for rule in rules
+        for row, one in enumerate(staged)
+    ]  # fmt: skip
+
+
+def _observed(rule: Rule, found: Measured, one: Staged) -> str:
+    if found.value is None:
+        return f"not judged: {found.note}"
+    if found.note:
+        return found.note
+    of = f" of {one.rows}" if rule.unit == "rows" else ""
+    return f"{found.value:g}{of} {rule.unit}"

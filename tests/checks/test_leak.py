@@ -1,0 +1,162 @@
+"""Ranking power against its definition, and the check that catches a feature that knows the answer."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import good_tables as g
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rec_platform import columns as c
+from rec_platform import tables
+from rec_platform.checks import CheckResult, audit
+from rec_platform.checks.leak import LEAK_AUC, RankingPower, context_auc, pairs_of, strongest
+from rec_platform.config import AuditConfig
+from rec_platform.lake import Lake
+from rec_platform.partition import Partition
+
+NAN = float("nan")
+
+
+def plain_auc(values: list[float], label: list[float]) -> float | None:
+    """Straight from the definition: each positive against each other item, ties 1/2."""
+    won = [
+        1.0 if a > b else 0.5 if a == b else 0.0
+        for a, positive in zip(values, label, strict=True)
+        if positive
+        for b, other in zip(values, label, strict=True)
+        if not other
+    ]
+    return sum(won) / len(won) if won else None
+
+
+contexts = st.lists(
+    st.lists(st.tuples(st.integers(0, 3).map(float), st.sampled_from([0.0, 1.0])), max_size=6), max_size=6
+)
+
+
+@given(contexts)
+def test_the_auc_of_every_context_is_that_of_the_definition(lists: list[list[tuple[float, float]]]) -> None:
+    offsets = np.concatenate([[0], np.cumsum([len(one) for one in lists])]).astype(np.int64)
+    values = np.array([value for one in lists for value, _ in one])
+    label = np.array([mark for one in lists for _, mark in one])
+    expected = [plain_auc([v for v, _ in one], [y for _, y in one]) for one in lists]
+    found = context_auc(values, pairs_of(label, offsets))
+    assert found.tolist() == pytest.approx([auc for auc in expected if auc is not None])
+
+
+def test_hand_worked() -> None:
+    offsets, label = np.array([0, 3, 5]), np.array([1.0, 0.0, 0.0, 0.0, 1.0])
+    power = RankingPower.of({"x": np.array([2.0, 1.0, 2.0, 5.0, 4.0])}, label, offsets)
+    assert power.auc() == {"x": pytest.approx((3 / 4 + 0) / 2)}
+
+
+def test_a_missing_value_counts_on_the_side_that_tells_more() -> None:
+    """Days since the last play of this title: 0 for the context's own play, missing for titles never played."""
+    offsets, label = np.array([0, 3]), np.array([1.0, 0.0, 0.0])
+    assert RankingPower.of({"x": np.array([0.0, NAN, NAN])}, label, offsets).auc() == {"x": 1.0}
+    assert RankingPower.of({"x": np.array([NAN, 3.0, 4.0])}, label, offsets).auc()["x"] in (0.0, 1.0)
+
+
+@given(contexts, contexts)
+def test_parts_add_up_to_the_whole(
+    first: list[list[tuple[float, float]]], second: list[list[tuple[float, float]]]
+) -> None:
+    def power(lists: list[list[tuple[float, float]]]) -> RankingPower:
+        offsets = np.concatenate([[0], np.cumsum([len(one) for one in lists])]).astype(np.int64)
+        flat = np.array([pair for one in lists for pair in one]).reshape(-1, 2)
+        return RankingPower.of({"x": flat[:, 0].copy()}, flat[:, 1].copy(), offsets)
+
+    parts = power(first)
+    parts.add(power(second))
+    assert parts.contexts == power(first + second).contexts
+    assert parts.auc() == pytest.approx(power(first + second).auc())
+
+
+def test_few_contexts_are_not_judged() -> None:
+    offsets, label = np.array([0, 2]), np.array([1.0, 0.0])
+    value, note = strongest(RankingPower.of({"x": label.copy()}, label, offsets))
+    assert value is None and "too few" in note
+
+
+def world(seed: int, n: int, leak: str | None) -> dict[str, np.ndarray]:
+    """n contexts of 20 items: one positive, drawn by popularity, and an honest popularity feature beside the leak."""
+    rng = np.random.default_rng(seed)
+    plays = rng.zipf(1.6, size=(n, 20)).clip(max=5_000).astype(float)
+    chosen = (np.log(plays) + rng.gumbel(size=plays.shape)).argmax(axis=1)
+    label = np.zeros((n, 20))
+    label[np.arange(n), chosen] = 1.0
+    before = rng.poisson(0.05, size=(n, 20)).astype(float)
+    features = {
+        "honest_popularity": plays,
+        "honest_previous_plays": before + label * (rng.random((n, 20)) < 0.4),
+        "honest_noise": rng.random((n, 20)),
+        "honest_hour": np.repeat(rng.random((n, 1)), 20, axis=1),
+    }
+    leaks = {
+        "label": label,
+        "label_missing": np.where(label == 1, 1.0, NAN),
+        "label_reversed": 1 - label,
+        "own_play_counted": before + label,
+        "days_since_own_play": np.where(label == 1, 0.0, np.where(before > 0, 3.0, NAN)),
+    }
+    if leak:
+        features["leak"] = leaks[leak]
+    return {"label": label.ravel(), **{name: values.ravel() for name, values in features.items()}}
+
+
+def judged(home: Path, *columns: dict[str, np.ndarray]) -> list[CheckResult]:
+    """The leak check of one partition per set of columns."""
+    lake = Lake(home)
+    with lake.staging("test") as staging:
+        staged = []
+        for number, values in enumerate(columns):
+            n = len(values["label"]) // 20
+
+            def change(
+                contexts: g.Columns, items: g.Columns, values: dict[str, np.ndarray] = values, n: int = n
+            ) -> None:
+                items.clear()
+                items[c.TITLE] = np.tile(np.arange(20), n)
+                items[c.LABEL] = values["label"]
+                items[c.WEIGHT] = items[c.ITEM_INCLUSION_PROBABILITY] = np.ones(20 * n)
+                items["offsets"] = np.arange(0, 20 * n + 1, 20)
+                items.update({f"features.{name}": column for name, column in values.items() if name != "label"})
+
+            table = g.dmc12("FR", n, change, scores=False)
+            partition = Partition(g.DAY.replace(day=10 + number), "FR")
+            staged.append(staging.write(tables.TRAINING_SETS, partition, table))
+        results = audit("training_sets", staged, lake=lake, settings=AuditConfig())
+    return [result for result in results if result.check == "too_good_feature"]
+
+
+@pytest.mark.parametrize("leak", ["label", "label_missing", "label_reversed", "days_since_own_play"])
+def test_a_leaking_feature_is_caught_and_named(tmp_path: Path, leak: str) -> None:
+    (result,) = judged(tmp_path, world(1, 400, leak))
+    assert not result.passed and result.blocking
+    assert result.observed.startswith("leak AUC") and "honest" not in result.observed
+    assert "features.leave_out" in result.expected
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_honest_features_are_not(tmp_path: Path, seed: int) -> None:
+    (result,) = judged(tmp_path, world(seed, 400, None))
+    assert result.passed and "honest" in result.observed
+
+
+def test_a_leak_in_one_day_does_not_drown_in_the_others(tmp_path: Path) -> None:
+    honest = [world(seed, 150, None) | {"leak": np.random.default_rng(seed).random(3_000)} for seed in range(3)]
+    results = judged(tmp_path, *honest, world(9, 150, "label"))
+    assert [result.passed for result in results] == [True, True, True, False]
+
+
+def test_small_partitions_are_judged_together(tmp_path: Path) -> None:
+    results = judged(tmp_path, *(world(seed, 30, "label") for seed in range(5)))
+    assert not any(result.passed for result in results)
+
+
+def test_the_bound_is_symmetrical() -> None:
+    assert 0.5 < LEAK_AUC < 1
