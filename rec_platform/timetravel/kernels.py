@@ -641,6 +641,6 @@ def warm_up() -> None:
 
     Runs all facts over an empty timeline, which meets every signature there is.
     """
-    from rec_platform.timetravel.warming import run_everything
+    from rec_platform.timetravel.warm_up import run_everything
 
     run_everything()

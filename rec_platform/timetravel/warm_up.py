@@ -1,4 +1,7 @@
-"""A run over everything the kernels can do, on next to nothing, so that all of them are compiled."""
+"""A run over everything the kernels can do, on next to nothing, so that all of them are compiled.
+
+`make` calls it once (`python -m rec_platform.timetravel.warm_up`); a warm start then loads them from the environment.
+"""
 
 from __future__ import annotations
 
@@ -36,3 +39,7 @@ def run_everything() -> None:
         timeline.seen(np.array([1]), np.array([9 * DAY]))
         timeline.country_title_plays("FR", 2 * DAY, 1)
         timeline.country_title_plays("FR", 9 * DAY, 1)
+
+
+if __name__ == "__main__":
+    run_everything()
