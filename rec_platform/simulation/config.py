@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from math import sqrt
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
@@ -56,13 +56,18 @@ COUNTRIES: Final = (
 )
 
 
+def _middle_day(world: dict[str, Any]) -> int | None:
+    days = world.get("days", 0)
+    return (days - 2) // 2 if days > 2 else None
+
+
 class WorldConfig(Frozen):
     """A world. Equal configurations give equal bytes.
 
     Attributes:
         plays: plays that should happen; the real number lies within a few percent.
         days: UTC days on which people play, from `start`.
-        empty_day: the day (0 is `start`) on which nobody plays anywhere; None for none.
+        empty_day: the day (0 is `start`) on which nobody plays anywhere, by default in the middle; None for none.
         new_profile_share, new_title_share: of all profiles and titles, those that appear during the `days`.
         traveller_share: profiles that spend some days in another country.
         late_share: plays that are delivered an hour or more after they ended, up to `late_max_days`.
@@ -80,7 +85,7 @@ class WorldConfig(Frozen):
     n_profiles: Annotated[int, Field(ge=1, le=10_000_000)] = 1_500
     n_titles: Annotated[int, Field(ge=20, le=1_000_000)] = 400
     countries: Annotated[tuple[CountryConfig, ...], Field(min_length=1)] = COUNTRIES
-    empty_day: Annotated[int, Field(ge=0)] | None = 16
+    empty_day: Annotated[int, Field(ge=0)] | None = Field(default_factory=_middle_day)
     new_profile_share: Annotated[float, Field(ge=0, le=1)] = 0.15
     new_title_share: Annotated[float, Field(ge=0, le=0.9)] = 0.2
     traveller_share: Share = 0.03
@@ -128,14 +133,15 @@ class WorldConfig(Frozen):
         return cls.model_validate(changes)
 
     @classmethod
-    def sized(cls, plays: int, **changes: object) -> WorldConfig:
-        """A world of about `plays` plays: profiles grow with the plays, titles with their square root.
+    def sized(cls, plays: int, days: int = 35, **changes: object) -> WorldConfig:
+        """A world of about `plays` plays: profiles grow with the plays of a day, titles with the root of all plays.
 
         >>> WorldConfig.sized(7_000_000).n_profiles, WorldConfig.sized(7_000_000).n_titles
         (150000, 4000)
         """
         growth = plays / 70_000
-        people = max(20, round(1_500 * growth))
-        return cls.model_validate(
-            {"plays": plays, "n_profiles": people, "n_titles": max(60, round(400 * sqrt(growth))), **changes}
-        )
+        sizes = {
+            "n_profiles": max(20, round(1_500 * growth * 35 / days)),
+            "n_titles": max(60, round(400 * sqrt(growth))),
+        }
+        return cls.model_validate({"plays": plays, "days": days, **sizes, **changes})

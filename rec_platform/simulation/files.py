@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, Literal
+from typing import BinaryIO, Final, Literal
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from pyarrow import csv
 
 from rec_platform.simulation.delivery import DAMAGES, MISSING_USER
 from rec_platform.simulation.localtime import DAY_MS, Ints
@@ -53,36 +54,35 @@ def texts(rows: Rows, truth: Truth) -> dict[str, pa.Array]:
 def write_plays(folder: Path, day: str, blocks: Iterator[dict[str, pa.Array]], kind: PlaysFormat) -> str:
     """Write the file of a delivery day from blocks of its lines, returning its name.
 
-    CSV and JSON Lines are joined here rather than by a writer: a damaged number must stand as text among numbers. The
-    Parquet file holds every column as text for the same reason.
+    Every column is text, in Parquet too: a damaged number must stand as text among numbers.
     """
     name = f"plays-{day}.{kind}"
+    tables = (pa.table({column: cells[column] for column in COLUMNS}) for cells in blocks)
     if kind == "parquet":
         schema = pa.schema([(column, pa.string()) for column in COLUMNS])
         with pq.ParquetWriter(folder / name, schema, compression="zstd") as writer:
-            for cells in blocks:
-                writer.write_table(pa.table({column: cells[column] for column in COLUMNS}))
+            for table in tables:
+                writer.write_table(table)
         return name
     with (folder / name).open("wb") as file:
-        if kind == "csv":
-            file.write((",".join(COLUMNS) + "\n").encode())
-        for cells in blocks:
-            file.write(_csv_lines(cells) if kind == "csv" else _json_lines(cells))
+        for number, table in enumerate(tables):
+            write_csv(table, file, header=number == 0) if kind == "csv" else file.write(_json_lines(table))
     return name
 
 
-def _csv_lines(cells: dict[str, pa.Array]) -> memoryview:
-    parts: list[object] = []
-    for column in COLUMNS:
-        parts += [cells[column], ","]
-    return _bytes(_joined([*parts[:-1], "\n"], null=""))
+def write_csv(table: pa.Table, file: BinaryIO, *, header: bool) -> None:
+    """Lines without quotes: no text of a delivery holds a comma, a quote or a line break."""
+    if header:
+        file.write((",".join(table.column_names) + "\n").encode())
+    csv.write_csv(table, file, csv.WriteOptions(include_header=False, quoting_style="none"))
 
 
-def _json_lines(cells: dict[str, pa.Array]) -> memoryview:
+def _json_lines(table: pa.Table) -> memoryview:
     parts: list[object] = []
     for number, column in enumerate(COLUMNS):
-        parts += [("{" if number == 0 else ",") + f'"{column}":', _json_cell(column, cells[column])]
-    return _bytes(_joined([*parts, "}\n"], null="null"))
+        parts += [("{" if number == 0 else ",") + f'"{column}":', _json_cell(column, table.column(column).chunk(0))]
+    lines = pc.binary_join_element_wise(*parts, "}\n", "", null_handling="replace", null_replacement="null")
+    return _bytes(lines)
 
 
 def _json_cell(column: str, cell: pa.Array) -> pa.Array:
@@ -90,10 +90,6 @@ def _json_cell(column: str, cell: pa.Array) -> pa.Array:
     if column not in NUMBERS:
         return quoted
     return pc.if_else(pc.match_substring_regex(cell, "^[a-z]"), quoted, cell)
-
-
-def _joined(parts: list[object], *, null: str) -> pa.Array:
-    return pc.binary_join_element_wise(*parts, "", null_handling="replace", null_replacement=null)
 
 
 def _bytes(lines: pa.Array) -> memoryview:

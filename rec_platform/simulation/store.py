@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 from rec_platform.errors import SourceError
 from rec_platform.simulation import truth as t
 from rec_platform.simulation.config import WorldConfig
-from rec_platform.simulation.files import instants, user_ids
+from rec_platform.simulation.files import instants, user_ids, write_csv
 from rec_platform.simulation.localtime import DAY_MS, DAYPARTS
 from rec_platform.simulation.plays import POSITION_ATTENTION, ROW_ATTENTION
 from rec_platform.simulation.policy import BLUR, BY_POPULARITY, BY_TASTE, UNIFORM
@@ -141,8 +141,5 @@ def _read(path: Path) -> dict[str, npt.NDArray[Any]]:
 
 
 def _write_csv(path: Path, columns: dict[str, pa.Array]) -> None:
-    parts: list[object] = []
-    for cell in columns.values():
-        parts += [cell, ","]
-    lines = pc.binary_join_element_wise(*parts[:-1], "\n", "")
-    path.write_text(",".join(columns) + "\n" + "".join(lines.to_pylist()), encoding="utf-8")
+    with path.open("wb") as file:
+        write_csv(pa.table(columns), file, header=True)

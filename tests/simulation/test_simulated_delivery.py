@@ -116,6 +116,15 @@ def same_as_json(row: dict[str, str], parsed: dict[str, object]) -> bool:
     return list(row) == list(parsed) and all(same(name, text, parsed[name]) for name, text in row.items())
 
 
+@pytest.mark.parametrize(("plays", "days"), [(40, 1), (400, 2), (3_000, 3), (3_000, 40)])
+def test_a_world_of_any_size_and_length(tmp_path, plays, days):
+    config = WorldConfig.sized(plays, days)
+    summary = simulate(config, tmp_path / "world")
+    assert 0.6 * plays < summary.plays < 1.4 * plays
+    assert len(summary.plays_by_date) == days - (config.empty_day is not None)
+    assert config.empty_day == {1: None, 2: None, 3: 0, 40: 19}[days]
+
+
 def test_progress_rises_to_one(tmp_path):
     seen: list[tuple[str, float]] = []
     simulate(TINY, tmp_path / "world", progress=lambda phrase, share: seen.append((phrase, share)))
