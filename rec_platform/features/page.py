@@ -8,8 +8,10 @@ from rec_platform.timetravel.facts import MEASURES, Fact
 
 _HEAD = """# Features
 
-A **fact** is a count, a sum or an instant about the past; a **feature** is the number an **encoder** makes of facts. Both are declared, so only the facts that some encoder needs are ever computed,
-and the same code gives training sets of old dates, batch scores and live requests. When facts are read, and by which clock, is told in [clocks.md](clocks.md).
+A **fact** is a count, a sum or an instant about the past; a **feature** is the number an **encoder** makes of facts.
+Both are declared, so only the facts that some encoder needs are ever computed, and the same code gives training sets
+of old dates, batch scores and live requests. When facts are read, and by which clock, is told in
+[clocks.md](clocks.md).
 
 This page is generated from the standard set: `python -m rec_platform.features.page > docs/features.md`.
 
@@ -27,9 +29,10 @@ def my_hour_share(my_hour_plays, profile_plays_28d):
     return (my_hour_plays + 1) / (profile_plays_28d + 24)
 ```
 
-The function is named for the feature, its parameters for what it reads: facts (yours and those below), columns of the context or item ({columns}), or
-other encoders. It gets NumPy arrays of equal length, returns a float per row, and NaN means "missing"; an infinity is an error. It touches no storage and no clock.
-Unknown parameters, rings, doubled names and code that raises are refused with the name of the encoder. `[features] leave_out` takes features away.
+The function is named for the feature, its parameters for what it reads: facts (yours and those below), columns of the
+context or item ({columns}), or other encoders. It gets NumPy arrays of equal length, returns a float per row, and NaN
+means "missing"; an infinity is an error. It touches no storage and no clock. Unknown parameters, rings, doubled names
+and code that raises are refused with the name of the encoder. `[features] leave_out` takes features away.
 
 What can be measured of what:
 
@@ -37,8 +40,10 @@ What can be measured of what:
 |---|---|---|
 {entities}
 
-Windows are days, or none for all time. `plays`, `watched_ms`, `engaged_plays` and `runtime_ms` are float64, the instants int64 microseconds with the least int64 for "none" (`days_since` of
-`rec_platform.features.encoders` turns them into days). Facts per profile and list attribute walk over the profile's plays in their window, the others cost a few look-ups.
+Windows are days, or none for all time. `plays`, `watched_ms`, `engaged_plays` and `runtime_ms` are float64, the
+instants int64 microseconds with the least int64 for "none" (`days_since` of `rec_platform.features.encoders` turns
+them into days). Facts per profile and list attribute walk over the profile's plays in their window, the others cost a
+few look-ups.
 """
 _WHOSE = {
     "profile": "the profile's plays, in all countries",
