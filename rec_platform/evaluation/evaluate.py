@@ -9,6 +9,7 @@ from typing import Final
 
 import numpy as np
 import pyarrow as pa
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from rec_platform import columns as c
 from rec_platform.dmc12.frame import Frame
@@ -110,7 +111,11 @@ class _Evaluation:
         return _Block(values, member, truth.count(~truth.reachable), slices)
 
     def add(self, rows: _Rows) -> None:
-        """Add contexts to the sums."""
+        """Add contexts to the sums. Matrix products this small lose by threads (measured: decision 0041)."""
+        with threadpool_limits(limits=1, user_api="blas"):
+            self._add(rows)
+
+    def _add(self, rows: _Rows) -> None:
         draws = weights_of_contexts(rows.profile, self.replicates, self.seed)
         counts = np.column_stack([np.ones(len(rows.profile)), draws.astype(np.float64)])
         for block in rows.blocks:

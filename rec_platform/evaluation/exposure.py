@@ -12,6 +12,8 @@ import math
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
 
 from rec_platform import columns as c
 from rec_platform.contexts.hashing import mix, seeded
@@ -19,7 +21,7 @@ from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import SchemaError
 from rec_platform.evaluation.scored import candidates, ranked_before, score_of, weights
 from rec_platform.evaluation.sums import Exposure
-from rec_platform.evaluation.ties import Ints
+from rec_platform.evaluation.ties import Bools, Ints
 from rec_platform.scoring.ranking import tie_words
 
 COVERAGE: Final = "coverage"
@@ -40,11 +42,11 @@ class Lists:
     def __init__(self, frame: Frame, longest: int, seed: int) -> None:
         self._frame, self._longest = frame, longest
         titles = np.asarray(frame.item(c.TITLE), dtype=np.int64)
-        self.titles, self._code = np.unique(titles, return_inverse=True)
+        self.titles, self._code = _coded(titles)
         rows = np.flatnonzero(candidates(frame))
         context = frame.context_of_item[rows]
-        self._rows = rows[np.lexsort((tie_words(seed, _context_ids(frame)[context], titles[rows]), context))]
         self._lengths = np.bincount(context, minlength=frame.n_contexts)
+        self._rows = self._by_word(rows, tie_words(seed, _context_ids(frame)[context], titles[rows]))
         profile = np.asarray(frame.context(c.PROFILE), dtype=np.int64)
         self._group = (mix(seeded(seed, purpose="group"), profile) % np.uint64(GROUPS)).astype(np.int64)
         self._weight = np.rint(weights(frame) * ONE)
@@ -59,10 +61,21 @@ class Lists:
                 place="frame given to evaluate", repair="Say with list_length how many of each model's best it keeps.",
             )  # fmt: skip
 
+    def _inside(self) -> Bools:
+        """Which places of a matrix with a row per context hold one of its candidates."""
+        width = max(int(self._lengths.max(initial=0)), self._longest)
+        return np.asarray(np.arange(width) < self._lengths[:, None])
+
+    def _by_word(self, rows: Ints, words: npt.NDArray[np.uint64]) -> Ints:
+        """Each context's rows by ascending word."""
+        inside = self._inside()
+        word, row = np.full(inside.shape, np.iinfo(np.uint64).max), np.zeros(inside.shape, dtype=np.int64)
+        word[inside], row[inside] = words, rows
+        return np.asarray(np.take_along_axis(row, np.argsort(word, axis=1), axis=1)[inside])
+
     def of(self, model: str) -> Ints:
         """The position in `titles` of what a model lists: int64 of shape (n, longest), -1 past a list's end."""
-        width = max(int(self._lengths.max(initial=0)), self._longest)
-        inside = np.arange(width) < self._lengths[:, None]
+        inside = self._inside()
         score = np.full(inside.shape, np.inf)
         score[inside] = -score_of(self._frame, model)[self._rows]
         code = np.full(inside.shape, -1, dtype=np.int64)
@@ -81,6 +94,16 @@ class Lists:
         there = np.flatnonzero(seen.any(axis=1))
         bits = seen[there] @ (1 << np.arange(GROUPS, dtype=np.int64))
         return Exposure(self.titles[there], weight[there], bits, int(self._sizes[chosen].max(initial=0)))
+
+
+def _coded(titles: Ints) -> tuple[Ints, Ints]:
+    """The distinct titles, ascending, and each title's position among them."""
+    encoded = pa.array(titles).dictionary_encode()
+    distinct = encoded.dictionary.to_numpy()
+    order = np.argsort(distinct)
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    return distinct[order], place[encoded.indices.to_numpy()]
 
 
 def _context_ids(frame: Frame) -> Ints:

@@ -123,8 +123,13 @@ def product(counts: Floats, amounts: Ints) -> Ints:
 
 
 def _exact(counts: Floats, amounts: Ints) -> Ints:
-    """Amounts (below 2^59) are split in parts below 2^34, so with at most 2^16 rows every product and partial sum is an
-    integer below 2^53, which float64 holds: the matrix product is exact in any order of summation."""
+    """The matrix product in float64, where every partial sum is an integer below 2^53, so exact in any order.
+
+    Amounts small enough for that are multiplied as they are. Others (below 2^59) are split in parts below 2^34, which with
+    at most 2^16 rows and counts up to 8 stay below 2^53.
+    """
+    if float(np.abs(amounts).max(initial=0)) * float(counts.sum(axis=0).max(initial=0)) < 2.0**53:
+        return (counts.T @ amounts.astype(np.float64)).astype(np.int64)
     high, low = amounts >> SPLIT, amounts & (2**SPLIT - 1)
     upper, lower = counts.T @ high.astype(np.float64), counts.T @ low.astype(np.float64)
     _bounded(upper, LIMIT >> (SPLIT + 1))

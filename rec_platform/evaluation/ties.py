@@ -24,8 +24,8 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-#: Pairs (positive, candidate) compared at a time: bounds memory, 2 M pairs are about 50 MB of scratch.
-PAIRS: Final = 2_000_000
+#: Pairs (positive, candidate) compared at a time: few enough to stay in a core's cache.
+PAIRS: Final = 2**16
 #: Contexts with more positives than this are sorted instead of compared pair by pair.
 MANY: Final = 24
 
