@@ -41,13 +41,11 @@ class Batch:
     Attributes:
         names: the delivered columns, in the file's order.
         rows: `line` (int64, from 1), `fault` and `whole` (text, null in sound rows), then `c0`, `c1`, ... (text): the
-            columns of `names`, null in rows with a fault.
-        sparse: columns of a row that are null were not delivered (JSONL, Parquet), and are left out of its JSON.
+            columns of `names`, null where nothing was delivered.
     """
 
     names: tuple[str, ...]
     rows: pa.Table
-    sparse: bool = False
 
 
 @dataclass(frozen=True)
@@ -313,7 +311,7 @@ def _jsonl(path: Path, utf8: bool) -> Iterator[Batch]:
                 CASE WHEN sound IS NOT TRUE THEN text END AS whole {fields}
             FROM (SELECT *, CASE WHEN sound THEN json_extract_string(text, $pointers) END AS x FROM lines)"""
         pointers = ["/" + name.replace("~", "~0").replace("/", "~1") for name in names]
-        yield Batch(names, _query(statement, {"pointers": pointers}, lines=known), sparse=True)
+        yield Batch(names, _query(statement, {"pointers": pointers}, lines=known))
 
 
 def _parquet(path: Path) -> Iterator[Batch]:
@@ -331,9 +329,9 @@ def _parquet(path: Path) -> Iterator[Batch]:
         for place, column in enumerate(batch.columns):
             lines = lines.append_column(f"c{place}", column)
         done += batch.num_rows
-        yield Batch(names, _query(statement, {}, lines=lines), sparse=True)
+        yield Batch(names, _query(statement, {}, lines=lines))
     if not done:
-        yield Batch(names, _rows(np.array([], dtype=np.int64), [pa.array([], pa.string())] * len(names)), sparse=True)
+        yield Batch(names, _rows(np.array([], dtype=np.int64), [pa.array([], pa.string())] * len(names)))
 
 
 def _query(statement: str, params: dict[str, Any], *, lines: pa.Table) -> pa.Table:

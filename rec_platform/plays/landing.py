@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,28 +34,30 @@ class SectionReading:
         reading: the typed values of a row.
         country: the section's country rule.
         place: the statement over `rows` that gives each row its values (and for plays the date and country it lands under).
-        newest: the instant, in microseconds, at which a row at the earliest was known.
+        also: columns read later, where titles are derived from these rows.
     """
 
     reading: Reading
     country: CountryRule
     place: str
-    newest: str
+    also: tuple[str, ...] = ()
 
     @property
     def columns(self) -> list[str]:
         """The columns the mapping reads."""
-        return [name for name in self.reading.columns if name != FAULT_KEY]
+        return list(dict.fromkeys([*(name for name in self.reading.columns if name != FAULT_KEY), *self.also]))
 
 
 def section_reading(mapping: SourceMapping, section: str) -> SectionReading:
     """How the first pass reads a section."""
     if section == "plays":
         reading = play_reading(mapping.plays)
-        return SectionReading(reading, mapping.plays.country, landing_place(reading, "rows"), "known")
+        derived = mapping.titles.name if mapping.titles.from_plays else None
+        also = (derived.column,) if derived else ()
+        return SectionReading(reading, mapping.plays.country, landing_place(reading, "rows"), also)
     found = sections(mapping)[section]
     statement = found.reading.statement("rows", "SELECT * FROM judged")
-    return SectionReading(found.reading, found.country or CountryRule(constant="ZZ"), statement, "known")
+    return SectionReading(found.reading, found.country or CountryRule(constant="ZZ"), statement)
 
 
 def spill_section(
@@ -85,9 +88,14 @@ def _judge(file: DeliveredFile, how: SectionReading, notes: list[str]) -> None:
     file.refuse_retyped()
     ignored = [name for name in file.names if name not in how.columns]
     if ignored and file.taken:
-        notes.append(f"{file.section}: columns the mapping does not read: {', '.join(sorted(ignored))}")
+        notes.append(f"{file.section}: columns the mapping does not read: {_listed(sorted(ignored))}")
     if not file.rows and file.taken:
         notes.append(f"{file.section}: {file.path.name} holds no rows")
+
+
+def _listed(names: Sequence[str], most: int = 12) -> str:
+    rest = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + rest
 
 
 _Group = list[tuple[DeliveredFile, Batch]]
@@ -143,16 +151,15 @@ def _land(
 
 
 def _as_delivered(batch: Batch, delivered_at: int | None) -> tuple[str, dict[str, Any]]:
-    """The statement that makes the table `rows`: the delivered columns of each row as JSON, keys sorted."""
+    """The statement that makes the table `rows`: the delivered columns of each row as JSON, keys sorted, nulls left out."""
     order = sorted(range(len(batch.names)), key=lambda place: batch.names[place])
-    params: dict[str, Any] = {f"k{place}": batch.names[place] for place in order}
-    pairs = ", ".join(f"$k{place}, c{place}" for place in order)
-    whole = f"json_object({pairs})"
-    whole = f"json_merge_patch('{{}}', {whole})" if batch.sparse else whole
-    lost = "json_object($fault, fault, $whole, whole)"
+    params: dict[str, Any] = {f"k{place}": json.dumps(batch.names[place], ensure_ascii=False) + ":" for place in order}
+    pairs = ", ".join(f"$k{place} || CAST(to_json(c{place}) AS VARCHAR)" for place in order)
+    whole = f"'{{' || concat_ws(',', {pairs}) || '}}'" if pairs else "'{}'"
+    lost = "CAST(json_object($fault, fault, $whole, whole) AS VARCHAR)"
     statement = f"""
         CREATE TEMP TABLE rows AS
-        SELECT file, line, CAST(CASE WHEN fault IS NULL THEN {whole} ELSE {lost} END AS VARCHAR) AS delivered,
+        SELECT file, line, CASE WHEN fault IS NULL THEN {whole} ELSE {lost} END AS delivered,
             make_timestamptz(CAST($delivered_at AS BIGINT)) AS delivered_at
         FROM batch"""
     return statement, params | {"fault": FAULT_KEY, "whole": LINE_KEY, "delivered_at": delivered_at}
@@ -166,7 +173,7 @@ def _note_readable(connection: Any, files: Sequence[DeliveredFile], how: Section
         f"min(CASE WHEN {text} IS NOT NULL AND {condition} THEN left({text}, 80) END)"
         for condition, _, text in checks
     )
-    newest = f"max({how.newest}) FILTER ({how.newest} BETWEEN {EARLIEST} AND {LATEST})"
+    newest = f"max(known) FILTER (known BETWEEN {EARLIEST} AND {LATEST})"
     for row in connection.execute(f"SELECT file, {newest}{counted} FROM placed GROUP BY file").fetchall():
         file = files[row[0]]
         file.newest = max(file.newest, row[1] or EARLIEST)

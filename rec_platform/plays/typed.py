@@ -127,8 +127,10 @@ class Reading:
             return
         text = self.text(rule.column)
         self.country_text = f"lower({text})" if rule.kind == "name" else text
-        unnamed = f"CASE WHEN regexp_full_match({text}, {self.bind(NAME_PATTERN)}) THEN 'ZZ' END"
-        found = f"coalesce(code, {unnamed})" if rule.kind == "name" else "code"
+        found = "code"
+        if rule.kind == "name":
+            is_name = f"regexp_full_match({text}, {self.bind(NAME_PATTERN)})"
+            found = f"coalesce(code, CASE WHEN {is_name} THEN 'ZZ' END)"
         (self.needed if needed else self._optional_text)(alias, rule.column, found)
 
     def _optional_text(self, alias: str, column: str, expression: str) -> None:
