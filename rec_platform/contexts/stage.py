@@ -27,7 +27,7 @@ from rec_platform.partition import Partition
 from rec_platform.pipeline import Column, Level, Pipeline, Sources, Transformer
 from rec_platform.stage import Built, Input, Reader, Stage
 from rec_platform.tables import AVAILABILITY, CONTEXTS, INSTANT, PLAY_FACTS, PROFILES, TITLES, TRAINING_SETS, TableSpec
-from rec_platform.timetravel.timeline import Timeline
+from rec_platform.timetravel.timeline import PLAY_COLUMNS, Timeline
 
 #: What sessions and labels make, and the pipeline starts from.
 START: Final = (
@@ -113,7 +113,7 @@ def read_timeline(reader: Reader, settings: Settings, *, until: date) -> Timelin
     plays = [partition for partition in reader.published(PLAY_FACTS.name) if partition.day <= until]
     whole = [Partition()]
     return Timeline.build(
-        reader.read(PLAY_FACTS.name, plays),
+        reader.read(PLAY_FACTS.name, plays, PLAY_COLUMNS),
         reader.read(TITLES.name, whole),
         reader.read(PROFILES.name, whole),
         reader.read(AVAILABILITY.name, whole),

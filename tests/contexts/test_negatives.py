@@ -121,8 +121,12 @@ def test_items_are_the_played_titles_and_draws_from_the_candidate_set(plays: lis
         for title, label in played.items():
             assert found.get(title) == (None if label is None else (label, 1.0))
         drawn = {title: values for title, values in found.items() if title not in played}
-        assert set(drawn) <= set(pool) and all(label == 0.0 and 0 < p <= 1 for label, p in drawn.values())
         k = min(items, len(pool))
+        recent = oracle.recent_plays(plays, country="FR", at=at, days=28)
+        wanted = oracle.draw_probabilities([recent.get(title, 0) for title in pool], k, Fraction(1, 2)) if pool else []
+        probability = dict(zip(pool, wanted, strict=True))
+        for title, (label, p) in drawn.items():
+            assert label == 0.0 and p == pytest.approx(float(probability[title]), abs=1e-9)
         assert k - len(set(played) & set(pool)) <= len(drawn) <= k
 
 
