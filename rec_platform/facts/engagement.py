@@ -43,7 +43,7 @@ def _share_of(runtime: npt.NDArray[np.int64], share: float) -> npt.NDArray[np.in
 
     In integers, with the share in millionths: 70 % of 10 s is 7,000 ms, never 7,000.000000000001.
     """
-    millionths = round(share * _MILLION)
+    millionths = max(1, round(share * _MILLION))
     whole, rest = np.divmod(runtime, _MILLION)
     threshold = whole * millionths - (-(rest * millionths) // _MILLION)
     return np.where(runtime > 0, threshold, np.iinfo(np.int64).max)

@@ -55,3 +55,10 @@ def test_the_share_is_exact_in_integers(runtime: int, millionths: int) -> None:
 def test_no_rows() -> None:
     for kind in ("always", "min_seconds", "min_share", "column"):
         assert engaged(plays((1, 1, True)).slice(0, 0), EngagementRule(kind=kind)).tolist() == []
+
+
+def test_the_smallest_share_still_asks_for_something() -> None:
+    assert engaged(plays((0, 100, None), (1, 100, None)), EngagementRule(kind="min_share", share=1e-9)).tolist() == [
+        0,
+        1,
+    ]

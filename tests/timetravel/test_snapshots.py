@@ -228,6 +228,13 @@ def test_a_snapshot_reads_ninety_days_of_tiles_and_what_was_known() -> None:
     assert FeatureSnapshots().config(SETTINGS) == {}
 
 
+def test_history_days_count_the_days_of_the_longest_window_that_exist() -> None:
+    day = FIRST + timedelta(days=100)
+    there = [day - timedelta(days=back) for back in (LONGEST + 1, LONGEST, 1, 0)]
+    found = build(delivered([Play(1, 7, "FR", midnight(one), midnight(one)) for one in there]), day)
+    assert {built.extra["history_days"] for built in found.values()} == {2}
+
+
 class Watched(MemoryReader):
     """Remembers which partitions were read beyond a key column."""
 
