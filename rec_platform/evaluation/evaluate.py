@@ -29,6 +29,7 @@ from rec_platform.evaluation.sums import (
     added,
     fixed,
     merged_exposure,
+    nothing,
     product,
 )
 from rec_platform.evaluation.ties import Bools, Floats, Ints, tie_groups
@@ -77,23 +78,47 @@ class _Cell:
     totals: Ints
 
 
+@dataclass(frozen=True)
+class _Plan:
+    """What `evaluate` was asked for; `suffix` ends every metric's name."""
+
+    models: tuple[str, ...]
+    columns: tuple[_Column, ...]
+    slices: Slices
+    exposure_cutoffs: tuple[int, ...]
+    replicates: int
+    seed: int
+    protocol: str
+    estimand: str
+    suffix: str
+
+
 class _Evaluation:
     """The sums so far, and how to add contexts to them."""
 
-    def __init__(
-        self, columns: tuple[_Column, ...], *, slices: Slices, replicates: int, seed: int, estimand: str
-    ) -> None:
-        self.columns, self.slices, self.estimand = columns, slices, estimand
-        self.replicates, self.seed = replicates, seed
-        self._population = np.array([_POPULATIONS.index(one.metric.population) for one in columns], dtype=np.int64)
-        self.cells: dict[tuple[str, str], _Cell] = {}
+    def __init__(self, plan: _Plan) -> None:
+        self.plan, self.columns = plan, plan.columns
+        self._population = np.array([_POPULATIONS.index(one.metric.population) for one in plan.columns], dtype=np.int64)
+        self._cells: dict[tuple[str, str], _Cell] = {}
+        self._exposures: dict[Key, Exposure] = {}
+        self._waiting: list[_Rows] = []
 
-    def rows(self, frame: Frame, models: tuple[str, ...]) -> _Rows:
+    def take(self, frame: Frame) -> None:
+        """Evaluate a frame's contexts; means over profiles wait until all are there."""
+        rows = self._rows(frame)
+        if self.plan.estimand == PROFILE:
+            self._waiting.append(rows)
+        else:
+            self._add(rows)
+        for key, part in _exposures(frame, self.plan):
+            self._exposures[key] = merged_exposure([self._exposures[key], part]) if key in self._exposures else part
+
+    def _rows(self, frame: Frame) -> _Rows:
         """The metric values of a frame's contexts."""
-        whole = scored(frame, models)
-        names = (ALL, *self.slices.contexts)
+        whole = scored(frame, self.plan.models)
+        names = (ALL, *self.plan.slices.contexts)
         blocks = [self._block(whole, {name: context_values(frame.contexts, name) for name in names})]
-        for division in self.slices.items:
+        for division in self.plan.slices.items:
             codes = division.of(whole.titles)
             for code, label in enumerate(division.labels):
                 value = pa.repeat(pa.scalar(label), frame.n_contexts)
@@ -110,21 +135,22 @@ class _Evaluation:
             values[:, place] = np.where(inside, column.metric(groups[column.model], column.k), 0.0)
         return _Block(values, member, truth.count(~truth.reachable), slices)
 
-    def add(self, rows: _Rows) -> None:
-        """Add contexts to the sums. Matrix products this small lose by threads (measured: decision 0041)."""
-        with threadpool_limits(limits=1, user_api="blas"):
-            self._add(rows)
-
     def _add(self, rows: _Rows) -> None:
-        draws = weights_of_contexts(rows.profile, self.replicates, self.seed)
+        """Add contexts to the sums. Matrix products this small lose by threads (measured: decision 0041)."""
+        draws = weights_of_contexts(rows.profile, self.plan.replicates, self.plan.seed)
         counts = np.column_stack([np.ones(len(rows.profile)), draws.astype(np.float64)])
-        for block in rows.blocks:
-            whole = None if self.estimand == PROFILE else self._amounts(block, rows.weight[:, None] * block.member)
-            for name, column in block.slices.items():
-                codes, labels = _codes(column)
-                amounts = self._amounts(block, _shares(rows, block, codes)) if whole is None else whole
-                for code, label in enumerate(labels):
-                    self._add_cell((name, label), np.flatnonzero(codes == code), counts, amounts, block)
+        with threadpool_limits(limits=1, user_api="blas"):
+            for block in rows.blocks:
+                self._add_block(rows, block, counts)
+
+    def _add_block(self, rows: _Rows, block: _Block, counts: Floats) -> None:
+        by_profile = self.plan.estimand == PROFILE
+        amounts = None if by_profile else self._amounts(block, rows.weight[:, None] * block.member)
+        for name, column in block.slices.items():
+            codes, labels = _codes(column)
+            mine = self._amounts(block, _shares(rows, block, codes)) if amounts is None else amounts
+            for code, label in enumerate(labels):
+                self._add_cell((name, label), np.flatnonzero(codes == code), counts, mine, block)
 
     def _amounts(self, block: _Block, weight: Floats) -> Ints:
         """weight x metric per column, then the weight per population, in fixed point: (n, columns + populations)."""
@@ -148,36 +174,39 @@ class _Evaluation:
         lost = np.full(len(n), block.unreachable[rows].sum())
         numbers = np.column_stack([n, len(rows) - n, lost]).astype(np.int64)
         totals = product(counts[rows], amounts[rows])
-        cell = self.cells.get(key)
+        cell = self._cells.get(key)
         if cell is None:
-            self.cells[key] = _Cell(numbers, totals)
+            self._cells[key] = _Cell(numbers, totals)
         else:
             cell.counts, cell.totals = cell.counts + numbers, added(cell.totals, totals)
 
-    def sums(self, protocol: str, suffix: str, exposures: Mapping[Key, Exposure]) -> MetricSums:
-        """The sums of all contexts added."""
-        keys: list[Key] = []
-        counts: list[Ints] = []
-        totals: list[Ints] = []
-        used = sorted(set(self._population.tolist()) | {_POPULATIONS.index(Population.ANY)})
-        models = sorted({column.model for column in self.columns})
-        for (name, label), cell in self.cells.items():
-            for model, place in product_of(models, used):
-                keys.append(Key(protocol, self.estimand, model, "", 0, name, label, WEIGHT, _POPULATIONS[place]))
-                counts.append(cell.counts[place])
-                totals.append(cell.totals[:, len(self.columns) + place])
-            for place, column in enumerate(self.columns):
-                metric, population = column.metric.name + suffix, str(column.metric.population)
-                keys.append(Key(protocol, self.estimand, column.model, metric, column.k, name, label, MEAN, population))
-                counts.append(cell.counts[self._population[place]])
-                totals.append(cell.totals[:, place])
-        order = sorted(range(len(keys)), key=keys.__getitem__)
-        shape = (len(keys), 1 + self.replicates)
+    def sums(self) -> MetricSums:
+        """The sums of all contexts taken."""
+        if self._waiting:
+            self._add(_joined(self._waiting))
+            self._waiting = []
+        rows = {key: row for where, cell in self._cells.items() for key, row in self._cell_rows(where, cell)}
+        keys = tuple(sorted(rows))
         return MetricSums(
-            self.seed, self.replicates, tuple(keys[row] for row in order),
-            np.array(counts, dtype=np.int64).reshape(-1, 3)[order],
-            np.array(totals, dtype=np.int64).reshape(shape)[order], exposures,
+            self.plan.seed, self.plan.replicates, keys,
+            np.array([rows[key][0] for key in keys], dtype=np.int64).reshape(-1, 3),
+            np.array([rows[key][1] for key in keys], dtype=np.int64).reshape(len(keys), 1 + self.plan.replicates),
+            dict(sorted(self._exposures.items())),
         )  # fmt: skip
+
+    def _cell_rows(self, where: tuple[str, str], cell: _Cell) -> Iterator[tuple[Key, tuple[Ints, Ints]]]:
+        """The rows of one slice value: counts and totals of each denominator, then of each numerator."""
+        base = Key(self.plan.protocol, self.plan.estimand, "", "", 0, *where, WEIGHT, "")
+        used = sorted({*self._population.tolist(), _POPULATIONS.index(Population.ANY)})
+        for model, place in product_of(sorted({column.model for column in self.columns}), used):
+            key = base._replace(model=model, population=_POPULATIONS[place])
+            yield key, (cell.counts[place], cell.totals[:, len(self.columns) + place])
+        for place, one in enumerate(self.columns):
+            key = base._replace(
+                model=one.model, metric=one.metric.name + self.plan.suffix, k=one.k, kind=MEAN,
+                population=str(one.metric.population),
+            )  # fmt: skip
+            yield key, (cell.counts[self._population[place]], cell.totals[:, place])
 
 
 def _codes(column: pa.Array) -> tuple[Ints, list[str]]:
@@ -223,22 +252,22 @@ def _columns(models: tuple[str, ...], metrics: tuple[Metric, ...], cutoffs: tupl
     return tuple(_Column(model, one, k) for model in models for one in metrics for k in one.cutoffs(cutoffs))
 
 
-def _exposures(
-    frame: Frame, base: Key, models: tuple[str, ...], cutoffs: tuple[int, ...], by: tuple[str, ...], seed: int
-) -> Iterator[tuple[Key, Exposure]]:
-    """What each model's lists show, of all contexts and per value of the slices `by`."""
-    if not cutoffs:
+def _exposures(frame: Frame, plan: _Plan) -> Iterator[tuple[Key, Exposure]]:
+    """What each model's lists show, of all contexts and per country."""
+    if not plan.exposure_cutoffs:
         return
-    lists = shown.Lists(frame, max(cutoffs), seed)
-    for model in models:
+    lists = shown.Lists(frame, max(plan.exposure_cutoffs), plan.seed)
+    by = (ALL, *(name for name in plan.slices.contexts if name == c.COUNTRY))
+    groups = [(name, *_codes(context_values(frame.contexts, name))) for name in by]
+    name = shown.COVERAGE + plan.suffix
+    for model in plan.models:
         listed = lists.of(model)
-        for name in (ALL, *by):
-            codes, labels = _codes(context_values(frame.contexts, name))
-            for code, label in enumerate(labels):
-                chosen = np.flatnonzero(codes == code)
-                for k in cutoffs:
-                    key = base._replace(model=model, k=k, slice=name, slice_value=label)
-                    yield key, lists.exposure(listed, k, chosen)
+        for slice_name, codes, labels in groups:
+            for (code, label), k in product_of(enumerate(labels), plan.exposure_cutoffs):
+                key = Key(
+                    plan.protocol, plan.estimand, model, name, k, slice_name, label, EXPOSURE, Population.ANY.value
+                )
+                yield key, lists.exposure(listed, k, np.flatnonzero(codes == code))
 
 
 def _chunks(frames: Frame | Iterable[Frame]) -> Iterator[Frame]:
@@ -292,28 +321,17 @@ def evaluate(
     if estimand not in (CONTEXT, PROFILE):
         raise ConfigError(f"no estimand {estimand!r}", place="evaluate", repair=f"Use {CONTEXT} or {PROFILE}.")
     work: _Evaluation | None = None
-    kept: list[_Rows] = []
-    exposures: dict[Key, Exposure] = {}
-    suffix = ""
     for frame in _chunks(frames):
         if work is None:
-            models = _models(frame, models)
-            suffix = SAMPLED if sampled(frame) else ""
-            chosen = _slices(frame) if slices is None else slices
-            columns = _columns((RANDOM, CEILING, *models), distinct(metrics), cutoffs)
-            work = _Evaluation(columns, slices=chosen, replicates=replicates, seed=seed, estimand=estimand)
-        rows = work.rows(frame, models or ())
-        if estimand == PROFILE:
-            kept.append(rows)
-        else:
-            work.add(rows)
-        ks = tuple(k for k in cutoffs if k <= list_length)
-        by = tuple(name for name in work.slices.contexts if name == c.COUNTRY)
-        base = Key(protocol, estimand, "", shown.COVERAGE + suffix, 0, "", "", EXPOSURE, str(Population.ANY))
-        for key, part in _exposures(frame, base, models or (), ks, by, seed):
-            exposures[key] = merged_exposure([exposures[key], part]) if key in exposures else part
-    if work is None:
-        return MetricSums(seed, replicates, (), np.zeros((0, 3), np.int64), np.zeros((0, 1 + replicates), np.int64))
-    if kept:
-        work.add(_joined(kept))
-    return work.sums(protocol, suffix, dict(sorted(exposures.items())))
+            names = _models(frame, models)
+            plan = _Plan(
+                models=names,
+                columns=_columns((RANDOM, CEILING, *names), distinct(metrics), cutoffs),
+                slices=_slices(frame) if slices is None else slices,
+                exposure_cutoffs=tuple(k for k in cutoffs if k <= list_length),
+                replicates=replicates, seed=seed, protocol=protocol, estimand=estimand,
+                suffix=SAMPLED if sampled(frame) else "",
+            )  # fmt: skip
+            work = _Evaluation(plan)
+        work.take(frame)
+    return nothing(seed, replicates) if work is None else work.sums()

@@ -103,6 +103,11 @@ class MetricSums:
     exposures: Mapping[Key, Exposure] = field(default_factory=dict)
 
 
+def nothing(seed: int, replicates: int) -> MetricSums:
+    """The sums of no context."""
+    return MetricSums(seed, replicates, (), np.zeros((0, 3), np.int64), np.zeros((0, 1 + replicates), np.int64))
+
+
 def fixed(values: Floats) -> Ints:
     """Numbers in units of 2^-30, as int64; `NumericError` where one is not below 2^29 (or is no number)."""
     if not np.all(np.abs(values) < 2.0**29):
@@ -221,7 +226,7 @@ def _lists(parts: Sequence[Ints]) -> pa.Array:
 def of_table(table: pa.Table) -> MetricSums:
     """The sums that rows of the METRIC_SUMS table hold; the inverse of `to_table`. One partition at a time."""
     if not table.num_rows:
-        return MetricSums(0, 0, (), np.zeros((0, 3), np.int64), np.zeros((0, 1), np.int64))
+        return nothing(0, 0)
     table = table.combine_chunks()
     keys = [Key(*values) for values in zip(*(table.column(name).to_pylist() for name in Key._fields), strict=True)]
     number = {name: table.column(name).to_numpy() for name in (c.N, c.N_EXCLUDED, c.N_UNREACHABLE, "total", "seed")}

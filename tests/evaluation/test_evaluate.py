@@ -306,3 +306,14 @@ def test_small_n_gets_no_verdict(full):
     assert np.isfinite(row["value"])
     assert np.isnan([row["low"], row["high"], row["detectable"]]).all()
     assert set(compare(sums, "a", "b", min_contexts=1000).column("verdict").to_pylist()) == {"no verdict"}
+
+
+def test_a_profile_without_candidates_scores_nothing():
+    contexts = pa.table({"profile_id": [1], "n_candidates": [0]})
+    items = {"title_id": np.array([4]), "label": np.ones(1), "reachable": np.array([False])}
+    counts = {"n_above.a": np.zeros(1, np.int64), "n_equal.a": np.zeros(1, np.int64)}
+    frame = Frame.of(contexts, np.array([0, 1]), items=items | counts, scores={"a": np.zeros(1)})
+    rows = metric_rows(evaluate(frame, seed=1, cutoffs=(5,))).to_pylist()
+    values = {(row["model"], row["metric"]): (row["value"], row["n"]) for row in rows}
+    assert values["ceiling", "recall"] == values["random", "map"] == values["a", "nmrr"] == (0.0, 1)
+    assert values["a", "auc"][1] == 0
