@@ -304,8 +304,8 @@ def clock_sums(
         here = z
         while here + 1 < z_end and zone_from[here + 1] <= now:
             here += 1
-        hour = (now + zone_offset[here]) // HOUR % 24
-        weekday = (now + zone_offset[here]) // DAY % 7
+        today = (now + zone_offset[here]) // DAY
+        hour_starts = (now + zone_offset[here]) // HOUR * HOUR - today * DAY
         row = starts[p]
         if window >= 0:
             row = lower_bound(played, row, starts[p + 1], now - window)
@@ -317,9 +317,10 @@ def clock_sums(
                 amount = np.int64(1)
                 if by_played is not None:
                     amount = by_played[row + 1] - by_played[row]
-                if local // HOUR % 24 == hour:
+                day = local // DAY
+                if hour_starts <= local - day * DAY < hour_starts + HOUR:
                     out[0, i] += amount
-                if local // DAY % 7 == weekday:
+                if (today - day) % 7 == 0:
                     out[1, i] += amount
             row += 1
     return out

@@ -26,7 +26,8 @@ def instants(column: pa.ChunkedArray | pa.Array, missing: int = NONE) -> Int64:
     """A timestamp or int64 column as int64; `missing` where it is null."""
     values = column.cast(pa.int64())
     values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
-    return kernels.plain(pc.fill_null(values, missing).to_numpy(zero_copy_only=False), np.int64)
+    values = pc.fill_null(values, missing) if values.null_count else values
+    return kernels.plain(values.to_numpy(zero_copy_only=False), np.int64)
 
 
 @dataclass(frozen=True)
