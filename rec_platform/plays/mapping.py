@@ -198,7 +198,7 @@ class PlayIdRule(Frozen):
 class Filter(Frozen):
     """A condition that must hold for a play; a row that breaks it is quarantined under `name`."""
 
-    name: Annotated[str, Field(pattern=r"[a-z][a-z0-9_]{0,39}")]
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
     keep: str
 
     @field_validator("name")
@@ -357,7 +357,7 @@ def _complete_unless_from_plays(from_plays: bool, **needed: object) -> None:
 class SourceName(Frozen):
     """The `[source]` section."""
 
-    name: Annotated[str, Field(pattern=r"[a-z][a-z0-9_]{0,39}")]
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,39}$")]
     live: bool
 
 

@@ -55,7 +55,10 @@ class Reading:
     # --- pieces ------------------------------------------------------------------------------------------------------
 
     def bind(self, value: object) -> str:
-        """A parameter for a constant."""
+        """The parameter of a constant; equal constants share one."""
+        for name, known in self.params.items():
+            if type(known) is type(value) and known == value:
+                return f"${name}"
         name = f"p{len(self.params)}"
         self.params[name] = value
         return f"${name}"
@@ -346,4 +349,12 @@ def _reference_known(read: Reading, rule: Moment) -> None:
 
 
 def _optional_moment(read: Reading, alias: str, rule: Moment | None) -> None:
-    read.optional(alias, rule.column if rule else None, read.moment(rule) if rule else "", kind="BIGINT")
+    """An instant that may be empty; with a pattern, also where the pattern does not match."""
+    if rule is None:
+        read.value(alias, "CAST(NULL AS BIGINT)")
+        return
+    text = read.text(rule.column)
+    read.value(alias, read.moment(rule).replace("{text}", text))
+    given = text if rule.pattern is None else dialect.first_group(text, read.bind(rule.pattern))
+    read.value(f"{alias}_given", given)
+    read.unreadable.append((f"{alias}_given IS NOT NULL AND {alias} IS NULL", rule.column, text))

@@ -66,7 +66,11 @@ def account(texts):
     for text in texts:
         header, *lines = list(csv.reader(io.StringIO(text)))
         for fields in lines:
-            row = dict(zip(header, (field.strip(" ") for field in fields), strict=True)) if len(fields) == len(header) else None
+            row = (
+                dict(zip(header, (field.strip(" ") for field in fields), strict=True))
+                if len(fields) == len(header)
+                else None
+            )
             counts["delivered"] += 1
             rule = rule_of(row)
             if rule:

@@ -83,7 +83,10 @@ def test_known_at_is_never_before_the_end_of_the_play(tmp_path):
 
 
 def test_the_same_files_twice_change_nothing(tmp_path):
-    home, files = tmp_path / "home", [write(tmp_path, "a.csv", GOOD), write(tmp_path, "b.csv", GOOD.replace("ana", "bo"))]
+    home, files = (
+        tmp_path / "home",
+        [write(tmp_path, "a.csv", GOOD), write(tmp_path, "b.csv", GOOD.replace("ana", "bo"))],
+    )
     first = ingest(home, shop(), files)
     versions = {name: Lake(home).version(name) for name in ("landing", "landing_titles", "landing_profiles")}
     renamed = write(tmp_path / "again", "other-name.csv", GOOD)
@@ -128,8 +131,8 @@ def refused(tmp_path: Path, *paths: Path) -> SourceError:
 
 def test_a_missing_column(tmp_path):
     fault = refused(tmp_path, write(tmp_path, "bad.csv", "ana,7", header="who,titel"))
-    assert "column title, at, known" in str(fault) or "title" in fault.fault
-    assert "bad.csv" in str(fault) and "the file has who, titel" in str(fault) and "mapping" in fault.repair
+    assert "column at, where, title, seconds, known, amount is missing: the file has who, titel (bad.csv)" in str(fault)
+    assert "name the right one in the mapping" in fault.repair
 
 
 def test_an_unknown_column_is_ignored_with_a_note(tmp_path):
@@ -139,14 +142,20 @@ def test_an_unknown_column_is_ignored_with_a_note(tmp_path):
 
 
 def test_text_where_a_number_belongs(tmp_path):
-    ingest(tmp_path / "home", shop(), [write(tmp_path, "a.csv", GOOD, GOOD.replace("1800", "long"), GOOD.replace(",7,", ",x7,"))])
+    ingest(
+        tmp_path / "home",
+        shop(),
+        [write(tmp_path, "a.csv", GOOD, GOOD.replace("1800", "long"), GOOD.replace(",7,", ",x7,"))],
+    )
     assert rules(tmp_path / "home") == [("unreadable", "seconds: long", 2), ("unreadable", "title: x7", 3)]
 
 
 def test_a_retyped_column_refuses_the_file(tmp_path):
     rows = [GOOD.replace("1800", "long").replace("ana", f"p{number}") for number in range(25)]
     fault = refused(tmp_path, write(tmp_path, "bad.csv", *rows))
-    assert "column seconds cannot be read in any of its 25 rows, for example 'long'" in str(fault) and "bad.csv" in str(fault)
+    assert "column seconds cannot be read in any of its 25 rows, for example 'long'" in str(fault) and "bad.csv" in str(
+        fault
+    )
 
 
 def test_an_unreadable_file(tmp_path):
@@ -201,12 +210,11 @@ def test_rows_that_cannot_be_taken_apart_are_refused_alone(tmp_path):
     path.write_bytes(b"\n".join([HEADER.encode(), quoted, b"ana,7", bo, broken_bytes, GOOD.encode() + b",more", cy]))
     result = ingest(tmp_path / "home", shop(), [path])
     assert result.ok and result.call.accepted == 3
-    assert rules(tmp_path / "home") == [
+    assert sorted(rules(tmp_path / "home"), key=lambda rule: rule[2]) == [
         ("unreadable", "2 fields where 7 belong", 2),
-        ("unreadable", "8 fields where 7 belong", 5),
         ("unreadable", "bytes that are not UTF-8", 4),
-    ] or {rule[1:] for rule in rules(tmp_path / "home")} == {
-        ("2 fields where 7 belong", 2), ("8 fields where 7 belong", 5), ("bytes that are not UTF-8", 4)}  # fmt: skip
+        ("unreadable", "8 fields where 7 belong", 5),
+    ]
 
 
 def test_an_open_quote_loses_its_own_row_only(tmp_path):
@@ -298,7 +306,9 @@ _row = st.builds(
     _field(["2025-03-12T06:00:00Z", "2025-03-12T07:00:00Z", "never"]),
     _field(["FR", "DE", "*", "fr"]), _field(["10", "0.5", "-1", "", "ten"]), _field(["1", "0", "", "2.5", "a"]),
 )  # fmt: skip
-_sound = st.builds(lambda who, at: f"{who},7,2025-03-{at}T20:00:00Z,2025-03-12T06:00:00Z,FR,10,1", _field("ab"), _field(["10", "11"]))
+_sound = st.builds(
+    lambda who, at: f"{who},7,2025-03-{at}T20:00:00Z,2025-03-12T06:00:00Z,FR,10,1", _field("ab"), _field(["10", "11"])
+)
 _file = st.lists(st.one_of(_sound, _row, _field(["ana,7", "a,b,c,d,e,f,g,h"])), max_size=12)
 
 
@@ -312,7 +322,12 @@ def test_every_row_is_accounted_for(tmp_path_factory, deliveries):
         texts.append(path.read_text())
         whole = ingest(folder / "home", mapping, [path]).whole
     expected = account(texts)
-    found = {"delivered": whole.delivered, "accepted": whole.accepted, "duplicates": whole.duplicates, **whole.quarantined}
+    found = {
+        "delivered": whole.delivered,
+        "accepted": whole.accepted,
+        "duplicates": whole.duplicates,
+        **whole.quarantined,
+    }
     assert {name: count for name, count in found.items() if count} == {name: n for name, n in expected.items() if n}
 
 
