@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from typing import Any, ClassVar, Final
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from rec_platform.config import Settings
 from rec_platform.dmc12.frame import Frame, flat
 from rec_platform.models.artefact import to_rows
 from rec_platform.models.features import feature_notes
+from rec_platform.models.parallel import in_order
 from rec_platform.models.registry import CANDIDATE_TRAINERS, RANKER_TRAINERS, ranker_trainers
 from rec_platform.partition import Partition
 from rec_platform.stage import Built, Input, Reader, Stage
@@ -55,8 +57,10 @@ class CandidateModels(Stage):
         wanted = [part for part in reader.published(PLAY_FACTS.name) if first <= part.day <= last]
         plays = reader.read(PLAY_FACTS.name, wanted, PLAY_COLUMNS)
         titles = reader.read(TITLES.name, [Partition()])
-        for partition in partitions:
-            yield _fitted_candidates(partition, plays, _known(titles, partition.day), settings)
+        yield from in_order(
+            partial(_fitted_candidates, partition, plays, _known(titles, partition.day), settings)
+            for partition in partitions
+        )
 
 
 def _history_days(settings: Settings) -> int:
@@ -109,10 +113,16 @@ class RankerModels(Stage):
     def build(self, partitions: Sequence[Partition], reader: Reader, settings: Settings) -> Iterator[Built]:
         """Days slide through memory: each training partition is read once, and let go when no later date needs it."""
         ranker_trainers(settings.rankers.models)
-        window = _Window(reader, settings)
-        for partition in partitions:
-            days = usable_days(partition.day, settings.rankers.training_days, settings.labels.horizon_days)
-            yield _fitted_rankers(partition, window.frames(days), settings)
+        window, rankers, horizon = _Window(reader, settings), settings.rankers, settings.labels.horizon_days
+        yield from in_order(
+            partial(
+                _fitted_rankers,
+                partition,
+                window.frames(usable_days(partition.day, rankers.training_days, horizon)),
+                settings,
+            )
+            for partition in partitions
+        )
 
 
 @dataclass

@@ -27,12 +27,16 @@ class TrainingFrames:
     def names(self) -> tuple[str, ...]:
         return tuple(note.name for note in self.features)
 
+    @property
+    def n_items(self) -> int:
+        return sum(frame.n_items for frame in self.frames)
+
     def data(self) -> dict[str, Any]:
         """What the manifest says of the data: sizes, and one hash over all that is read."""
         parts = [data_sha256(*_read(frame, self.names)) for frame in self.frames]
         return {
             "contexts": sum(frame.n_contexts for frame in self.frames),
-            "items": sum(frame.n_items for frame in self.frames),
+            "items": self.n_items,
             "sha256": data_sha256(np.array(parts, dtype="S64")),
         }
 
