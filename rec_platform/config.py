@@ -136,7 +136,7 @@ class CandidateConfig(Frozen):
 
 
 class RankerConfig(Frozen):
-    """Models fitted on training sets."""
+    """Models fitted on training sets. Above `max_items` items, contexts are thinned by hash (`models/training.py`)."""
 
     training_days: Annotated[int, Field(ge=1)] = 28
     min_training_days: Annotated[int, Field(ge=1)] = 3
@@ -144,6 +144,7 @@ class RankerConfig(Frozen):
     n_trees: Annotated[int, Field(ge=1)] = 120
     max_depth: Annotated[int, Field(ge=1, le=16)] = 6
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.1
+    max_items: Annotated[int, Field(ge=1000)] = 500_000
 
 
 class EvaluationConfig(Frozen):

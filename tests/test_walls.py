@@ -47,7 +47,7 @@ def test_the_library_runs_without_dagster() -> None:
 @pytest.mark.parametrize(
     ("what", "pattern", "files"),
     [
-        ("pickle in any form", r"\b(pickle|joblib|cloudpickle|dill)\b|allow_pickle=True", CODE),
+        ("pickle in any form", r"\b(import|from) (pickle|joblib|cloudpickle|dill)\b|allow_pickle=True", CODE),
         ("a clock inside the library", r"\b(datetime|date|Timestamp)\.(now|today|utcnow)\(|\btime\.time\(", LIBRARY),
         (
             "deltalake readers that abort at exit",

@@ -1,7 +1,7 @@
 """Models behind one contract: trainers make artefacts, scorers read them.
 
 contract.py            CandidateTrainer, RankerTrainer, Scorer; the registry
-artefact.py            files with hashes and a manifest <-> rows of the model tables; no pickle
+artefact.py            files with hashes and a manifest <-> rows of the model tables
 popularity.py          candidate model: recent plays per country, smoothed with the world's
 collaborative.py       candidate model: implicit ALS
 candidate_features.py  their scores as features, each context from the model of its own date

@@ -1,4 +1,4 @@
-"""A fitted model as files: what is stored, shipped and checked. No pickle, no code.
+"""A fitted model as files: what is stored, shipped and checked. Data only, no code.
 
 An artefact is a model's name and a few files, one of them `manifest.json`. The manifest names the hash of every other
 file, and the table row names the hash of the manifest, so one wrong byte is found before anything is parsed
@@ -78,7 +78,7 @@ class Artefact:
         return found
 
     def array(self, name: str) -> npt.NDArray[Any]:
-        """A `.npy` file as an array; object arrays (pickles) are refused."""
+        """A `.npy` file as an array; object arrays are refused."""
         try:
             return np.asarray(np.load(io.BytesIO(self.file(name)), allow_pickle=False))
         except (ValueError, EOFError) as error:
@@ -101,7 +101,7 @@ def json_bytes(value: Mapping[str, Any]) -> bytes:
 
 
 def npy_bytes(array: npt.NDArray[Any]) -> bytes:
-    """An array in NumPy's own format, C order, without pickles."""
+    """An array in NumPy's own format, C order, data only."""
     buffer = io.BytesIO()
     np.save(buffer, np.ascontiguousarray(array), allow_pickle=False)
     return buffer.getvalue()

@@ -20,7 +20,7 @@ from rec_platform.config import RankerConfig
 from rec_platform.dmc12.frame import Frame
 from rec_platform.models.artefact import Artefact, libraries
 from rec_platform.models.contract import FeatureNote, Floats, Ids, RankerTrainer, Scorer, base_manifest, column
-from rec_platform.models.training import TrainingFrames, group_weights, notes_of, numbers, with_both_labels
+from rec_platform.models.training import TrainingFrames, group_weights, notes_of, numbers, thinned, with_both_labels
 
 MODEL_FILE: Final = "model.ubj"
 #: One: several dates are fitted at once instead (parallel.py), and a machine with other cores makes the same model.
@@ -81,8 +81,8 @@ class BoostedTreesTrainer(RankerTrainer):
     ) -> Artefact | None:
         import xgboost
 
-        kept = [with_both_labels(frame) for frame in frames]
-        training = TrainingFrames(tuple(frame for frame in kept if frame.n_contexts), tuple(features))
+        kept = thinned([with_both_labels(frame) for frame in frames], config.max_items, seed)
+        training = TrainingFrames(tuple(kept), tuple(features))
         if not training.frames or not training.features:
             return None
         parameters = _parameters(config, seed)
@@ -90,7 +90,8 @@ class BoostedTreesTrainer(RankerTrainer):
         booster = xgboost.train(parameters, matrix, num_boost_round=config.n_trees)
         manifest = base_manifest(
             kind="ranker", code_version=self.code_version, seed=seed, data=training.data(), features=training.notes(),
-            parameters={**parameters, "n_trees": config.n_trees}, libraries=libraries("numpy", "xgboost"),
+            parameters={**parameters, "n_trees": config.n_trees, "max_items": config.max_items},
+            libraries=libraries("numpy", "xgboost"),
         )  # fmt: skip
         return Artefact.of(self.name, manifest, {MODEL_FILE: bytes(booster.save_raw("ubj"))})
 

@@ -8,7 +8,7 @@ scikit-learn is needed only to fit.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -20,11 +20,8 @@ from rec_platform.config import RankerConfig
 from rec_platform.dmc12.frame import Frame
 from rec_platform.models.artefact import Artefact, libraries, npy_bytes
 from rec_platform.models.contract import FeatureNote, Floats, Ids, RankerTrainer, Scorer, base_manifest, column
-from rec_platform.models.training import TrainingFrames, inverse_inclusion, notes_of, numbers, with_both_labels
+from rec_platform.models.training import TrainingFrames, inverse_inclusion, notes_of, numbers, thinned, with_both_labels
 
-#: Items fitted on at most: past it the coefficients' own error is far below what ranking can show. Whole contexts are
-#: left out, evenly, by position.
-MOST_ITEMS: Final = 1_000_000
 REGULARISATION: Final = 1.0
 MOST_ITERATIONS: Final = 500
 #: Of the mean loss: positives are a hundredth of the weight, so the default 1e-4 stops before they are fitted.
@@ -87,7 +84,8 @@ class LogisticTrainer(RankerTrainer):
         from sklearn.linear_model import LogisticRegression
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-        training = TrainingFrames(tuple(_thinned(with_both_labels(frame) for frame in frames)), tuple(features))
+        kept = thinned([with_both_labels(frame) for frame in frames], config.max_items, seed)
+        training = TrainingFrames(tuple(kept), tuple(features))
         labels = _joined([numbers(frame, c.LABEL) > 0 for frame in training.frames])
         if not labels.any() or not training.features:
             return None
@@ -96,15 +94,22 @@ class LogisticTrainer(RankerTrainer):
         model = LogisticRegression(C=REGULARISATION, max_iter=MOST_ITERATIONS, tol=TOLERANCE, random_state=seed)
         with threadpool_limits(limits=1):
             model.fit(matrix, labels, sample_weight=weights / weights.mean())
-        return self._artefact(training, center, scale, model.coef_[0], float(model.intercept_[0]), seed)
+        return self._artefact(training, center, scale, model.coef_[0], float(model.intercept_[0]), config, seed)
 
     def _artefact(
-        self, training: TrainingFrames, center: Floats, scale: Floats, coefficients: Floats, intercept: float, seed: int
+        self,
+        training: TrainingFrames,
+        center: Floats,
+        scale: Floats,
+        coefficients: Floats,
+        intercept: float,
+        config: RankerConfig,
+        seed: int,
     ) -> Artefact:
         n = len(training.features)
         manifest = base_manifest(
             kind="ranker", code_version=self.code_version, seed=seed, data=training.data(), features=training.notes(),
-            parameters={"regularisation": REGULARISATION, "most_items": MOST_ITEMS},
+            parameters={"regularisation": REGULARISATION, "max_items": config.max_items},
             fitted={"intercept": intercept}, libraries=libraries("numpy", "scikit-learn"),
         )  # fmt: skip
         arrays = {"center": center, "scale": scale, "slopes": coefficients[:n], "missing": coefficients[n:]}
@@ -128,12 +133,6 @@ def squash(values: npt.NDArray[np.float32]) -> Floats:
     """
     wide = values.astype(np.float64)
     return np.asarray(np.copysign(np.log1p(np.abs(wide)), wide))
-
-
-def _thinned(frames: Iterable[Frame]) -> list[Frame]:
-    kept = [frame for frame in frames if frame.n_contexts]
-    step = -(-sum(frame.n_items for frame in kept) // MOST_ITEMS)
-    return kept if step <= 1 else [frame.take(np.arange(0, frame.n_contexts, step)) for frame in kept]
 
 
 def _joined(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from rec_platform import columns as c
+from rec_platform.contexts.hashing import mix, seeded, uniform
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import NumericError
 from rec_platform.models.artefact import Artefact, data_sha256
@@ -62,6 +63,21 @@ def with_both_labels(frame: Frame) -> Frame:
     positives = _count(frame, numbers(frame, c.LABEL) > 0)
     keep = np.flatnonzero((positives > 0) & (positives < np.diff(frame.offsets)))
     return frame if len(keep) == frame.n_contexts else frame.take(keep)
+
+
+def thinned(frames: Sequence[Frame], max_items: int, seed: int) -> list[Frame]:
+    """At most about `max_items` items: whole contexts, each kept with one probability by hash(seed, context_id).
+
+    A fit's time and memory grow with its items, its ranking hardly improves past some hundred thousand; which contexts
+    stay depends on no other context's presence but through that probability.
+    """
+    kept = [frame for frame in frames if frame.n_contexts]
+    share = max_items / max(sum(frame.n_items for frame in kept), 1)
+    if share >= 1:
+        return kept
+    words = seeded(seed, purpose="ranker contexts")
+    chosen = [frame.take(np.flatnonzero(uniform(mix(words, frame.context(c.CONTEXT_ID))) < share)) for frame in kept]
+    return [frame for frame in chosen if frame.n_contexts]
 
 
 def group_weights(frame: Frame) -> Floats:
