@@ -247,7 +247,8 @@ def _print_rows(rows: list[dict[str, Any]], title: str, *, as_json: bool) -> Non
         table.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_plain(_shown(value)) for value in row.values()))
-    Console().print(table)
+    console = Console()
+    console.print(table, width=None if console.is_terminal else max(console.width, 200), crop=False)
 
 
 def _shown(value: Any) -> str:

@@ -1,0 +1,193 @@
+"""`rec-platform run`: plan a window of days, show the plan, and run what is stale through Dagster, in this process."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import date
+from pathlib import Path
+from time import perf_counter
+from typing import Any, Final
+
+import dagster as dg
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from assets import materialise
+from assets.definitions import defs
+from assets.home import share
+from rec_platform.flow import LAYERS, Platform, Window
+from rec_platform.partition import Partition
+
+_SILENT: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What happened to one stage."""
+
+    stage: str
+    partitions: int
+    made: int
+    up_to_date: int
+    events_only: int
+    failed: int
+    seconds: float
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for."""
+
+    first: date
+    last: date
+    countries: tuple[str, ...] = ()
+    force: bool = False
+    allow_stale: bool = False
+
+
+def run(platform: Platform, asked: Request, *, instance: dg.DagsterInstance, console: Console) -> list[Outcome]:
+    """Run the stages in order, each over what is stale; goes on past failures with whatever does not depend on them."""
+    window = Window.checked(platform.index, platform.settings, asked.first, asked.last, asked.countries)
+    share(platform)
+    order = [stage for layer in LAYERS for stage in layer]
+    return [_run_stage(platform, stage, window, asked, instance, console) for stage in order]
+
+
+def _run_stage(
+    platform: Platform, stage: str, window: Window, asked: Request, instance: dg.DagsterInstance, console: Console
+) -> Outcome:
+    started = perf_counter()
+    partitions = platform.needed(stage, window)
+    todo = platform.plan(stage, partitions, force=asked.force, allow_stale=asked.allow_stale)
+    unseen = _without_event(stage, todo.current, instance)
+    keys = [*unseen, *todo.stale, *todo.blocked]
+    error = ""
+    if keys:
+        with _progress(console, stage, len(todo.stale)):
+            error = _launch(stage, keys, asked, instance)
+    after = platform.plan(stage, partitions, allow_stale=asked.allow_stale)
+    failed = len(after.stale) + len(after.blocked)
+    return Outcome(
+        stage,
+        len(partitions),
+        len(todo.stale) - len(set(todo.stale) & set(after.stale)),
+        len(todo.current),
+        len(unseen),
+        failed,
+        round(perf_counter() - started, 2),
+        error,
+    )
+
+
+def _without_event(stage: str, current: Sequence[Partition], instance: dg.DagsterInstance) -> list[Partition]:
+    """Partitions that were published without Dagster hearing of it (killed in between): they get the event only."""
+    asset = dg.AssetKey(stage)
+    if not current:
+        return []
+    if current[0].date is None:
+        return [] if instance.get_latest_materialization_event(asset) else list(current)
+    seen = instance.get_materialized_partitions(asset)
+    return [partition for partition in current if partition.key not in seen]
+
+
+def _launch(stage: str, keys: Sequence[Partition], asked: Request, instance: dg.DagsterInstance) -> str:
+    """Run the stage's job; returns the error of a failed run, or nothing."""
+    job = defs.resolve_job_def(f"run_{stage}")
+    options = {"force": asked.force, "allow_stale": asked.allow_stale}
+    config = {"partitions": [partition.key for partition in keys], **options}
+    result = job.execute_in_process(
+        instance=instance,
+        run_config={"ops": {f"make_{stage}": {"config": config}}, **_SILENT},
+        raise_on_error=False,
+        tags={"rec_platform/launched_by": "rec-platform run"},
+    )
+    if result.success:
+        return ""
+    failures = [event.step_failure_data for event in result.all_node_events if event.is_step_failure]
+    return next((text for data in failures if (text := _said(data))), "the run failed; see it in the UI")
+
+
+def _said(failure: Any) -> str:
+    """The failure in the words of the error that caused it."""
+    if failure.user_failure_data is not None and failure.user_failure_data.description:
+        return str(failure.user_failure_data.description)
+    error = failure.error
+    while error is not None and error.cause is not None:
+        error = error.cause
+    return "" if error is None else str(error.message).strip()
+
+
+@contextmanager
+def _progress(console: Console, stage: str, partitions: int) -> Any:
+    """A bar on a terminal; nothing elsewhere."""
+    columns = TextColumn("{task.description:<18}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
+        task = bar.add_task(stage, total=max(partitions, 1))
+        materialise.listener = lambda _what, share_done: bar.update(task, completed=share_done * partitions)
+        try:
+            yield
+        finally:
+            materialise.listener = None
+
+
+def table_of(outcomes: Sequence[Outcome]) -> Table:
+    """The outcomes as a table for the terminal."""
+    table = Table(title="What was run", title_justify="left")
+    for heading in ("stage", "partitions", "made", "up to date", "failed", "seconds"):
+        table.add_column(heading, justify="left" if heading == "stage" else "right")
+    for one in outcomes:
+        failed = f"[red]{one.failed}[/red]" if one.failed else "0"
+        table.add_row(
+            one.stage, str(one.partitions), str(one.made), str(one.up_to_date), failed, f"{one.seconds:.1f}"
+        )  # fmt: skip
+    return table
+
+
+def plan_table(platform: Platform, asked: Request) -> Table:
+    """What a run would do as things stand; stages that wait for others are counted as they are now."""
+    window = Window.checked(platform.index, platform.settings, asked.first, asked.last, asked.countries)
+    table = Table(
+        title=f"Plan for {window.first} to {window.last}, {len(window.countries)} countries", title_justify="left"
+    )
+    for heading in ("stage", "partitions", "to make", "up to date", "wait for earlier stages"):
+        table.add_column(heading, justify="left" if heading == "stage" else "right")
+    for stage in (stage for layer in LAYERS for stage in layer):
+        partitions = platform.needed(stage, window)
+        todo = platform.plan(stage, partitions, force=asked.force, allow_stale=asked.allow_stale)
+        table.add_row(stage, str(len(partitions)), str(len(todo.stale)), str(len(todo.current)), str(len(todo.blocked)))
+    return table
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Entry of the process that `rec-platform run` becomes; the request is one JSON argument."""
+    body = json.loads(arguments[0])
+    home = Path(body["home"])
+    asked = Request(
+        date.fromisoformat(body["first"]), date.fromisoformat(body["last"]), tuple(body["countries"]), body["force"],
+        body["allow_stale"],
+    )  # fmt: skip
+    console = Console(stderr=True)
+    platform = Platform(home)
+    console.print(plan_table(platform, asked))
+    if body["plan"]:
+        return 0
+    with dg.DagsterInstance.get() as instance:
+        outcomes = run(platform, asked, instance=instance, console=console)
+    if body["json"]:
+        print(json.dumps([asdict(one) for one in outcomes]))
+    else:
+        Console().print(table_of(outcomes))
+    for one in outcomes:
+        if one.error:
+            console.print(f"[red]{one.stage}[/red]: {one.error}", highlight=False)
+    return 1 if any(one.failed or one.error for one in outcomes) else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

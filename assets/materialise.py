@@ -1,0 +1,164 @@
+"""The one body all stages share: bring the given partitions up to date, report each, fail if any failed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from time import perf_counter
+from typing import Any, Final
+
+import dagster as dg
+
+from assets.home import Home
+from assets.metadata import of_partition, of_run
+from rec_platform.checks import CheckResult
+from rec_platform.checks.rules import RULES
+from rec_platform.errors import PlatformError, StorageFault
+from rec_platform.flow import STAGES, Report
+from rec_platform.partition import Partition
+
+#: A disk that hiccups is worth three more tries; nothing else gets better by itself.
+RETRIES: Final = dg.RetryPolicy(max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL)
+SINGLE_RUN: Final = dg.BackfillPolicy.single_run()
+
+
+def check_specs(stage: str) -> list[dg.AssetCheckSpec]:
+    """The checks of a stage's tables as Dagster lists them."""
+    return [
+        dg.AssetCheckSpec(
+            name=check_name(spec.name, rule.check), asset=stage, description=f"{rule.means} {rule.repair}"
+        )
+        for spec in STAGES[stage].tables
+        for rule in RULES[spec.name]
+    ]
+
+
+def check_name(table: str, check: str) -> str:
+    """A check's name in Dagster.
+
+    >>> check_name("raw_plays", "keys_not_null")
+    'raw_plays__keys_not_null'
+    """
+    return f"{table}__{check}"
+
+
+def keys_of(context: dg.AssetExecutionContext) -> list[Partition]:
+    """The partitions this run was given: the keys themselves, never a range inferred from them."""
+    if not context.has_partition_key and not context.has_partition_key_range:
+        return [Partition()]
+    return [Partition.parse(str(key)) for key in context.partition_keys]
+
+
+def materialise(
+    context: dg.AssetExecutionContext, home: Home, stage: str
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+    """The body of every asset: run the stage over the run's partitions, with its checks and metadata.
+
+    If a partition failed, those that passed are logged one by one and the step fails naming the others (Dagster cannot
+    fail one key of a range).
+    """
+    report, seconds = run(context, home, stage, keys_of(context))
+    yield from check_results(stage, report)
+    if not report.ok:
+        log_materialisations(context, home, stage, report, seconds)
+        raise failure(report)
+    for partition in (*report.published, *report.current):
+        if partition.date is not None:
+            context.add_asset_metadata(of_partition(report, partition), partition_key=partition.key)
+    yield dg.MaterializeResult(asset_key=stage, metadata=of_run(home.platform(), stage, report, seconds))
+
+
+def run(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext,
+    home: Home,
+    stage: str,
+    partitions: Sequence[Partition],
+    **options: bool,
+) -> tuple[Report, float]:
+    """Run the stage; a storage fault asks Dagster for a retry, any other fault fails at once."""
+    started = perf_counter()
+    try:
+        report = home.platform().run(
+            stage, partitions, run_id=context.run_id, progress=_log_progress(context), **options
+        )
+    except StorageFault as fault:
+        raise dg.RetryRequested(max_retries=RETRIES.max_retries, seconds_to_wait=RETRIES.delay) from fault
+    except PlatformError as fault:
+        raise dg.Failure(description=str(fault), allow_retries=False) from fault
+    return report, perf_counter() - started
+
+
+#: Who else wants to hear how far a stage is: the terminal of `rec-platform run`.
+listener: Callable[[str, float], None] | None = None
+
+
+def _log_progress(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> Callable[[str, float], None]:
+    """A line in the log at each tenth: a line per partition would cost more than small partitions do."""
+    last = [0]
+
+    def show(what: str, share: float) -> None:
+        if listener is not None:
+            listener(what, share)
+        if int(share * 10) > last[0]:
+            last[0] = int(share * 10)
+            context.log.info(f"{what}: {share:.0%}")
+
+    return show
+
+
+def failure(report: Report) -> dg.Failure:
+    """The step's error: what did not get published, and why."""
+    try:
+        report.raise_if_failed()
+    except PlatformError as fault:
+        return dg.Failure(description=str(fault), allow_retries=False)
+    raise AssertionError("a report that is ok has no failure")
+
+
+def check_results(stage: str, report: Report) -> Iterator[dg.AssetCheckResult]:
+    """One result per check over all partitions of the run; the partitions that broke it stand in its table."""
+    for name, results in by_check(stage, report).items():
+        broken = [result for result in results if not result.passed]
+        yield dg.AssetCheckResult(
+            passed=not broken,
+            asset_key=stage,
+            check_name=name,
+            severity=severity(results),
+            metadata={"partitions": len(results), **_broken_table(broken)},
+        )
+
+
+def by_check(stage: str, report: Report) -> dict[str, list[CheckResult]]:
+    """Results by the check's name, checks without any partition to judge included."""
+    found: dict[str, list[CheckResult]] = {spec.name: [] for spec in check_specs(stage)}
+    for result in report.checks:
+        found[check_name(result.table, result.check)].append(result)
+    return found
+
+
+def severity(results: Sequence[CheckResult]) -> dg.AssetCheckSeverity:
+    broken = any(result.blocking for result in results if not result.passed)
+    return dg.AssetCheckSeverity.ERROR if broken else dg.AssetCheckSeverity.WARN
+
+
+def _broken_table(broken: Sequence[CheckResult]) -> dict[str, dg.MetadataValue]:
+    rows = [
+        dg.TableRecord({"partition": r.partition, "table": r.table, "observed": r.observed, "expected": r.expected})
+        for r in broken[:50]
+    ]
+    return {"broken": dg.MetadataValue.table(rows), "n_broken": dg.MetadataValue.int(len(broken))} if rows else {}
+
+
+def log_materialisations(
+    context: dg.AssetExecutionContext | dg.OpExecutionContext, home: Home, stage: str, report: Report, seconds: float
+) -> None:
+    """One materialisation per partition that passed or was current; the last one carries the run's table and picture.
+
+    The last, because the UI shows an asset's latest materialisation first, and because images live in the event log: one
+    per run, not one per partition.
+    """
+    partitions = [*report.current, *report.published]
+    for partition in partitions:
+        key = None if partition.date is None else partition.key
+        whole = of_run(home.platform(), stage, report, seconds) if partition is partitions[-1] else {}
+        metadata = {**whole, **of_partition(report, partition)}
+        context.log_event(dg.AssetMaterialization(asset_key=stage, partition=key, metadata=metadata))

@@ -1,0 +1,43 @@
+"""What the UI shows of a stage: counts and seconds per partition, and once per run a table and a picture."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import dagster as dg
+
+from rec_platform.flow import Platform, Report
+from rec_platform.partition import Partition
+from rec_platform.reports.stages import stage_plot, stage_table
+
+
+def of_partition(report: Report, partition: Partition) -> dict[str, Any]:
+    """Rows per table and the plain numbers the stage gave; Dagster draws numbers over time by itself."""
+    rows = {f"rows_{table}": count for table, count in report.published.get(partition, {}).items()}
+    numbers = {
+        name: value
+        for name, value in report.extra.get(partition, {}).items()
+        if isinstance(value, int | float | str) and not isinstance(value, bool)
+    }
+    state = {"up_to_date": partition not in report.published}
+    return rows | numbers | state
+
+
+def of_run(platform: Platform, stage: str, report: Report, seconds: float) -> dict[str, Any]:
+    """Seconds, counts, a small table and a plot of what the run published."""
+    partitions = sorted((*report.published, *report.current), key=lambda p: (p.date is None, p))
+    rows = stage_table(stage, platform.lake, partitions)
+    plot = stage_plot(stage, platform.lake, partitions)
+    shown: dict[str, Any] = {
+        "seconds": round(seconds, 3),
+        "partitions_made": len(report.published),
+        "partitions_up_to_date": len(report.current),
+        "dagster/row_count": sum(sum(tables.values()) for tables in report.published.values()),
+    }
+    if rows:
+        shown["sample"] = dg.MetadataValue.table([dg.TableRecord(row) for row in rows])
+    if plot:
+        image = base64.b64encode(plot.encode()).decode()
+        shown["picture"] = dg.MetadataValue.md(f"![{stage}](data:image/svg+xml;base64,{image})")
+    return shown

@@ -1,0 +1,31 @@
+"""Ranked titles per active profile, with the model that made each row and why."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from assets.home import Home
+from assets.materialise import RETRIES, SINGLE_RUN, check_specs, materialise
+from assets.partitions import SAME, SAME_DATE, UNIVERSE
+from rec_platform.flow import STAGES
+
+
+@dg.asset(
+    group_name="recommendations",
+    description=STAGES["recommendations"].about,
+    kinds={"deltalake", "xgboost"},
+    partitions_def=UNIVERSE.cells_and_today,
+    backfill_policy=SINGLE_RUN,
+    retry_policy=RETRIES,
+    deps=[
+        dg.AssetDep("feature_snapshots", partition_mapping=SAME),
+        dg.AssetDep("candidate_models", partition_mapping=SAME_DATE),
+        dg.AssetDep("ranker_models", partition_mapping=SAME_DATE),
+    ],
+    check_specs=check_specs("recommendations"),
+)
+def recommendations(
+    context: dg.AssetExecutionContext, home: Home
+) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
+    yield from materialise(context, home, "recommendations")
