@@ -11,6 +11,7 @@ from rec_platform.checks.nested import NESTED
 from rec_platform.checks.profile import profile
 from rec_platform.checks.result import CheckResult
 from rec_platform.checks.rules import RULES, Rule
+from rec_platform.checks.unique import unique_measures
 from rec_platform.config import AuditConfig
 from rec_platform.errors import KeyRefused
 from rec_platform.lake import Lake, Staged
@@ -43,6 +44,7 @@ def audit(stage_name: str, staged: Sequence[Staged], *, lake: Lake, settings: Au
 def measure(spec: TableSpec, staged: Sequence[Staged], scene: Scene) -> Measures:
     """The measure of every rule of a table, per partition in the order staged; the table's sums go into the scene."""
     measures, scene.sums[spec.name] = profile(spec, staged)
+    measures |= unique_measures(spec, staged)
     for measurer in (COUNTED.get(spec.name), NESTED.get(spec.name)):
         if measurer:
             measures |= measurer(staged, scene)

@@ -4,22 +4,32 @@ The measure is the AUC inside a context, averaged over contexts that hold both l
 pairs in which the positive has the larger value, ties counting 1/2 (Mann and Whitney 1947). Values of different contexts
 are never compared, for a ranker never does. NaN is a value too (trees send it either way), so each feature is measured
 with NaN below all numbers and with NaN above them, and the more extreme of the two counts.
+
+Two questions are asked of each feature: does it know the label (positives against the rest), and does it know the
+context's own play (in contexts with exactly one title played, that title against the rest; it is the play the context
+began with). A feature leaks if its AUC is nearly perfect, or if its AUC is very high and it is empty (0 or missing) for
+most other items yet never for those it should not know: a count that includes the play itself is never 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
 
-#: A feature that alone reaches this AUC (or 1 - it) is taken for a leak; the evidence is in docs/decisions/0046.
+#: A feature that alone reaches this AUC (or 1 - it) leaks; docs/decisions/0046 has the evidence for these four.
 LEAK_AUC: Final = 0.98
+#: So does one that reaches this AUC and is 0 (or missing) for `MANY` of the other items and `HARDLY_ANY` of the targets.
+HIGH_AUC: Final = 0.90
+MANY: Final = 0.5
+HARDLY_ANY: Final = 0.005
 #: With fewer contexts holding both labels nothing is judged: chance reaches far.
 MIN_CONTEXTS: Final = 100
 #: Contexts that are looked at per partition, evenly spread: their mean is exact enough (about 0.01) and the cost small.
@@ -46,13 +56,12 @@ class Pairs:
         return len(self.starts)
 
 
-def pairs_of(label: Floats, offsets: Ints) -> Pairs:
-    """The pairs of contexts given by list offsets; an item is a positive if its label is above 0.
+def pairs_of(is_positive: Bools, offsets: Ints) -> Pairs:
+    """The pairs of contexts given by list offsets, from a mask over items.
 
-    >>> pairs_of(np.array([1.0, 0.0, 0.0, 1.0]), np.array([0, 3, 4])).other.tolist()
+    >>> pairs_of(np.array([True, False, False, True]), np.array([0, 3, 4])).other.tolist()
     [1, 2]
     """
-    is_positive = label > 0
     before = np.concatenate([[0], np.cumsum(is_positive)])
     positives = np.diff(before[offsets])
     others = np.diff(offsets) - positives
@@ -73,7 +82,7 @@ def pairs_of(label: Floats, offsets: Ints) -> Pairs:
 def context_auc(values: Floats, pairs: Pairs) -> Floats:
     """One feature's AUC in each context that has pairs. `values` has one number per item, none of them NaN.
 
-    >>> context_auc(np.array([3.0, 1.0, 3.0]), pairs_of(np.array([1.0, 0.0, 0.0]), np.array([0, 3]))).tolist()
+    >>> context_auc(np.array([3.0, 1.0, 3.0]), pairs_of(np.array([True, False, False]), np.array([0, 3]))).tolist()
     [0.75]
     """
     if not pairs.n_contexts:
@@ -83,39 +92,60 @@ def context_auc(values: Floats, pairs: Pairs) -> Floats:
     return np.asarray(np.add.reduceat(won, pairs.starts) / pairs.counts)
 
 
-@dataclass
-class RankingPower:
-    """Sums of AUCs over contexts, per feature; sums of several partitions add up to those of all.
+def own_play(item_inclusion_probability: Floats, offsets: Ints) -> Bools:
+    """The title a context began with, where that is certain: the only item drawn with probability 1.
+
+    >>> own_play(np.array([1.0, 0.2, 1.0, 1.0]), np.array([0, 2, 4])).tolist()
+    [True, False, False, False]
+    """
+    played = item_inclusion_probability == 1
+    per_context = np.diff(np.concatenate([[0], np.cumsum(played)])[offsets])
+    return np.asarray(played & np.repeat(per_context == 1, np.diff(offsets)))
+
+
+class Sums(NamedTuple):
+    """What is known of one feature, added up over contexts.
 
     Attributes:
-        contexts: contexts that held both labels.
-        below, above: per feature the sum of its AUC with NaN below, and above, all numbers.
+        below, above: the sum of the contexts' AUCs with NaN below, and above, all numbers.
+        zero_targets, missing_targets: the sum of the contexts' shares of pairs whose target is 0, or is NaN.
+        zero_others, missing_others: likewise of the other item.
+    """
+
+    below: float
+    above: float
+    zero_targets: float
+    missing_targets: float
+    zero_others: float
+    missing_others: float
+
+    def plus(self, other: Sums) -> Sums:
+        return Sums(*(mine + theirs for mine, theirs in zip(self, other, strict=True)))
+
+
+@dataclass
+class RankingPower:
+    """How well features find some target items; the sums of parts add up to those of the whole.
+
+    Attributes:
+        contexts: contexts that held a target and another item.
+        features: the sums of each feature.
     """
 
     contexts: int = 0
-    below: dict[str, float] = field(default_factory=dict)
-    above: dict[str, float] = field(default_factory=dict)
+    features: dict[str, Sums] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, features: Mapping[str, Floats], label: Floats, offsets: Ints) -> RankingPower:
+    def of(cls, features: Mapping[str, Floats], is_target: Bools, offsets: Ints) -> RankingPower:
         """The power of each feature (one value per item) over the contexts given by `offsets`."""
-        pairs = pairs_of(label, offsets)
-        power = cls(pairs.n_contexts)
-        for name, values in features.items():
-            missing = np.isnan(values)
-            power.below[name] = float(context_auc(np.where(missing, -np.inf, values), pairs).sum())
-            power.above[name] = (
-                float(context_auc(np.where(missing, np.inf, values), pairs).sum())
-                if missing.any()
-                else power.below[name]
-            )
-        return power
+        pairs = pairs_of(is_target, offsets)
+        return cls(pairs.n_contexts, {name: _sums(values, pairs) for name, values in features.items()})
 
     def add(self, other: RankingPower) -> None:
-        """Take in the sums of other contexts. A feature one side lacks counts there as telling nothing (1/2)."""
-        for mine, theirs in ((self.below, other.below), (self.above, other.above)):
-            for name in mine.keys() | theirs.keys():
-                mine[name] = mine.get(name, self.contexts / 2) + theirs.get(name, other.contexts / 2)
+        """Take in other contexts. A feature that one side lacks told nothing there: AUC 1/2, all missing."""
+        nothing, more = _nothing(self.contexts), _nothing(other.contexts)
+        for name in self.features.keys() | other.features.keys():
+            self.features[name] = self.features.get(name, nothing).plus(other.features.get(name, more))
         self.contexts += other.contexts
 
     def auc(self) -> dict[str, float]:
@@ -123,25 +153,61 @@ class RankingPower:
         if not self.contexts:
             return {}
         means = {
-            name: max(self.below[name] / self.contexts, self.above[name] / self.contexts, key=_distance)
-            for name in self.below
+            name: max(sums.below / self.contexts, sums.above / self.contexts, key=_distance)
+            for name, sums in self.features.items()
         }
         return dict(sorted(means.items(), key=lambda pair: (-_distance(pair[1]), pair[0])))
+
+    def leaking(self) -> dict[str, float]:
+        """The features that leak, with their AUC; none where fewer than `MIN_CONTEXTS` contexts were seen."""
+        if self.contexts < MIN_CONTEXTS:
+            return {}
+        return {name: auc for name, auc in self.auc().items() if _leaks(auc, self.features[name], self.contexts)}
+
+
+def _sums(values: Floats, pairs: Pairs) -> Sums:
+    missing, zero = np.isnan(values), values == 0
+    below = context_auc(np.where(missing, -np.inf, values), pairs).sum()
+    above = context_auc(np.where(missing, np.inf, values), pairs).sum() if missing.any() else below
+    shares = [_share(mask[rows], pairs) for rows in (pairs.positive, pairs.other) for mask in (zero, missing)]
+    return Sums(float(below), float(above), *shares)
+
+
+def _share(mask: Bools, pairs: Pairs) -> float:
+    """The sum over contexts of the share of their pairs for which `mask` holds."""
+    return float((np.add.reduceat(mask.astype(np.float64), pairs.starts) / pairs.counts).sum()) if len(mask) else 0.0
+
+
+def _nothing(contexts: int) -> Sums:
+    return Sums(contexts / 2, contexts / 2, 0.0, float(contexts), 0.0, float(contexts))
 
 
 def _distance(auc: float) -> float:
     return abs(auc - 0.5)
 
 
-def strongest(power: RankingPower) -> tuple[float | None, str]:
-    """The most extreme AUC of any feature, and the features behind it in words: those that leak, else the strongest.
+def _leaks(auc: float, sums: Sums, contexts: int) -> bool:
+    if _distance(auc) > LEAK_AUC - 0.5:
+        return True
+    return _distance(auc) > HIGH_AUC - 0.5 and (
+        _only_others(sums.zero_targets, sums.zero_others, contexts)
+        or _only_others(sums.missing_targets, sums.missing_others, contexts)
+    )
 
-    None where too few contexts were seen to judge.
-    """
-    ranked = power.auc()
-    if power.contexts < MIN_CONTEXTS or not ranked:
-        return None, f"{power.contexts} contexts with both labels, too few to judge"
-    leaking = {name: auc for name, auc in ranked.items() if _distance(auc) > LEAK_AUC - 0.5}
-    named = leaking or dict(list(ranked.items())[:1])
-    listing = ", ".join(f"{name} AUC {auc:.4f}" for name, auc in named.items())
-    return next(iter(ranked.values())), f"{listing} over {power.contexts} contexts"
+
+def _only_others(targets: float, others: float, contexts: int) -> bool:
+    """Whether most other items and hardly any target are empty."""
+    return targets <= HARDLY_ANY * contexts and others >= MANY * contexts
+
+
+def verdict(powers: Iterable[RankingPower]) -> tuple[dict[str, float], str]:
+    """The features that leak by any of the powers, and words: each of them with its AUC, else the strongest feature."""
+    seen = [power for power in powers if power.contexts >= MIN_CONTEXTS and power.features]
+    if not seen:
+        return {}, "too few contexts to judge"
+    leaking: dict[str, float] = {}
+    for power in seen:
+        leaking = {**power.leaking(), **leaking}
+    shown = leaking or dict(list(seen[0].auc().items())[:1])
+    contexts = max(power.contexts for power in seen)
+    return leaking, f"{', '.join(f'{name} AUC {auc:.4f}' for name, auc in shown.items())} over {contexts} contexts"

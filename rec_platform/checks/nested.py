@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rec_platform import columns as c
-from rec_platform.checks.leak import SAMPLED_CONTEXTS, RankingPower, strongest
+from rec_platform.checks.leak import SAMPLED_CONTEXTS, RankingPower, own_play, verdict
 from rec_platform.checks.measured import Measured, Measures, Scene
 from rec_platform.lake import Staged
 from rec_platform.tables import SCORES_TABLE, TRAINING_SETS
@@ -118,7 +118,8 @@ class _Training:
     counts: dict[str, int]
     present: dict[str, bool]
     infinite: dict[str, int]
-    power: RankingPower
+    knows_label: RankingPower
+    knows_own_play: RankingPower
     items: int = 0
 
     def add(self, items: Items, stride: int, first: int) -> None:
@@ -128,7 +129,11 @@ class _Training:
         for name, values in features.items():
             self.present[name] = self.present.get(name, False) or not bool(np.isnan(values).all())
             self.infinite[name] = self.infinite.get(name, 0) + _count(np.isinf(values))
-        self.power.add(_power(items, features, stride, first))
+        rows, offsets = _sampled(items, stride, first)
+        sample = {name: values[rows] for name, values in features.items()}
+        own = own_play(items.leaves[c.ITEM_INCLUSION_PROBABILITY][rows], offsets)
+        self.knows_label.add(RankingPower.of(sample, items.label[rows] > 0, offsets))
+        self.knows_own_play.add(RankingPower.of(sample, own, offsets))
         self.items += len(items.label)
 
 
@@ -144,17 +149,16 @@ def _training_counts(items: Items) -> dict[str, int]:
     }
 
 
-def _power(items: Items, features: Mapping[str, Floats], stride: int, first: int) -> RankingPower:
-    """Ranking power over every `stride`-th context of the partition; this batch begins with context `first`."""
+def _sampled(items: Items, stride: int, first: int) -> tuple[Ints, Ints]:
+    """Rows and offsets of every `stride`-th context of the partition; this batch begins with context `first`."""
     chosen = np.arange(-first % stride, len(items.offsets) - 1, stride)
     starts, lengths = items.offsets[chosen], np.diff(items.offsets)[chosen]
     offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-    rows = np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1])
-    return RankingPower.of({name: values[rows] for name, values in features.items()}, items.label[rows], offsets)
+    return np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1]), offsets
 
 
 def _training(one: Staged) -> _Training:
-    sums = _Training({}, {}, {}, RankingPower())
+    sums = _Training({}, {}, {}, RankingPower(), RankingPower())
     stride = -(-one.rows // SAMPLED_CONTEXTS) or 1
     first = 0
     for items in batches(one.path):
@@ -166,16 +170,17 @@ def _training(one: Staged) -> _Training:
 def training_items(staged: Sequence[Staged], scene: Scene) -> Measures:
     """Measures of items and features of `training_sets`; ranking power per partition and pooled over the call."""
     found = [_training(one) for one in staged]
-    whole = RankingPower()
+    whole = (RankingPower(), RankingPower())
     for sums in found:
-        whole.add(sums.power)
+        whole[0].add(sums.knows_label)
+        whole[1].add(sums.knows_own_play)
     checks = (*_CHECKS, "items_not_empty", "weight_positive_finite", "features_not_null")
     return {
         **{check: [Measured(float(sums.counts.get(check, 0))) for sums in found] for check in checks},
         "both_labels_present": [_if_any(sums, sums.counts.get("both_labels_present", 0)) for sums in found],
         "features_finite": [_infinite(sums) for sums in found],
         "features_present": [_absent(sums) for sums in found],
-        "too_good_feature": [_too_good(sums.power, whole) for sums in found],
+        "too_good_feature": [_too_good(sums, whole) for sums in found],
     }
 
 
@@ -195,11 +200,10 @@ def _absent(sums: _Training) -> Measured:
     return Measured(float(len(named)), ", ".join(named))
 
 
-def _too_good(own: RankingPower, whole: RankingPower) -> Measured:
-    """The call as a whole, or the partition alone where it is worse: a fault of one day must not drown in the others."""
-    pooled, alone = strongest(whole), strongest(own)
-    value, note = max(pooled, alone, key=lambda pair: abs(pair[0] - 0.5) if pair[0] is not None else -1.0)
-    return Measured(value, note)
+def _too_good(own: _Training, whole: tuple[RankingPower, RankingPower]) -> Measured:
+    """The call as a whole, or the partition alone: a fault of one day must not drown in the others."""
+    leaking, note = verdict([*whole, own.knows_label, own.knows_own_play])
+    return Measured(float(len(leaking)), note)
 
 
 # --- scores ----------------------------------------------------------------------------------------------------------

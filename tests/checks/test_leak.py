@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rec_platform import columns as c
 from rec_platform import tables
 from rec_platform.checks import CheckResult, audit
-from rec_platform.checks.leak import LEAK_AUC, RankingPower, context_auc, pairs_of, strongest
+from rec_platform.checks.leak import HIGH_AUC, LEAK_AUC, RankingPower, context_auc, own_play, pairs_of, verdict
 from rec_platform.config import AuditConfig
 from rec_platform.lake import Lake
 from rec_platform.partition import Partition
@@ -44,21 +44,21 @@ def test_the_auc_of_every_context_is_that_of_the_definition(lists: list[list[tup
     values = np.array([value for one in lists for value, _ in one])
     label = np.array([mark for one in lists for _, mark in one])
     expected = [plain_auc([v for v, _ in one], [y for _, y in one]) for one in lists]
-    found = context_auc(values, pairs_of(label, offsets))
+    found = context_auc(values, pairs_of(label > 0, offsets))
     assert found.tolist() == pytest.approx([auc for auc in expected if auc is not None])
 
 
 def test_hand_worked() -> None:
     offsets, label = np.array([0, 3, 5]), np.array([1.0, 0.0, 0.0, 0.0, 1.0])
-    power = RankingPower.of({"x": np.array([2.0, 1.0, 2.0, 5.0, 4.0])}, label, offsets)
+    power = RankingPower.of({"x": np.array([2.0, 1.0, 2.0, 5.0, 4.0])}, label > 0, offsets)
     assert power.auc() == {"x": pytest.approx((3 / 4 + 0) / 2)}
 
 
 def test_a_missing_value_counts_on_the_side_that_tells_more() -> None:
     """Days since the last play of this title: 0 for the context's own play, missing for titles never played."""
     offsets, label = np.array([0, 3]), np.array([1.0, 0.0, 0.0])
-    assert RankingPower.of({"x": np.array([0.0, NAN, NAN])}, label, offsets).auc() == {"x": 1.0}
-    assert RankingPower.of({"x": np.array([NAN, 3.0, 4.0])}, label, offsets).auc()["x"] in (0.0, 1.0)
+    assert RankingPower.of({"x": np.array([0.0, NAN, NAN])}, label > 0, offsets).auc() == {"x": 1.0}
+    assert RankingPower.of({"x": np.array([NAN, 3.0, 4.0])}, label > 0, offsets).auc()["x"] in (0.0, 1.0)
 
 
 @given(contexts, contexts)
@@ -68,7 +68,7 @@ def test_parts_add_up_to_the_whole(
     def power(lists: list[list[tuple[float, float]]]) -> RankingPower:
         offsets = np.concatenate([[0], np.cumsum([len(one) for one in lists])]).astype(np.int64)
         flat = np.array([pair for one in lists for pair in one]).reshape(-1, 2)
-        return RankingPower.of({"x": flat[:, 0].copy()}, flat[:, 1].copy(), offsets)
+        return RankingPower.of({"x": flat[:, 0].copy()}, flat[:, 1] > 0, offsets)
 
     parts = power(first)
     parts.add(power(second))
@@ -78,8 +78,27 @@ def test_parts_add_up_to_the_whole(
 
 def test_few_contexts_are_not_judged() -> None:
     offsets, label = np.array([0, 2]), np.array([1.0, 0.0])
-    value, note = strongest(RankingPower.of({"x": label.copy()}, label, offsets))
-    assert value is None and "too few" in note
+    leaking, note = verdict([RankingPower.of({"x": label.copy()}, label > 0, offsets)])
+    assert leaking == {} and "too few" in note
+
+
+def test_the_own_play_is_the_only_certain_item() -> None:
+    probability = np.array([1.0, 0.5, 1.0, 1.0, 0.2, 0.3])
+    assert own_play(probability, np.array([0, 2, 4, 6])).tolist() == [True, *[False] * 5]
+
+
+@pytest.mark.parametrize(("empty_positives", "leaks"), [(0.0, True), (0.05, False)])
+def test_a_count_that_is_never_empty_for_what_was_played_leaks_at_a_lower_auc(
+    empty_positives: float, leaks: bool
+) -> None:
+    """Honest plays of the title before: high in a world of repeats, but some titles are played for the first time."""
+    n, rng = 1_000, np.random.default_rng(0)
+    label = np.tile([1.0] + [0.0] * 9, n)
+    values = np.where(rng.random(10 * n) < 0.1, 1.0, 0.0)
+    values[::10] = np.where(rng.random(n) < empty_positives, 0.0, 1.0)
+    power = RankingPower.of({"x": values}, label > 0, np.arange(0, 10 * n + 1, 10))
+    assert HIGH_AUC < power.auc()["x"] < LEAK_AUC
+    assert bool(power.leaking()) is leaks
 
 
 def world(seed: int, n: int, leak: str | None) -> dict[str, np.ndarray]:
@@ -122,9 +141,12 @@ def judged(home: Path, *columns: dict[str, np.ndarray]) -> list[CheckResult]:
                 items.clear()
                 items[c.TITLE] = np.tile(np.arange(20), n)
                 items[c.LABEL] = values["label"]
-                items[c.WEIGHT] = items[c.ITEM_INCLUSION_PROBABILITY] = np.ones(20 * n)
+                items[c.WEIGHT] = np.ones(20 * n)
+                items[c.ITEM_INCLUSION_PROBABILITY] = values.get("played", np.full(20 * n, 0.5))
                 items["offsets"] = np.arange(0, 20 * n + 1, 20)
-                items.update({f"features.{name}": column for name, column in values.items() if name != "label"})
+                items.update(
+                    {f"features.{name}": column for name, column in values.items() if name not in ("label", "played")}
+                )
 
             table = g.dmc12("FR", n, change, scores=False)
             partition = Partition(g.DAY.replace(day=10 + number), "FR")
@@ -133,7 +155,9 @@ def judged(home: Path, *columns: dict[str, np.ndarray]) -> list[CheckResult]:
     return [result for result in results if result.check == "too_good_feature"]
 
 
-@pytest.mark.parametrize("leak", ["label", "label_missing", "label_reversed", "days_since_own_play"])
+@pytest.mark.parametrize(
+    "leak", ["label", "label_missing", "label_reversed", "own_play_counted", "days_since_own_play"]
+)
 def test_a_leaking_feature_is_caught_and_named(tmp_path: Path, leak: str) -> None:
     (result,) = judged(tmp_path, world(1, 400, leak))
     assert not result.passed and result.blocking
@@ -158,5 +182,12 @@ def test_small_partitions_are_judged_together(tmp_path: Path) -> None:
     assert not any(result.passed for result in results)
 
 
-def test_the_bound_is_symmetrical() -> None:
-    assert 0.5 < LEAK_AUC < 1
+def test_a_count_of_the_own_play_is_caught_where_nobody_engaged_with_it(tmp_path: Path) -> None:
+    """The label does not know of the play the context began with, but the one title drawn for certain does."""
+    columns = world(3, 400, None)
+    played = np.full(len(columns["label"]), 0.5)
+    played[np.arange(400) * 20 + np.random.default_rng(0).integers(0, 20, 400)] = 1.0
+    columns |= {"played": played, "leak": columns["honest_noise"].round() * 0 + (played == 1)}
+    (result,) = judged(tmp_path, columns)
+    assert not result.passed
+    assert result.observed.startswith("leak AUC 1.0000")

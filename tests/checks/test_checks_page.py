@@ -1,0 +1,26 @@
+"""docs/checks.md is the page the rules write."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rec_platform.checks.page import markdown
+from rec_platform.checks.rules import RULES
+
+PAGE = Path(__file__).parents[2] / "docs" / "checks.md"
+
+
+def test_the_page_is_current() -> None:
+    assert PAGE.read_text(encoding="utf-8") == markdown(), "run python -m rec_platform.checks.page > docs/checks.md"
+
+
+def test_every_check_says_what_to_do() -> None:
+    for rules in RULES.values():
+        for rule in rules:
+            assert f"| `{rule.check}` | {'blocking' if rule.blocking else 'warning'} |" in markdown()
+            assert rule.means.endswith(".") and rule.repair.endswith(".")
+
+
+def test_a_check_has_one_name_per_table() -> None:
+    for rules in RULES.values():
+        assert len({rule.check for rule in rules}) == len(rules)
