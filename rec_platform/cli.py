@@ -39,6 +39,8 @@ Countries = Annotated[
     str, typer.Option("--countries", help="Comma-separated ISO codes; all delivered ones if not given.")
 ]
 DEFAULT_HOME = Path(".rec-platform")
+#: Columns of a table that goes to a file or a pipe.
+WIDTH = 170
 
 
 @app.command()
@@ -247,8 +249,13 @@ def _print_rows(rows: list[dict[str, Any]], title: str, *, as_json: bool) -> Non
         table.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_plain(_shown(value)) for value in row.values()))
+    _wide().print(table)
+
+
+def _wide() -> Console:
+    """The terminal as wide as it is; elsewhere wide enough that tables do not fold."""
     console = Console()
-    console.print(table, width=None if console.is_terminal else max(console.width, 200), crop=False)
+    return console if console.is_terminal else Console(width=WIDTH)
 
 
 def _shown(value: Any) -> str:

@@ -30,7 +30,7 @@ from rec_platform.pipeline import Pipeline, Sources
 from rec_platform.plays.ingest import ingest
 from rec_platform.plays.mapping import load_mapping
 from rec_platform.plays.reconciliation import Reconciliation
-from rec_platform.plays.reference import as_known, resolve_id
+from rec_platform.plays.reference import as_known, resolve_id, source_ids
 from rec_platform.scoring.recommend import contexts_at
 from rec_platform.scoring.stage import recommend_one
 from rec_platform.stage import Input
@@ -175,7 +175,7 @@ def _pivot(
             key, dict(zip(heads, who(row), strict=True)) | ({} if by == "all" else {by: key[-1]}) | {"n": 0}
         )
         if (row[c.METRIC], row[c.CUTOFF]) in wanted:
-            line["n"] = max(line["n"], row[c.N])
+            line["n"] = line["n"] or row[c.N]
             line[_heading(row[c.METRIC], row[c.CUTOFF])] = _interval(row[value], row[c.LOW], row[c.HIGH])
     order = [_heading(*pair) for pair in wanted]
     return [
@@ -191,7 +191,7 @@ def _heading(metric: str, k: int) -> str:
 def _interval(value: float, low: float, high: float) -> str:
     if np.isnan(value):
         return "-"
-    return f"{value:.4f} no verdict" if np.isnan(low) else f"{value:.4f} [{low:.4f}, {high:.4f}]"
+    return f"{value:.3f}\nno verdict" if np.isnan(low) else f"{value:.3f}\n[{low:.3f}, {high:.3f}]"
 
 
 # --- recommendations -------------------------------------------------------------------------------------------------
@@ -218,19 +218,19 @@ def recommendations(home: Path, *, profile: str, country: str, as_of: date, k: i
 def sample_recommendations(home: Path, as_of: date, *, k: int, profiles: int = 1) -> list[Row]:
     """Published lists of the first profiles of each country."""
     platform = Platform(home)
-    reader = platform.reader(
-        Input(RECOMMENDATIONS.name, as_of, as_of, every_country=True, optional=True), Input(TITLES.name)
-    )
+    lists = Input(RECOMMENDATIONS.name, as_of, as_of, every_country=True, optional=True)
+    reader = platform.reader(lists, Input(TITLES.name), Input(PROFILES.name))
     found: list[Row] = []
     titles = reader.read(TITLES.name, [Partition()])
+    people = source_ids(reader.read(PROFILES.name, [Partition()]), c.PROFILE)
     for partition in reader.published(RECOMMENDATIONS.name, as_of):
         rows = reader.read(RECOMMENDATIONS.name, [partition], RECOMMENDATIONS.schema.names)
         some = pc.unique(rows.column(c.PROFILE)).slice(0, profiles)
         kept = rows.filter(pc.and_(pc.is_in(rows.column(c.PROFILE), some), pc.less_equal(rows.column(c.RANK), k)))
         who = kept.column(c.PROFILE).to_pylist()
         found += [
-            {c.COUNTRY: partition.place, c.PROFILE: str(name)} | row
-            for name, row in zip(who, _named(kept, titles), strict=True)
+            {c.COUNTRY: partition.place, "profile": people.get(profile, str(profile))} | row
+            for profile, row in zip(who, _named(kept, titles), strict=True)
         ]
     if not found:
         raise MissingInput(
@@ -276,7 +276,7 @@ def _named(rows: pa.Table, titles: pa.Table) -> list[Row]:
                 c.NAME: title.get(c.NAME) or "",
                 c.SCORE: round(row[c.SCORE], 4),
                 c.MODEL: row[c.MODEL],
-                "why": "; ".join(row[c.REASONS]),
+                "why": "\n".join(row[c.REASONS]),
             }
         )
     return shown

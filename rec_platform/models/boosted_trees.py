@@ -3,6 +3,10 @@
 Fed frame by frame from Arrow columns: the list offsets are the groups, no row is copied into pandas and no whole
 matrix is built (the quantised one of `QuantileDMatrix` takes a byte per value). A group weighs the mean of its
 positives' weights; groups without both labels teach nothing and are left out. Stored as UBJSON.
+
+Negatives are drawn by popularity in part, so a title rarely drawn would look better than it is. Each item therefore starts
+from the margin -ln(item_inclusion_probability) while fitting, and from 0 when scoring: the correction of sampled softmax
+(Bengio and Senecal, "Adaptive importance sampling", 2008). Measured in docs/decisions/0050.
 """
 
 from __future__ import annotations
@@ -60,14 +64,17 @@ class BoostedTreesScorer(Scorer):
         return scores
 
     def contributions(self, frame: Frame, rows: Ids) -> Floats:
-        """SHAP values by XGBoost's own TreeSHAP."""
+        """Per-feature contributions by the path through each tree (Saabas), XGBoost's `approx_contribs`.
+
+        TreeSHAP orders the strongest few features much the same and took 14 s where this takes under one.
+        """
         import xgboost
 
         if not len(rows):
             return np.zeros((0, len(self.notes)))
         columns = [column(frame, note.name)[rows] for note in self.notes]
         matrix = xgboost.DMatrix(_block(columns, slice(0, len(rows))), feature_names=[n.name for n in self.notes])
-        return np.asarray(self.booster.predict(matrix, pred_contribs=True), dtype=np.float64)[:, :-1]
+        return np.asarray(self.booster.predict(matrix, pred_contribs=True, approx_contribs=True), dtype=np.float64)[:, :-1]
 
 
 class BoostedTreesTrainer(RankerTrainer):
@@ -128,6 +135,7 @@ def _batches(training: TrainingFrames) -> Any:
                 data=_arrow(frame, training.names),
                 label=numbers(frame, c.LABEL).astype(np.float32),
                 group=np.diff(frame.offsets),
+                base_margin=-np.log(numbers(frame, c.ITEM_INCLUSION_PROBABILITY)).astype(np.float32),
                 weight=group_weights(frame).astype(np.float32),
             )
             return True
