@@ -469,17 +469,3 @@ RULES: Final[dict[str, tuple[Rule, ...]]] = {spec.name: (*_key_rules(spec), *_OW
 
 #: Columns of the partition that SQL may read, per grain.
 PARTITION_COLUMNS: Final = {Grain.DATE_COUNTRY: (c.DATE, c.COUNTRY), Grain.DATE: (c.DATE,), Grain.NONE: ()}
-
-
-def check_names(stage: str) -> dict[str, bool]:
-    """The checks of a stage's tables as `table.check` -> whether it blocks, in order: what the flow declares.
-
-    >>> check_names("raw_plays")["raw_plays.landing_reconciles"]
-    True
-    """
-    return {
-        f"{spec.name}.{rule.check}": rule.blocking
-        for spec in TABLES
-        if spec.stage == stage
-        for rule in RULES[spec.name]
-    }

@@ -1,61 +1,51 @@
-"""What the UI shows of a run of a stage: a few rows, and one picture."""
+"""What the UI shows of a run of a stage: a few rows, and one picture.
+
+matplotlib takes 0.3 s to import, hence only when the first picture is drawn.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import Final
 
 import pyarrow as pa
 
-from rec_platform import columns as c
 from rec_platform.lake import Lake
 from rec_platform.partition import Partition
-from rec_platform.tables import TABLES
+from rec_platform.reports.tables import Cell, compact, metrics_table
+from rec_platform.tables import METRICS, TABLES
 
-#: Rows shown of a stage's first table, and the longest text of a cell.
+#: Rows shown of a stage's first table.
 ROWS: Final = 8
-TEXT: Final = 60
 _HIDDEN: Final = ("payload",)
 
 
-def stage_table(stage: str, lake: Lake, partitions: Sequence[Partition]) -> list[dict[str, str | int | float]]:
-    """The first rows of the newest partition that has any, of the stage's first table; nested columns left out."""
+def stage_table(stage: str, lake: Lake, partitions: Sequence[Partition]) -> list[dict[str, Cell]]:
+    """A few rows of what a run published: for metrics the models beside each other, else the newest partition's first rows.
+
+    Rows come from the stage's first table; nested columns are left out.
+    """
+    if stage == METRICS.stage:
+        return _models_side_by_side(lake, partitions)
     spec = next(spec for spec in TABLES if spec.stage == stage)
-    names = [f.name for f in spec.schema if not pa.types.is_nested(f.type) and f.name not in _HIDDEN]
+    names = [field.name for field in spec.schema if not pa.types.is_nested(field.type) and field.name not in _HIDDEN]
     states = lake.state(spec.name)
     filled = [partition for partition in partitions if partition in states and states[partition].rows]
     if not filled:
         return []
-    partition = filled[-1]
-    rows = lake.read(spec.name, [partition], names).slice(0, ROWS).to_pylist()
-    where: dict[str, Any] = {} if partition.date is None else {"partition": partition.key}
-    return [{name: _cell(value) for name, value in (where | row).items()} for row in rows]
+    rows = compact(lake.read(spec.name, filled[-1:], names), rows=ROWS)
+    where: dict[str, Cell] = {} if filled[-1].date is None else {"partition": filled[-1].key}
+    return [where | row for row in rows]
 
 
-def _cell(value: Any) -> str | int | float:
-    if value is None:
-        return ""
-    if isinstance(value, float):
-        return round(value, 4)
-    if isinstance(value, int):
-        return str(value) if abs(value) > 2**53 else value
-    text = str(value)
-    return text if len(text) <= TEXT else text[: TEXT - 1] + "…"
+def _models_side_by_side(lake: Lake, partitions: Sequence[Partition]) -> list[dict[str, Cell]]:
+    from rec_platform.reports.pictures import main_metrics
+
+    return metrics_table(main_metrics(lake, partitions))
 
 
 def stage_plot(stage: str, lake: Lake, partitions: Sequence[Partition]) -> str:
-    """The stage's picture as SVG text; empty where there is nothing to draw."""
-    return ""
+    """The stage's picture as SVG text; empty for a stage that has none."""
+    from rec_platform.reports.pictures import PICTURES
 
-
-def by_day(lake: Lake, table: str, partitions: Sequence[Partition]) -> pa.Table:
-    """Rows per partition, from the states alone: date, country, rows."""
-    states = lake.state(table)
-    chosen = [(partition, states[partition].rows) for partition in partitions if partition in states]
-    return pa.table(
-        {
-            c.DATE: pa.array([partition.date for partition, _ in chosen], pa.date32()),
-            c.COUNTRY: pa.array([partition.country or "" for partition, _ in chosen], pa.string()),
-            "rows": pa.array([rows for _, rows in chosen], pa.int64()),
-        }
-    )
+    return PICTURES[stage](lake, partitions) if stage in PICTURES else ""

@@ -1,0 +1,173 @@
+"""How pictures look: one size, one palette, one card that reads on light and dark pages; the same data, the same bytes.
+
+Figures are made through matplotlib's object API, never through pyplot, so nothing global is drawn on. The background is
+opaque and light: transparent pictures lose their text on one of the two.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Sequence
+from datetime import date, timedelta
+from typing import Final
+
+import matplotlib as mpl
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
+
+#: Okabe and Ito (2008): eight colours told apart with every common colour blindness. Black and yellow left out: too strong
+#: and too weak on a light card.
+PALETTE: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+INK: Final = "#22262B"
+FAINT: Final = "#6B7280"
+GRID: Final = "#E3E6EA"
+CARD: Final = "#FCFCFB"
+
+Floats = npt.NDArray[np.float64]
+
+MOST_DATES: Final = 6
+_EPOCH: Final = date(1970, 1, 1)
+_MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
+
+WIDTH: Final = 9.0
+HEIGHT: Final = 3.4
+_SETTINGS: Final = {
+    "svg.hashsalt": "rec-platform",
+    "svg.fonttype": "none",
+    "font.family": ["DejaVu Sans", "sans-serif"],
+    "font.size": 9.0,
+    "text.color": INK,
+    "axes.labelcolor": FAINT,
+    "xtick.color": FAINT,
+    "ytick.color": FAINT,
+    "axes.edgecolor": GRID,
+    "axes.facecolor": CARD,
+    "figure.facecolor": CARD,
+}
+
+
+def panels(
+    columns: int = 1, *, height: float = HEIGHT, widths: Sequence[float] | None = None
+) -> tuple[Figure, list[Axes]]:
+    """A figure with panels side by side."""
+    with mpl.rc_context(_SETTINGS):
+        layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1, wspace=0.06)
+        figure = Figure(figsize=(WIDTH, height), layout=layout)
+        FigureCanvasSVG(figure)
+        axes = figure.subplots(1, columns, squeeze=False, width_ratios=widths)[0]
+    for one in axes:
+        _plain(one)
+    return figure, list(axes)
+
+
+def _plain(axes: Axes) -> None:
+    for side in ("top", "right", "left"):
+        axes.spines[side].set_visible(False)
+    axes.grid(axis="y", color=GRID, linewidth=0.8)
+    axes.set_axisbelow(True)
+    axes.tick_params(length=0)
+
+
+def svg(figure: Figure) -> str:
+    """The figure as SVG text; equal figures give equal bytes."""
+    buffer = io.StringIO()
+    with mpl.rc_context(_SETTINGS):
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
+    # Blanks at line ends, and path coordinates finer than a hundredth of a point, only make the text longer.
+    lines = "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
+    return re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path.group()), lines) + "\n"
+
+
+def days(axes: Axes, dates: Sequence[date]) -> Floats:
+    """The dates as x values (days since 1970), at most `MOST_DATES` of the axis' days labelled."""
+    places = np.array([(day - _EPOCH).days for day in dates], dtype=np.float64)
+    if len(places):
+        first, last = int(places.min()), int(places.max())
+        ticks = list(range(first, last + 1, -(-(last - first + 1) // MOST_DATES)))
+        axes.set_xticks(ticks, day_labels([_EPOCH + timedelta(days=tick) for tick in ticks]))
+        # Room for seven days at least, or a single day's bar would fill the panel.
+        room = max(0.6, 0.02 * (last - first), (6 - (last - first)) / 2)
+        axes.set_xlim(first - room, last + room)
+    return places
+
+
+def day_labels(dates: Sequence[date]) -> list[str]:
+    """Each day as text, the year under the first and wherever it changes.
+
+    >>> day_labels([date(2024, 12, 30), date(2025, 1, 2)])
+    ['30 Dec\\n2024', '2 Jan\\n2025']
+    """
+    years = [None, *(day.year for day in dates)]
+    return [
+        f"{day.day} {_MONTHS[day.month - 1]}" + (f"\n{day.year}" if day.year != before else "")
+        for day, before in zip(dates, years, strict=False)
+    ]
+
+
+def counted(axes: Axes, axis: str = "y") -> None:
+    """An axis of counts: from 0, whole numbers, thousands as 12k."""
+    which = axes.yaxis if axis == "y" else axes.xaxis
+    which.set_major_locator(MaxNLocator(5, integer=True))
+    which.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+
+
+def short(value: float) -> str:
+    """
+    >>> [short(value) for value in (0, 950, 1200, 45_000, 3_400_000)]
+    ['0', '950', '1.2k', '45k', '3.4M']
+    """
+    for size, letter in ((1e6, "M"), (1e3, "k")):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{letter}"
+    return f"{value:g}"
+
+
+def percent(axes: Axes, axis: str = "y", *, ticks: int = 5) -> None:
+    """An axis of shares, written as per cent."""
+    which = axes.yaxis if axis == "y" else axes.xaxis
+    which.set_major_locator(MaxNLocator(ticks))
+    which.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g} %"))
+
+
+def title(axes: Axes, text: str) -> None:
+    """The panel's title, at its left end."""
+    axes.set_title(text, loc="left", fontsize=10, fontweight="bold", color=INK, pad=9)
+
+
+def legend(axes: Axes) -> None:
+    """The legend in a row of its own under all panels, where no data and no title can be under it."""
+    handles, labels = axes.get_legend_handles_labels()
+    axes.figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8.5,
+                       handlelength=1.4, columnspacing=1.6)  # fmt: skip
+
+
+def inner_legend(axes: Axes, place: str) -> None:
+    """The legend inside a panel, at a corner that its data leave free."""
+    axes.legend(loc=place, frameon=False, fontsize=8.5, handlelength=1.4)
+
+
+def nothing(axes: Axes, why: str) -> None:
+    """A panel without data says so."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines["bottom"].set_visible(False)
+    axes.text(0.5, 0.5, why, ha="center", va="center", color=FAINT, transform=axes.transAxes)
+
+
+def colour_of(names: Sequence[str]) -> dict[str, str]:
+    """A colour per name, in the order given; past the palette's end they repeat."""
+    return {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(names)}
+
+
+def logarithmic(axes: Axes, end: float) -> None:
+    """An x axis of ranks from 1 to `end`, each decade labelled."""
+    axes.set_xscale("log")
+    axes.set_xlim(1, max(2.0, end))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: short(value)))
+    axes.xaxis.set_minor_formatter(NullFormatter())
