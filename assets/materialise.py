@@ -9,7 +9,7 @@ from typing import Any, Final
 import dagster as dg
 
 from assets.home import Home
-from assets.metadata import of_partition, of_run
+from assets.metadata import of_partition, of_run, table
 from rec_platform.checks import CheckResult
 from rec_platform.checks.rules import RULES
 from rec_platform.errors import PlatformError, StorageFault
@@ -142,10 +142,10 @@ def severity(results: Sequence[CheckResult]) -> dg.AssetCheckSeverity:
 
 def _broken_table(broken: Sequence[CheckResult]) -> dict[str, dg.MetadataValue]:
     rows = [
-        dg.TableRecord({"partition": r.partition, "table": r.table, "observed": r.observed, "expected": r.expected})
-        for r in broken[:50]
+        {"partition": one.partition, "table": one.table, "observed": one.observed, "expected": one.expected}
+        for one in broken[:50]
     ]
-    return {"broken": dg.MetadataValue.table(rows), "n_broken": dg.MetadataValue.int(len(broken))} if rows else {}
+    return {"broken": table(rows), "n_broken": dg.MetadataValue.int(len(broken))} if rows else {}
 
 
 def log_materialisations(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -36,8 +37,23 @@ def of_run(platform: Platform, stage: str, report: Report, seconds: float) -> di
         "dagster/row_count": sum(sum(tables.values()) for tables in report.published.values()),
     }
     if rows:
-        shown["sample"] = dg.MetadataValue.table([dg.TableRecord(row) for row in rows])
+        shown["sample"] = table(rows)
     if plot:
         image = base64.b64encode(plot.encode()).decode()
         shown["picture"] = dg.MetadataValue.md(f"![{stage}](data:image/svg+xml;base64,{image})")
     return shown
+
+
+def table(rows: Sequence[Mapping[str, str | int | float]]) -> dg.TableMetadataValue:
+    """Rows as a table of the UI. A column with more than one kind of value is shown as text: Dagster wants one type."""
+    kinds = {name: {type(row[name]) for row in rows} for name in rows[0]}
+    names = {int: "int", float: "float"}
+    columns = {
+        name: names.get(next(iter(found)), "string") if len(found) == 1 else "string" for name, found in kinds.items()
+    }
+    records = [
+        dg.TableRecord({name: str(value) if columns[name] == "string" else value for name, value in row.items()})
+        for row in rows
+    ]
+    schema = dg.TableSchema(columns=[dg.TableColumn(name, kind) for name, kind in columns.items()])
+    return dg.MetadataValue.table(records, schema=schema)

@@ -141,7 +141,7 @@ class RankerConfig(Frozen):
     training_days: Annotated[int, Field(ge=1)] = 28
     min_training_days: Annotated[int, Field(ge=1)] = 3
     models: tuple[str, ...] = ("logistic", "xgboost")
-    n_trees: Annotated[int, Field(ge=1)] = 120
+    n_trees: Annotated[int, Field(ge=1)] = 80
     max_depth: Annotated[int, Field(ge=1, le=16)] = 6
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.1
     max_items: Annotated[int, Field(ge=1000)] = 500_000
@@ -158,12 +158,17 @@ class EvaluationConfig(Frozen):
 
 
 class RecommendConfig(Frozen):
-    """The published lists: their length, who gets one, and which model makes them (first that exists for the date)."""
+    """The published lists: their length, who gets one, and which model makes them (first that exists for the date).
+
+    A ranker orders a shortlist of the candidate set: the `shortlist` best titles by the collaborative model, as many by
+    popularity, and every title the profile has played; 0 orders the whole candidate set.
+    """
 
     n: Annotated[int, Field(ge=1)] = 20
     active_days: Annotated[int, Field(ge=1)] = 28
     models: tuple[str, ...] = ("xgboost", "logistic", "collaborative", "popularity")
     reasons: Annotated[int, Field(ge=0)] = 3
+    shortlist: Annotated[int, Field(ge=0)] = 150
 
 
 class AuditConfig(Frozen):

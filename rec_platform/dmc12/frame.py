@@ -129,6 +129,14 @@ def concat(frames: Sequence[Frame]) -> Frame:
     return Frame(contexts.combine_chunks(), offsets, *(part.combine_chunks() for part in flat_parts))
 
 
+def keep_items(frame: Frame, rows: npt.NDArray[np.int64]) -> Frame:
+    """The frame with some of its items, given by ascending row; every context stays, if empty."""
+    lengths = np.bincount(frame.context_of_item[rows], minlength=frame.n_contexts)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    parts = (frame.items, frame.features, frame.scores)
+    return Frame(frame.contexts, offsets, *(part.take(pa.array(rows)) if part.num_columns else part for part in parts))
+
+
 def to_numpy(table: pa.Table, name: str, *, part: str) -> Array:
     """A column of a table as NumPy; instants become int64 microseconds; `SchemaError` if it is not there."""
     if name not in table.column_names:

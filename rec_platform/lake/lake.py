@@ -398,7 +398,7 @@ def read_files(spec: TableSpec, paths: Sequence[str], root: str, columns: Sequen
     keys = _partition_fields(spec)
     names = [*spec.schema.names, *(key.name for key in keys)] if columns is None else list(columns)
     if not paths:
-        return pa.schema([*spec.schema, *keys]).empty_table().select(names)
+        return pa.schema([*(pa.field(f.name, f.type) for f in spec.schema), *keys]).empty_table().select(names)
     schema = _file_schema(spec, paths, keys)
     source = ds.dataset(
         list(paths),

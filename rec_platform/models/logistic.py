@@ -23,9 +23,9 @@ from rec_platform.models.contract import FeatureNote, Floats, Ids, RankerTrainer
 from rec_platform.models.training import TrainingFrames, inverse_inclusion, notes_of, numbers, thinned, with_both_labels
 
 REGULARISATION: Final = 1.0
-MOST_ITERATIONS: Final = 500
+MOST_ITERATIONS: Final = 200
 #: Of the mean loss: positives are a hundredth of the weight, so the default 1e-4 stops before they are fitted.
-TOLERANCE: Final = 1e-6
+TOLERANCE: Final = 1e-5
 
 
 @dataclass(frozen=True, eq=False)

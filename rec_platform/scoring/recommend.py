@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +16,7 @@ from rec_platform.clock import midnight
 from rec_platform.config import RecommendConfig
 from rec_platform.contexts.candidates import CandidateSets
 from rec_platform.contexts.hashing import context_ids
-from rec_platform.dmc12.frame import Frame
+from rec_platform.dmc12.frame import Frame, keep_items
 from rec_platform.errors import ConfigError
 from rec_platform.models.baselines import BASELINES, PopularityScorer
 from rec_platform.models.contract import Scorer
@@ -25,6 +26,8 @@ from rec_platform.scoring.ranking import best_first, tie_words
 from rec_platform.tables import INSTANT, RECOMMENDATIONS
 
 Ints = npt.NDArray[np.int64]
+#: The features whose best titles make the shortlist.
+SHORTLISTED_BY: Final = ("candidate_collaborative", "candidate_popularity")
 
 
 @dataclass(frozen=True)
@@ -61,11 +64,11 @@ class Recommender:
 
     def warm(self, profile_id: Ints, country: str, *, max_items: int = MAX_ITEMS) -> pa.Table:
         """Lists of profiles with visible plays: rows of the table `recommendations`, in its order."""
-        return self._lists([*self.steps, *self.added], self.scorer, profile_id, country, max_items)
+        return self._lists(self.steps, self.scorer, profile_id, country, max_items)
 
     def cold(self, profile_id: Ints, country: str, *, max_items: int = MAX_ITEMS) -> pa.Table:
         """Lists of profiles without a visible play, by popularity; the profiles may be unknown altogether."""
-        return self._lists(self.added, PopularityScorer(), profile_id, country, max_items)
+        return self._lists((), PopularityScorer(), profile_id, country, max_items)
 
     def one(self, profile_id: int, country: str) -> pa.Table:
         """The list of one profile, known or not."""
@@ -77,12 +80,37 @@ class Recommender:
         self, steps: Sequence[Transformer], scorer: Scorer, profile_id: Ints, country: str, max_items: int
     ) -> pa.Table:
         contexts = contexts_at(np.sort(profile_id), country, midnight(self.as_of))
-        whole, pipeline = Frame.of(contexts), Pipeline([*steps, scorer])
+        whole = Frame.of(contexts)
         parts = [RECOMMENDATIONS.schema.empty_table()]
         for run, offsets, titles in self.candidates.chunks(whole, max_items):
             chunk = Frame.of(contexts.slice(run.start, run.stop - run.start), offsets, items={c.TITLE: titles})
-            parts.append(self._rows(pipeline.apply(chunk, self.sources), scorer))
+            parts.append(self._rows(self._scored(chunk, steps, scorer), scorer))
         return pa.concat_tables(parts).combine_chunks()
+
+    def _scored(self, chunk: Frame, steps: Sequence[Transformer], scorer: Scorer) -> Frame:
+        """Candidate features first, for all; the declared features and the score for the shortlist only."""
+        known = Pipeline(self.added).apply(chunk, self.sources)
+        if steps and self.config.shortlist and self.has_candidate_models:
+            known = keep_items(known, self._shortlist(known))
+        return Pipeline([*steps, scorer]).apply(known, self.sources)
+
+    def _shortlist(self, frame: Frame) -> Ints:
+        """Rows of the items a ranker is asked about, ascending: each candidate model's best, and what was played."""
+        chosen = self._played(frame)
+        for name in SHORTLISTED_BY:
+            values = np.nan_to_num(np.asarray(frame.features.column(name), dtype=np.float64), nan=-np.inf)
+            for start, stop in zip(frame.offsets[:-1], frame.offsets[1:], strict=True):
+                best = np.argsort(-values[start:stop], kind="stable")[: self.config.shortlist]
+                chosen[start + best] = True
+        return np.flatnonzero(chosen)
+
+    def _played(self, frame: Frame) -> npt.NDArray[np.bool_]:
+        """Whether the profile has visibly played the item's title."""
+        offsets, titles, _ = self.candidates.timeline.seen(frame.context(c.PROFILE), frame.context(c.AT))
+        known, codes = np.unique(np.concatenate([frame.item(c.TITLE), titles]), return_inverse=True)
+        mine = frame.context_of_item * len(known) + codes[: frame.n_items]
+        played = np.repeat(np.arange(frame.n_contexts), np.diff(offsets)) * len(known) + codes[frame.n_items :]
+        return np.isin(mine, played)
 
     def _rows(self, frame: Frame, scorer: Scorer) -> pa.Table:
         scores = np.asarray(frame.scores.column(scorer.name))

@@ -1,0 +1,171 @@
+"""The command line on a small deployment: what people type, what they see, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import BIN, Deployment
+from daemon import DAY, FIRST
+from typer.main import get_command
+
+from rec_platform.cli import app
+from rec_platform.lake import Lake
+from rec_platform.tables import TABLES
+
+pytestmark = pytest.mark.xdist_group("deployment")
+STAGES = 10
+WINDOW = ("--from", DAY.isoformat(), "--to", DAY.isoformat())
+
+
+def hashes(home: Path) -> dict[str, dict[str, str]]:
+    lake = Lake(home)
+    return {
+        spec.name: {partition.key: state.content_hash for partition, state in lake.state(spec.name).items()}
+        for spec in TABLES
+    }
+
+
+def copy_of(deployment: Deployment, folder: Path, *, without: tuple[str, ...] = ()) -> Deployment:
+    shutil.copytree(deployment.home, folder, ignore=shutil.ignore_patterns("dagster", "locks", *without))
+    return Deployment(folder)
+
+
+def test_every_table_was_published(deployment: Deployment) -> None:
+    tables = {row["table"]: row for row in deployment.rows("status")}
+    assert set(tables) >= {spec.name for spec in TABLES if not spec.name.startswith("landing_")}
+    assert all(row["stale"] == row["failed"] == 0 for row in tables.values())
+
+
+def test_a_second_run_makes_nothing(deployment: Deployment) -> None:
+    outcomes = deployment.rows("run", *WINDOW)
+    assert len(outcomes) == STAGES
+    assert [one["made"] for one in outcomes] == [0] * STAGES
+    assert all(one["partitions"] == one["up_to_date"] for one in outcomes)
+
+
+def test_force_gives_the_same_content_hashes(deployment: Deployment, tmp_path: Path) -> None:
+    again = copy_of(deployment, tmp_path / "again")
+    outcomes = again.rows("run", *WINDOW, "--force")
+    assert all(one["made"] == one["partitions"] for one in outcomes)
+    assert hashes(again.home) == hashes(deployment.home)
+
+
+def test_the_plan_changes_nothing(deployment: Deployment) -> None:
+    before = hashes(deployment.home)
+    assert deployment.command("run", *WINDOW, "--force", "--plan") == ""
+    assert hashes(deployment.home) == before
+
+
+def test_published_without_its_event_gets_the_event_only(deployment: Deployment, tmp_path: Path) -> None:
+    """Dagster's own folder is lost: nothing is made again, the events are."""
+    bare = copy_of(deployment, tmp_path / "bare")
+    outcomes = bare.rows("run", *WINDOW)
+    assert [one["made"] for one in outcomes] == [0] * STAGES
+    assert all(one["events_only"] == one["partitions"] for one in outcomes)
+    assert all(one["events_only"] == 0 for one in bare.rows("run", *WINDOW))
+
+
+@pytest.mark.slow
+def test_killed_at_any_moment_and_started_again_ends_in_the_same_hashes(deployment: Deployment, tmp_path: Path) -> None:
+    """SIGKILL as soon as a given table appears; then again; then let it finish."""
+    folder = tmp_path / "killed"
+    made_by_run = {spec.name for spec in TABLES if spec.stage != "landing"}
+    killed = copy_of(deployment, folder, without=("index", *made_by_run))
+    for table in ("raw_plays", "title_tiles", "contexts", "scores"):
+        with subprocess.Popen(
+            [str(BIN / "rec-platform"), "run", *WINDOW, "--home", str(folder)],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        ) as running:
+            while not (folder / "lake" / table).exists() and running.poll() is None:
+                pass
+            running.kill()
+    killed.command("run", *WINDOW)
+    assert hashes(killed.home) == hashes(deployment.home)
+    assert not list((folder / "staging").iterdir())
+
+
+def test_metrics_stand_beside_baselines_with_intervals(deployment: Deployment) -> None:
+    rows = {row["model"]: row for row in deployment.rows("metrics", *WINDOW)}
+    assert set(rows) == {"random", "popularity", "last_played", "collaborative", "logistic", "xgboost", "ceiling"}
+    assert all("[" in str(row["ndcg@10"]) for row in rows.values())
+    by_country = deployment.rows("metrics", *WINDOW, "--by", "country", "--metric", "nmrr")
+    assert {row["country"] for row in by_country} == {"DE", "FR"}
+    whole = rows["popularity"]["n"]
+    assert whole == sum(int(str(row["n"])) for row in by_country if row["model"] == "popularity")
+    versus = deployment.rows("metrics", *WINDOW, "--versus", "popularity")
+    assert "xgboost - popularity" in {row["difference"] for row in versus}
+
+
+def test_recommendations_are_published_or_made_alike(deployment: Deployment) -> None:
+    sample = deployment.rows("recommend", "--sample", "--as-of", DAY.isoformat(), "-k", "3")
+    assert {row["country"] for row in sample} == {"DE", "FR"}
+    person = next(row for row in sample if row["country"] == "DE")["profile"]
+    options = ("--profile", str(person), "--country", "DE", "--as-of", DAY.isoformat(), "-k")
+    published = deployment.rows("recommend", *options, "5")
+    made_now = deployment.rows("recommend", *options, "25")
+    assert [row["title"] for row in published] == [row["title"] for row in made_now[:5]]
+    assert [row["rank"] for row in made_now] == list(range(1, len(made_now) + 1))
+    assert all(row["why"] for row in published)
+
+
+def test_a_stranger_is_served_by_popularity(deployment: Deployment) -> None:
+    rows = deployment.rows("recommend", "--profile", "123456", "--country", "FR", "--as-of", DAY.isoformat(), "-k", "3")
+    assert {row["model"] for row in rows} == {"popularity"}
+
+
+def test_travel_shows_facts_and_features_and_no_future(deployment: Deployment) -> None:
+    person = str(deployment.rows("recommend", "--sample", "--as-of", DAY.isoformat())[0]["profile"])
+    late = {
+        row["name"]: row["value"]
+        for row in deployment.rows("travel", "--profile", person, "--as-of", f"{DAY}T00:00:00Z")
+    }
+    assert float(str(late["profile_plays_28d"])) > 0
+    early = deployment.command("travel", "--profile", person, "--as-of", FIRST.isoformat(), code=2)
+    assert "no visible play then" in early
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("run", "--from", "1970-01-01", "--to", "2025-01-06"), "outside the days"),
+        (("run", "--from", "2025-01-06", "--to", "2025-01-05"), "Swap them"),
+        (("run", "--from", "2024-12-01", "--to", "2025-01-05"), "Choose days from 2025-01-01"),
+        (("run", *WINDOW, "--countries", "*"), "is not a country"),
+        (("run", *WINDOW, "--countries", "US"), "no plays of US"),
+        (("metrics", *WINDOW, "--by", "shoe_size"), "There are: "),
+        (("metrics", *WINDOW, "--metric", "luck"), "no metric luck"),
+        (("metrics", *WINDOW, "--versus", "luck"), "no model 'luck'"),
+        (("recommend", "--as-of", "2025-01-06"), "Give --profile"),
+        (("recommend", "--profile", "nobody", "--country", "FR", "--as-of", "2025-01-06"), "no profile_id 'nobody'"),
+        (("recommend", "--sample", "--as-of", "2025-01-02"), "no recommendations are published"),
+        (("travel", "--profile", "u0000001", "--as-of", "noon"), "is not an instant"),
+        (("ingest", "nowhere.csv"), "nowhere.csv"),
+    ],
+)
+def test_bad_input_is_named_with_its_repair(deployment: Deployment, arguments: tuple[str, ...], message: str) -> None:
+    said = deployment.command(*arguments, code=1 if arguments[0] == "ingest" else 2)
+    assert message in " ".join(said.split())
+    assert "Traceback" not in said
+
+
+def test_every_command_has_an_example() -> None:
+    commands = get_command(app).commands  # type: ignore[attr-defined]
+    assert set(commands) == {"simulate", "ingest", "run", "metrics", "recommend", "travel", "status", "ui"}
+    for name, command in commands.items():
+        assert f"Example: rec-platform {name}" in command.help, name
+
+
+def test_an_empty_home_says_what_to_do(tmp_path: Path) -> None:
+    said = Deployment(tmp_path).command("status", code=2)
+    assert "rec-platform ingest" in said
+
+
+def test_results_of_a_run_are_json_on_request(deployment: Deployment) -> None:
+    assert {one["stage"] for one in json.loads(deployment.command("run", *WINDOW, "--json"))} >= {"facts", "metrics"}
+    assert sys.platform != "win32"

@@ -1,0 +1,102 @@
+"""What Dagster shows: the graph, its partitions, its checks; and how a backfill runs through the real daemon."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import Deployment
+from daemon import DAY, DAYS, FIRST, backfill, environment, small_home
+from test_commands import hashes
+
+from rec_platform.clock import days_between
+from rec_platform.flow import LAYERS, STAGES
+
+pytestmark = pytest.mark.xdist_group("deployment")
+
+_SHOW = """
+import json
+from assets.definitions import defs
+from assets.partitions import UNIVERSE
+graph = defs.resolve_asset_graph()
+print(json.dumps({
+    "assets": {node.key.to_user_string(): {
+        "group": node.group_name, "about": node.description, "kinds": sorted(node.kinds), "owners": list(node.owners or []),
+        "checks": sorted(key.name for key in node.check_keys),
+        "keys": [] if node.partitions_def is None else list(map(str, node.partitions_def.get_partition_keys())),
+    } for node in graph.asset_nodes},
+    "schedules": [one.name for one in defs.schedules], "sensors": [one.name for one in defs.sensors],
+    "jobs": [one.name for one in defs.jobs],
+}))
+"""
+
+
+@pytest.fixture(scope="module")
+def shown(deployment: Deployment) -> dict[str, object]:
+    done = subprocess.run(
+        [sys.executable, "-c", _SHOW], capture_output=True, text=True, check=True,
+        env={**os.environ, "REC_PLATFORM_HOME": str(deployment.home)}, cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    found = json.loads(done.stdout)
+    assert isinstance(found, dict)
+    return found
+
+
+def test_every_stage_is_an_asset_with_group_description_and_kinds(
+    shown: dict[str, dict[str, dict[str, object]]],
+) -> None:
+    assets = shown["assets"]
+    assert set(assets) == {"landing", *(stage for layer in LAYERS for stage in layer)} == {"landing", *STAGES}
+    for name, one in assets.items():
+        assert one["group"] != "default", name
+        assert one["about"], name
+        assert one["kinds"], name
+        assert one["owners"] == [], name
+        assert name == "landing" or one["checks"], name
+
+
+def test_partitions_are_the_delivered_days_and_today_where_no_play_of_it_is_needed(
+    shown: dict[str, dict[str, dict[str, list[str]]]],
+) -> None:
+    assets = shown["assets"]
+    assert assets["facts"]["keys"][0] == "DE|2025-01-01"
+    assert len(assets["facts"]["keys"]) == 2 * DAYS
+    assert len(assets["recommendations"]["keys"]) == 2 * (DAYS + 1)
+    assert len(assets["ranker_models"]["keys"]) == DAYS + 1
+    assert assets["reference"]["keys"] == []
+
+
+def test_schedule_and_sensors_are_there(shown: dict[str, list[str]]) -> None:
+    assert shown["schedules"] == ["daily"]
+    assert set(shown["sensors"]) == {"landing_folder", "next_layer"}
+    assert shown["jobs"] == [f"run_{stage}" for layer in LAYERS for stage in layer]
+
+
+@pytest.mark.slow
+def test_a_backfill_of_everything_at_once_ends_as_the_command_line_does(deployment: Deployment, tmp_path: Path) -> None:
+    """All assets selected in one backfill: the real daemon starts each layer after the one before it."""
+    home = small_home(tmp_path)
+    days = [day.isoformat() for day in days_between(FIRST, DAY)]
+    cells = [f"{country}|{day}" for day in days for country in ("DE", "FR")]
+    last = [f"{country}|{DAY}" for country in ("DE", "FR")]
+    keys: dict[str, list[str] | None] = {
+        "reference": None, "raw_plays": cells, "facts": cells, "feature_snapshots": last, "candidate_models": days,
+        "training_sets": cells, "ranker_models": [DAY.isoformat()], "scores": last, "metrics": last, "recommendations": last,
+    }  # fmt: skip
+    with environment(home) as instance:
+        ended = backfill(instance, keys)
+        assert ended.status.value == "COMPLETED_SUCCESS"
+        runs = [sorted(key.to_user_string() for key in run.asset_selection or ()) for run in instance.get_runs()]
+        layers = [set(layer) for layer in LAYERS]
+        assert all(any(set(run) <= layer for layer in layers) for run in runs), runs
+        seen = instance.get_materialized_partitions(__import__("dagster").AssetKey("training_sets"))
+        assert seen == set(cells)
+    ours, theirs = hashes(home), hashes(deployment.home)
+    for table in ours:
+        common = ours[table].keys() & theirs[table].keys()
+        assert common or not theirs[table], table
+        assert {key: ours[table][key] for key in common} == {key: theirs[table][key] for key in common}, table
