@@ -10,11 +10,11 @@ WORLD := .rec-platform/world
 .PHONY: run test quick bench lint ui clean lock
 
 run: $(READY)
-	@test -d $(WORLD)/delivery || $(BIN)/rec-platform simulate $(WORLD)
+	@test -d $(WORLD)/delivery || $(BIN)/rec-platform simulate $(WORLD) --plays 30000
 	@$(BIN)/rec-platform ingest --mapping examples/mappings/simulated.toml $(WORLD)/delivery
-	@$(BIN)/rec-platform run --from 2025-01-30 --to 2025-02-03
-	@$(BIN)/rec-platform metrics --from 2025-01-30 --to 2025-02-03
-	@$(BIN)/rec-platform recommend --sample --as-of 2025-02-03 -k 5
+	@$(BIN)/rec-platform run --from 2025-02-02 --to 2025-02-03
+	@$(BIN)/rec-platform metrics --from 2025-02-02 --to 2025-02-03
+	@$(BIN)/rec-platform recommend --sample --as-of 2025-02-03 -k 3
 	@echo "Look at it: $(BIN)/rec-platform ui"
 
 test: $(READY)

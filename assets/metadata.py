@@ -45,15 +45,21 @@ def of_run(platform: Platform, stage: str, report: Report, seconds: float) -> di
 
 
 def table(rows: Sequence[Mapping[str, str | int | float]]) -> dg.TableMetadataValue:
-    """Rows as a table of the UI. A column with more than one kind of value is shown as text: Dagster wants one type."""
-    kinds = {name: {type(row[name]) for row in rows} for name in rows[0]}
-    names = {int: "int", float: "float"}
-    columns = {
-        name: names.get(next(iter(found)), "string") if len(found) == 1 else "string" for name, found in kinds.items()
-    }
+    """Rows as a table of the UI, each with every column.
+
+    A column with gaps or with more than one kind of value is shown as text: Dagster wants one type.
+    """
+    names = dict.fromkeys(name for row in rows for name in row)
+    kinds = {name: _kind([row.get(name, "") for row in rows]) for name in names}
     records = [
-        dg.TableRecord({name: str(value) if columns[name] == "string" else value for name, value in row.items()})
+        dg.TableRecord(
+            {name: row.get(name, "") if kinds[name] != "string" else str(row.get(name, "")) for name in names}
+        )
         for row in rows
     ]
-    schema = dg.TableSchema(columns=[dg.TableColumn(name, kind) for name, kind in columns.items()])
-    return dg.MetadataValue.table(records, schema=schema)
+    return dg.MetadataValue.table(records, schema=dg.TableSchema([dg.TableColumn(*pair) for pair in kinds.items()]))
+
+
+def _kind(values: Sequence[str | int | float]) -> str:
+    found = {type(value) for value in values}
+    return {int: "int", float: "float"}.get(found.pop(), "string") if len(found) == 1 else "string"
