@@ -25,9 +25,12 @@ Model = TypeVar("Model", bound=BaseModel)
 
 
 class Frozen(BaseModel):
-    """A model that cannot be changed after it was read and that refuses keys it does not know."""
+    """A model that cannot be changed after it was read and that refuses keys it does not know.
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    The text under a key is its meaning in docs/configuration.md.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
 class EngagementRule(Frozen):
@@ -39,22 +42,29 @@ class EngagementRule(Frozen):
     """
 
     kind: Literal["always", "min_seconds", "min_share", "column"] = "always"
+    """Which of the four rules decides."""
     seconds: Annotated[float, Field(gt=0)] = 600.0
+    """Least time watched, in seconds; read by `min_seconds` and `min_share`."""
     share: Annotated[float, Field(gt=0, le=1)] = 0.7
+    """Least share of the runtime; read by `min_share`."""
 
 
 class SeenRule(Frozen):
     """What happens to titles the profile has already played: they stay, leave for good, or leave for `days`."""
 
     kind: Literal["keep", "drop", "drop_within_days"] = "keep"
+    """Which of the three holds, for negatives, scores, metrics and recommendations alike."""
     days: Annotated[int, Field(ge=1)] = 28
+    """How long a played title stays away; read by `drop_within_days`."""
 
 
 class SessionRule(Frozen):
     """What starts a context: a play after `gap_minutes` without one, or the first play of a source's own session id."""
 
     kind: Literal["gap", "session_id"] = "gap"
+    """A gap in the profile's plays in the country, or the column mapped as `session`."""
     gap_minutes: Annotated[int, Field(ge=1, le=1440)] = 30
+    """Minutes without a play after which a play starts a context; read by `gap`."""
 
 
 class SourceRules(Frozen):
@@ -63,8 +73,8 @@ class SourceRules(Frozen):
     engagement: EngagementRule = EngagementRule()
     seen: SeenRule = SeenRule()
     sessions: SessionRule = SessionRule()
-    #: One declared time zone per country, for clock features; `default` for countries not named.
     time_zones: dict[str, str] = Field(default_factory=lambda: {"default": "UTC"})
+    """One declared time zone per country, for clock features; `default` for countries not named."""
 
     @field_validator("time_zones")
     @classmethod
@@ -83,6 +93,7 @@ class LabelConfig(Frozen):
     """The label window: from the context's instant to 00:00 UTC `horizon_days` after the start of its date."""
 
     horizon_days: Annotated[int, Field(ge=1, le=28)] = 1
+    """Days of a label window, that of the context's own date included."""
 
 
 class SamplerConfig(Frozen):
@@ -93,10 +104,13 @@ class SamplerConfig(Frozen):
     """
 
     max_contexts: Annotated[int, Field(ge=1)] = 20_000
+    """Most contexts to expect of a date and country."""
     shares: dict[str, Annotated[float, Field(gt=0)]] = Field(
         default_factory=lambda: {"new": 1.0, "1-4w": 1.0, "1-3m": 1.0, "3-12m": 1.0, "1y+": 1.0}
     )
+    """Target share by tenure band; a band not named keeps `min_probability`."""
     min_probability: Annotated[float, Field(gt=0, le=1)] = 0.001
+    """Least probability with which any context is kept."""
 
 
 class NegativeConfig(Frozen):
@@ -106,7 +120,9 @@ class NegativeConfig(Frozen):
     """
 
     items: Annotated[int, Field(ge=2)] = 50
+    """Titles drawn per context, fewer where the candidate set is smaller."""
     popularity_share: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    """Share of the draw that goes by plays in the country over 28 days; the rest is uniform."""
 
 
 class WeightConfig(Frozen):
@@ -114,47 +130,69 @@ class WeightConfig(Frozen):
     with p plays in the country's last 28 days weighs (1 + p)^-title_power; both scaled to a mean of 1."""
 
     profile_power: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """0: every context weighs the same; 1: every profile and day weighs the same."""
     title_power: Annotated[float, Field(ge=0, le=1)] = 0.2
+    """0: every positive weighs the same; larger: positives of hit titles weigh less."""
 
 
 class FeatureConfig(Frozen):
     """Which features training and scoring use: the standard set, and files of the user's own."""
 
     files: tuple[str, ...] = ()
+    """Python files of your own that declare facts and encoders."""
     leave_out: tuple[str, ...] = ()
+    """Names of features that are not used."""
 
 
 class CandidateConfig(Frozen):
     """Models fitted on plays alone: how far back they look and the collaborative model's hyper-parameters."""
 
     popularity_days: Annotated[int, Field(ge=1)] = 28
+    """Days of plays that `popularity` counts."""
     history_days: Annotated[int, Field(ge=1)] = 180
+    """Days of plays that `collaborative` is fitted on."""
     embedding_size: Annotated[int, Field(ge=1)] = 32
+    """Numbers per profile and title in `collaborative`."""
     epochs: Annotated[int, Field(ge=1)] = 12
+    """Passes of alternating least squares."""
     reg: Annotated[float, Field(ge=0)] = 0.05
+    """L2 penalty of the vectors."""
     confidence: Annotated[float, Field(gt=0)] = 10.0
+    """Confidence of a pair is 1 + this x ln(1 + plays + engaged plays)."""
 
 
 class RankerConfig(Frozen):
     """Models fitted on training sets. Above `max_items` items, contexts are thinned by hash (`models/training.py`)."""
 
     training_days: Annotated[int, Field(ge=1)] = 28
+    """How many of the newest usable days a ranker is fitted on."""
     min_training_days: Annotated[int, Field(ge=1)] = 3
+    """With fewer usable days that have contexts no ranker is fitted: baselines only."""
     models: tuple[str, ...] = ("logistic", "xgboost")
+    """Rankers to fit, by name."""
     n_trees: Annotated[int, Field(ge=1)] = 80
+    """Trees of `xgboost`."""
     max_depth: Annotated[int, Field(ge=1, le=16)] = 6
+    """Depth of a tree of `xgboost`."""
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.1
+    """Step size of `xgboost`."""
     max_items: Annotated[int, Field(ge=1000)] = 500_000
+    """Most items a fit reads."""
 
 
 class EvaluationConfig(Frozen):
     """Cut-offs, replicates of the bootstrap, the smallest n that gets a verdict, and files of metrics of the user's own."""
 
     cutoffs: tuple[Annotated[int, Field(ge=1)], ...] = (5, 10, 20, 100)
+    """The k of every metric that has one."""
     replicates: Annotated[int, Field(ge=20)] = 100
+    """Bootstrap draws behind an interval."""
     min_contexts: Annotated[int, Field(ge=2)] = 30
+    """With fewer contexts a number has no interval: no verdict."""
     keep_top: Annotated[int, Field(ge=1)] = 100
+    """Best titles of each model kept in `scores`, and the longest list whose coverage is known."""
     files: tuple[str, ...] = ()
+    """Python files of your own that define metrics."""
 
 
 class RecommendConfig(Frozen):
@@ -165,25 +203,35 @@ class RecommendConfig(Frozen):
     """
 
     n: Annotated[int, Field(ge=1)] = 20
+    """Titles per list."""
     active_days: Annotated[int, Field(ge=1)] = 28
+    """Who played in the last so many days gets a personal list; 1, 7, 28 or 90."""
     models: tuple[str, ...] = ("xgboost", "logistic", "collaborative", "popularity")
+    """The first of these that exists for the date makes the lists."""
     reasons: Annotated[int, Field(ge=0)] = 3
+    """Most reasons given per title."""
     shortlist: Annotated[int, Field(ge=0)] = 150
+    """Titles taken from each of the two shortlists; 0: rank the whole candidate set."""
 
 
 class AuditConfig(Frozen):
     """Bounds of the checks between stages."""
 
     max_quarantined_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    """A larger share of refused rows in a partition is a warning."""
     volume_days: Annotated[int, Field(ge=2)] = 28
+    """Published partitions of the country before this one that give the usual volume (their median)."""
     volume_factor: Annotated[float, Field(gt=1)] = 20.0
+    """More than this times the usual volume, or less than 1 over it, is a warning."""
 
 
 class Settings(Frozen):
     """Everything a deployment chose. `countries` None means every country the source has delivered."""
 
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 20_250_101
+    """Behind every draw, and part of every fingerprint: another seed makes everything anew."""
     countries: tuple[str, ...] | None = None
+    """Countries from contexts on, as ISO codes; without it every country delivered."""
     rules: SourceRules = SourceRules()
     labels: LabelConfig = LabelConfig()
     sampler: SamplerConfig = SamplerConfig()
