@@ -25,8 +25,8 @@ keys there, not here.
 
 Two files in the home hold all choices. `platform.toml` is yours to write and may be absent: every key has a default.
 `source.toml` is the mapping that `rec-platform ingest` stored ([mapping.md](mapping.md)); its `[rules]` are the choices
-that belong to the source. A key that is not listed here, or a value out of its range, stops every command that opens the home, with the
-key's name.
+that belong to the source. A key that is not listed here, or a value out of its range, stops every command that opens the
+home, with the key's name.
 
 A stage is given only its own keys, and they are part of its fingerprints: after a change, `rec-platform run` makes again
 what reads that table of the file, and what changes with it. `[audit]` is in no fingerprint: new bounds judge what is made from
