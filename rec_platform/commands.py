@@ -175,7 +175,7 @@ def _pivot(
             key, dict(zip(heads, who(row), strict=True)) | ({} if by == "all" else {by: key[-1]}) | {"n": 0}
         )
         if (row[c.METRIC], row[c.CUTOFF]) in wanted:
-            line["n"] = line["n"] or row[c.N]
+            line["n"] = row[c.N] if (row[c.METRIC], row[c.CUTOFF]) == wanted[0] else line["n"]
             line[_heading(row[c.METRIC], row[c.CUTOFF])] = _interval(row[value], row[c.LOW], row[c.HIGH])
     order = [_heading(*pair) for pair in wanted]
     return [
