@@ -74,7 +74,8 @@ class BoostedTreesScorer(Scorer):
             return np.zeros((0, len(self.notes)))
         columns = [column(frame, note.name)[rows] for note in self.notes]
         matrix = xgboost.DMatrix(_block(columns, slice(0, len(rows))), feature_names=[n.name for n in self.notes])
-        return np.asarray(self.booster.predict(matrix, pred_contribs=True, approx_contribs=True), dtype=np.float64)[:, :-1]
+        parts = self.booster.predict(matrix, pred_contribs=True, approx_contribs=True)
+        return np.asarray(parts, dtype=np.float64)[:, :-1]
 
 
 class BoostedTreesTrainer(RankerTrainer):
