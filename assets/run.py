@@ -22,12 +22,13 @@ def main(arguments: list[str]) -> int:
     from assets.instance import prepare
 
     prepare(Path(json.loads(rest[0])["home"]))
-    from assets import launch
-
     try:
+        # Loading the definitions reads the home, so its faults show here too.
+        from assets import launch
+
         return launch.main(rest)
     except PlatformError as fault:
-        print(f"error: {fault}", file=sys.stderr)
+        print(f"error {fault.fault}\n  where  {fault.place}\n  repair {fault.repair}", file=sys.stderr)
         return 2
 
 
