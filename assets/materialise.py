@@ -25,7 +25,10 @@ def check_specs(stage: str) -> list[dg.AssetCheckSpec]:
     """The checks of a stage's tables as Dagster lists them."""
     return [
         dg.AssetCheckSpec(
-            name=check_name(spec.name, rule.check), asset=stage, description=f"{rule.means} {rule.repair}"
+            name=check_name(spec.name, rule.check),
+            asset=stage,
+            description=f"{rule.means} {rule.repair}",
+            blocking=rule.blocking,
         )
         for spec in STAGES[stage].tables
         for rule in RULES[spec.name]

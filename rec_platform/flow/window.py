@@ -54,9 +54,15 @@ def _reference(_window: Window, _index: Index, _settings: Settings) -> list[Part
     return [Partition()]
 
 
-def _delivered(_window: Window, index: Index, _settings: Settings) -> list[Partition]:
-    """Every delivered cell: features look back over all of history, and labels forward over the horizon."""
-    return [Partition(day, place) for day in sorted(index.delivered) for place in sorted(index.delivered[day])]
+def _delivered(window: Window, index: Index, _settings: Settings) -> list[Partition]:
+    """Every delivered cell, and all cells of the window's own days.
+
+    Features look back over all of history, and labels forward over the horizon. A cell without a delivery is empty whether
+    or not it is made; those of the window are, so that what a user asked for is all there to see.
+    """
+    cells = {Partition(day, place) for day, places in index.delivered.items() for place in places}
+    asked = days_between(window.first, min(window.last, index.last_day))
+    return sorted(cells | {Partition(day, place) for day in asked for place in index.countries})
 
 
 def _snapshots(window: Window, index: Index, _settings: Settings) -> list[Partition]:
