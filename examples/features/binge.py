@@ -1,4 +1,4 @@
-"""Is the profile in the middle of binging this title? In platform.toml: `[features] files = ["/path/to/binge.py"]`."""
+"""Is the profile in the middle of binging this title? Beside platform.toml: `[features] files = ["binge.py"]`."""
 
 import numpy as np
 
