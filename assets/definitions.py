@@ -20,7 +20,7 @@ from assets import (
     training_sets,
 )
 from assets.home import Home, home_folder
-from assets.jobs import STAGE_JOBS
+from assets.jobs import DAILY_FLOW, STAGE_JOBS, TAKE_IN
 from assets.schedules import SCHEDULES
 from assets.sensors import SENSORS
 
@@ -40,9 +40,10 @@ ASSETS: Final = (
 
 defs = dg.Definitions(
     assets=ASSETS,
-    jobs=STAGE_JOBS,
+    jobs=(*STAGE_JOBS, DAILY_FLOW, TAKE_IN),
     schedules=SCHEDULES,
     sensors=SENSORS,
-    resources={"home": Home(folder=str(home_folder()))},
+    # Assets store nothing through Dagster; ops pass on the list of what failed, in memory.
+    resources={"home": Home(folder=str(home_folder())), "io_manager": dg.mem_io_manager},
     executor=dg.in_process_executor,
 )

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from assets.home import Home
-from assets.materialise import RETRIES, SINGLE_RUN, check_specs, materialise
+from assets.materialise import SINGLE_RUN, check_specs, materialise
 from assets.partitions import LAYER, UNIVERSE
 from rec_platform.flow import STAGES
 
@@ -17,7 +17,6 @@ from rec_platform.flow import STAGES
     kinds={"deltalake", "numpy"},
     partitions_def=UNIVERSE.cells_and_today,
     backfill_policy=SINGLE_RUN,
-    retry_policy=RETRIES,
     deps=[dg.AssetDep("facts", partition_mapping=LAYER), dg.AssetDep("reference")],
     check_specs=check_specs("feature_snapshots"),
 )

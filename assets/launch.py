@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -149,18 +149,25 @@ def table_of(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
-def plan_table(platform: Platform, asked: Request) -> Table:
-    """What a run would do as things stand; stages that wait for others are counted as they are now."""
+def plan(platform: Platform, asked: Request) -> list[dict[str, str | int]]:
+    """What a run would do as things stand, per stage; stages that wait for others are counted as they are now."""
     window = Window.checked(platform.index, platform.settings, asked.first, asked.last, asked.countries)
-    table = Table(
-        title=f"Plan for {window.first} to {window.last}, {len(window.countries)} countries", title_justify="left"
-    )
-    for heading in ("stage", "partitions", "to make", "up to date", "wait for earlier stages"):
-        table.add_column(heading, justify="left" if heading == "stage" else "right")
+    rows: list[dict[str, str | int]] = []
     for stage in (stage for layer in LAYERS for stage in layer):
         partitions = platform.needed(stage, window)
         todo = platform.plan(stage, partitions, force=asked.force, allow_stale=asked.allow_stale)
-        table.add_row(stage, str(len(partitions)), str(len(todo.stale)), str(len(todo.current)), str(len(todo.blocked)))
+        counts = {"partitions": len(partitions), "to make": len(todo.stale), "up to date": len(todo.current)}
+        rows.append({"stage": stage, **counts, "wait for earlier stages": len(todo.blocked)})
+    return rows
+
+
+def plan_table(rows: Sequence[Mapping[str, str | int]], asked: Request) -> Table:
+    """The plan for the terminal."""
+    table = Table(title=f"Plan for {asked.first} to {asked.last}", title_justify="left")
+    for heading in rows[0]:
+        table.add_column(heading, justify="left" if heading == "stage" else "right")
+    for row in rows:
+        table.add_row(*(str(value) for value in row.values()))
     return table
 
 
@@ -174,7 +181,11 @@ def main(arguments: Sequence[str]) -> int:
     )  # fmt: skip
     console = Console(stderr=True)
     platform = Platform(home)
-    console.print(plan_table(platform, asked))
+    rows = plan(platform, asked)
+    if body["plan"] and body["json"]:
+        print(json.dumps(rows))
+        return 0
+    console.print(plan_table(rows, asked))
     if body["plan"]:
         return 0
     with dg.DagsterInstance.get() as instance:

@@ -16,8 +16,8 @@ from rec_platform.errors import PlatformError, StorageFault
 from rec_platform.flow import STAGES, Report
 from rec_platform.partition import Partition
 
-#: A disk that hiccups is worth three more tries; nothing else gets better by itself.
-RETRIES: Final = dg.RetryPolicy(max_retries=3, delay=2, backoff=dg.Backoff.EXPONENTIAL)
+#: A disk that hiccups is worth three more tries, 2, 4 and 8 seconds later; nothing else gets better by itself.
+RETRIES: Final = 3
 SINGLE_RUN: Final = dg.BackfillPolicy.single_run()
 
 
@@ -84,7 +84,7 @@ def run(
             stage, partitions, run_id=context.run_id, progress=_log_progress(context), **options
         )
     except StorageFault as fault:
-        raise dg.RetryRequested(max_retries=RETRIES.max_retries, seconds_to_wait=RETRIES.delay) from fault
+        raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=2 ** (context.retry_number + 1)) from fault
     except PlatformError as fault:
         raise dg.Failure(description=str(fault), allow_retries=False) from fault
     return report, perf_counter() - started

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from assets.home import Home
-from assets.materialise import RETRIES, SINGLE_RUN, check_specs, materialise
+from assets.materialise import SINGLE_RUN, check_specs, materialise
 from assets.partitions import SAME, UNIVERSE, same_date_and_country
 from rec_platform.flow import STAGES
 
@@ -17,7 +17,6 @@ from rec_platform.flow import STAGES
     kinds={"deltalake", "numpy"},
     partitions_def=UNIVERSE.cells,
     backfill_policy=SINGLE_RUN,
-    retry_policy=RETRIES,
     deps=[
         dg.AssetDep("scores", partition_mapping=SAME),
         dg.AssetDep("feature_snapshots", partition_mapping=same_date_and_country()),

@@ -6,7 +6,7 @@ from typing import Any
 import dagster as dg
 
 from assets.home import Home
-from assets.materialise import RETRIES, check_specs, materialise
+from assets.materialise import check_specs, materialise
 from assets.partitions import LAYER
 from rec_platform.flow import STAGES
 
@@ -15,7 +15,6 @@ from rec_platform.flow import STAGES
     group_name="plays",
     description=STAGES["reference"].about,
     kinds={"deltalake", "duckdb"},
-    retry_policy=RETRIES,
     deps=[dg.AssetDep("landing", partition_mapping=LAYER)],
     check_specs=check_specs("reference"),
 )

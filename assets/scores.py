@@ -6,8 +6,8 @@ from typing import Any
 import dagster as dg
 
 from assets.home import Home
-from assets.materialise import RETRIES, SINGLE_RUN, check_specs, materialise
-from assets.partitions import SAME, SAME_DATE, UNIVERSE
+from assets.materialise import SINGLE_RUN, check_specs, materialise
+from assets.partitions import LAYER, SAME, SAME_DATE, UNIVERSE
 from rec_platform.flow import STAGES
 
 
@@ -17,8 +17,9 @@ from rec_platform.flow import STAGES
     kinds={"deltalake", "xgboost"},
     partitions_def=UNIVERSE.cells,
     backfill_policy=SINGLE_RUN,
-    retry_policy=RETRIES,
     deps=[
+        dg.AssetDep("facts", partition_mapping=LAYER),
+        dg.AssetDep("reference"),
         dg.AssetDep("training_sets", partition_mapping=SAME),
         dg.AssetDep("candidate_models", partition_mapping=SAME_DATE),
         dg.AssetDep("ranker_models", partition_mapping=SAME_DATE),

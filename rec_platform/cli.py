@@ -115,7 +115,7 @@ def metrics(
     last: Last,
     countries: Countries = "",
     by: Annotated[
-        str, typer.Option(help="Slice: all, country, tenure_band, activity_band, device, popularity_band.")
+        str, typer.Option(help="Slice: all, country, tenure_band, activity_band, device, popularity.")
     ] = "all",
     metric: Annotated[str, typer.Option(help="Comma-separated metric names; the main ones if not given.")] = "",
     versus: Annotated[str, typer.Option(help="Paired differences against this model, e.g. popularity.")] = "",

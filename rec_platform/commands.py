@@ -24,7 +24,7 @@ from rec_platform.evaluation.intervals import compare, metric_rows
 from rec_platform.evaluation.stage import rolled_up, stored_sums
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.features import FeatureGenerator, FeatureSet
-from rec_platform.flow import Platform
+from rec_platform.flow import Platform, Window
 from rec_platform.partition import Partition, checked_country
 from rec_platform.pipeline import Pipeline, Sources
 from rec_platform.plays.ingest import ingest
@@ -205,6 +205,7 @@ def recommendations(home: Path, *, profile: str, country: str, as_of: date, k: i
         )
     partition = Partition(as_of, checked_country(country, place="--country"))
     platform = Platform(home)
+    Window.checked(platform.index, platform.settings, as_of, as_of, (partition.place,))
     reader = _recommending(platform, partition)
     profile_id = _profile_or_stranger(reader.read(PROFILES.name, [Partition()]), profile)
     rows = reader.read(RECOMMENDATIONS.name, [partition], RECOMMENDATIONS.schema.names)
@@ -289,6 +290,7 @@ def travelled(home: Path, *, profile: str, title: str, country: str, as_of: int)
     """Every declared fact and feature of a profile and a title as of an instant, by both clocks."""
     platform = Platform(home)
     last = day_of(as_of)
+    Window.checked(platform.index, platform.settings, last, last)
     reader = platform.reader(
         Input(PLAY_FACTS.name, FIRST_DAY, last, every_country=True, optional=True),
         *(Input(spec.name) for spec in TABLES if spec.stage == "reference"),

@@ -280,7 +280,10 @@ def checked(model: type[Model], data: dict[str, Any], *, place: str) -> Model:
 
 
 def load_settings(home: Path) -> Settings:
-    """The settings of a home: `platform.toml` over the defaults, with the `[rules]` of `source.toml`."""
+    """The settings of a home: `platform.toml` over the defaults, with the `[rules]` of `source.toml`.
+
+    Files it names are looked for in the home, unless their paths are absolute.
+    """
     data = read_toml(home / PLATFORM_FILE) if (home / PLATFORM_FILE).exists() else {}
     if "rules" in data:
         raise ConfigError(
@@ -288,6 +291,9 @@ def load_settings(home: Path) -> Settings:
             place=str(home / PLATFORM_FILE),
             repair="Rules belong to the source's mapping.",
         )
+    for section in ("features", "evaluation"):
+        if isinstance(data.get(section), dict) and "files" in data[section]:
+            data[section] = data[section] | {"files": [str(home / file) for file in data[section]["files"]]}
     if (home / SOURCE_FILE).exists():
         data["rules"] = read_toml(home / SOURCE_FILE).get("rules", {})
     return checked(Settings, data, place=str(home / PLATFORM_FILE))

@@ -48,8 +48,7 @@ A worked example: ten days of training, two countries, one feature less, and a m
     cutoffs = [5, 20]
     files = ["/srv/shop/my_metrics.py"]
 
-`files` are read where they stand; give absolute paths, since a relative one is looked up in the folder of the process, and
-that of `rec-platform ui` is another than yours.
+`files` are read where they stand; a relative path is looked up in the home.
 """
 _SIGNS: Final = ((Ge, "ge", ">="), (Gt, "gt", ">"), (Le, "le", "<="), (Lt, "lt", "<"))
 _NAMES: Final = {int: "whole number", float: "number", str: "text", bool: "true or false"}

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -72,8 +74,8 @@ def test_partitions_are_the_delivered_days_and_today_where_no_play_of_it_is_need
 
 def test_schedule_and_sensors_are_there(shown: dict[str, list[str]]) -> None:
     assert shown["schedules"] == ["daily"]
-    assert set(shown["sensors"]) == {"landing_folder", "next_layer"}
-    assert shown["jobs"] == [f"run_{stage}" for layer in LAYERS for stage in layer]
+    assert shown["sensors"] == ["landing_folder"]
+    assert set(shown["jobs"]) == {"daily_flow", "take_in", *(f"run_{stage}" for layer in LAYERS for stage in layer)}
 
 
 @pytest.mark.slow
@@ -100,3 +102,60 @@ def test_a_backfill_of_everything_at_once_ends_as_the_command_line_does(deployme
         common = ours[table].keys() & theirs[table].keys()
         assert common or not theirs[table], table
         assert {key: ours[table][key] for key in common} == {key: theirs[table][key] for key in common}, table
+
+
+_DAILY = """
+import json, sys
+from datetime import date
+from datetime import timedelta
+from pathlib import Path
+import dagster as dg
+from assets.definitions import defs
+from assets.schedules import request
+from assets.sensors import landing_folder
+found = {"late": str(request(date(2030, 1, 1)))}
+with dg.DagsterInstance.get() as instance:
+    asked = request(date.fromisoformat(sys.argv[1]))
+    result = defs.resolve_job_def("daily_flow").execute_in_process(instance=instance, run_config=asked.run_config)
+    found["daily"] = result.success
+    found["seen"] = sorted(instance.get_materialized_partitions(dg.AssetKey("recommendations")))
+    context = dg.build_sensor_context(instance=instance)
+    found["nothing"] = str(landing_folder(context))
+    (Path(sys.argv[2]) / "landing").mkdir()
+    (Path(sys.argv[2]) / "landing" / "plays-late.csv").write_text(Path(sys.argv[3]).read_text())
+    taken = landing_folder(context)
+    found["asked"] = taken.run_config["ops"]["make_facts"]["config"]["partitions"]
+    found["taken"] = defs.resolve_job_def("take_in").execute_in_process(instance=instance, run_config=taken.run_config).success
+    found["again"] = str(landing_folder(context))
+print(json.dumps(found))
+"""
+
+
+def test_the_schedule_runs_the_day_and_the_sensor_takes_in_a_late_file(deployment: Deployment, tmp_path: Path) -> None:
+    """Through Dagster, in process: today's lists are made; a dropped file changes the partitions of its rows only."""
+    home = tmp_path / "home"
+    shutil.copytree(deployment.home, home, ignore=shutil.ignore_patterns("dagster"))
+    header = next((deployment.home.parent / "world" / "delivery").glob("plays-*.csv")).read_text().splitlines()[0]
+    late = tmp_path / "late.csv"
+    played, known = f"{FIRST}T20:00:00.000Z", f"{DAY}T06:00:00.000Z"
+    row = f"late-1,u0000001,1001,play,{played},{known},FR,600,3000,tv,s,r,home,0,0,0.5"
+    late.write_text(f"{header}\n{row}\n")
+    (home / "dagster").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", _DAILY, DAY.isoformat(), str(home), str(late)], capture_output=True, text=True,
+        env={**os.environ, "REC_PLATFORM_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")},
+        cwd=Path(__file__).parents[2],
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-3000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert "was not delivered yet" in found["late"]
+    assert found["daily"]
+    assert f"FR|{DAY + timedelta(days=1)}" in found["seen"]
+    assert "no new file" in found["nothing"]
+    assert found["asked"] == [f"FR|{FIRST}"]
+    assert found["taken"]
+    assert "no new file" in found["again"]
+    before, after = hashes(deployment.home), hashes(home)
+    changed = {key for key in before["play_facts"] if before["play_facts"][key] != after["play_facts"][key]}
+    assert changed == {f"FR|{FIRST}"}
+    assert before["training_sets"] == {key: after["training_sets"][key] for key in before["training_sets"]}
