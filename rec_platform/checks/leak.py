@@ -6,9 +6,9 @@ are never compared, for a ranker never does. NaN is a value too (trees send it e
 with NaN below all numbers and with NaN above them, and the more extreme of the two counts.
 
 Two questions are asked of each feature: does it know the label (positives against the rest), and does it know the
-context's own play (in contexts with exactly one title played, that title against the rest; it is the play the context
-began with). A feature leaks if its AUC is nearly perfect, or if its AUC is very high and it is empty (0 or missing) for
-most other items yet never for those it should not know: a count that includes the play itself is never 0.
+context's own play (the title played at the context's very instant against the rest). A feature leaks if its AUC is nearly
+perfect, or if its AUC is very high and it is empty (0 or missing) for most other items yet never for those it should not
+know: a count that includes the play itself is never 0.
 """
 
 from __future__ import annotations
@@ -19,6 +19,8 @@ from typing import Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from rec_platform.contexts.hashing import Words, mix, seeded
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -92,15 +94,20 @@ def context_auc(values: Floats, pairs: Pairs) -> Floats:
     return np.asarray(np.add.reduceat(won, pairs.starts) / pairs.counts)
 
 
-def own_play(item_inclusion_probability: Floats, offsets: Ints) -> Bools:
-    """The title a context began with, where that is certain: the only item drawn with probability 1.
+def play_keys(profile_id: Ints, at: Ints, title_id: Ints) -> Words:
+    """One 64-bit key per (profile, instant, title); equal keys are equal plays but for a chance of 2^-64 a pair."""
+    return mix(mix(seeded(0, purpose="own play"), profile_id), at) ^ mix(seeded(1, purpose="own play"), title_id)
 
-    >>> own_play(np.array([1.0, 0.2, 1.0, 1.0]), np.array([0, 2, 4])).tolist()
-    [True, False, False, False]
+
+def own_play(titles: Ints, context_of_item: Ints, profile_id: Ints, at: Ints, plays: Words) -> Bools:
+    """The titles each context began with: those its profile played at its very instant.
+
+    Args:
+        titles, context_of_item: per item (m).
+        profile_id, at: per context (n).
+        plays: `play_keys` of the plays there were.
     """
-    played = item_inclusion_probability == 1
-    per_context = np.diff(np.concatenate([[0], np.cumsum(played)])[offsets])
-    return np.asarray(played & np.repeat(per_context == 1, np.diff(offsets)))
+    return np.isin(play_keys(profile_id[context_of_item], at[context_of_item], titles), plays)
 
 
 class Sums(NamedTuple):

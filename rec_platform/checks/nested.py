@@ -13,10 +13,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from rec_platform import columns as c
-from rec_platform.checks.leak import SAMPLED_CONTEXTS, RankingPower, own_play, verdict
+from rec_platform.checks.leak import SAMPLED_CONTEXTS, RankingPower, own_play, play_keys, verdict
 from rec_platform.checks.measured import Measured, Measures, Scene
+from rec_platform.contexts.hashing import Words
 from rec_platform.lake import Staged
-from rec_platform.tables import SCORES_TABLE, TRAINING_SETS
+from rec_platform.tables import PLAY_FACTS, SCORES_TABLE, TRAINING_SETS
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -30,14 +31,15 @@ _BATCH: Final = 4_096
 class Items:
     """The items of some contexts: list offsets from 0, plain leaves by name, inner structs by name, then leaf.
 
-    A null is NaN in `leaves` and `structs`, and counted in `nulls` (per struct).
+    A null is NaN in `leaves` and `structs`, and counted in `nulls` (per struct). `contexts` holds the context columns
+    asked for, as integers.
     """
 
     offsets: Ints
     leaves: Mapping[str, Floats]
     structs: Mapping[str, Mapping[str, Floats]]
     nulls: Mapping[str, int]
-    n_candidates: Ints | None
+    contexts: Mapping[str, Ints]
 
     @property
     def label(self) -> Floats:
@@ -68,9 +70,13 @@ def _items(batch: pa.RecordBatch) -> Items:
             leaves[leaf.name] = _numbers(values)
         else:
             leaves[leaf.name] = values.fill_null(-1).to_numpy(zero_copy_only=False)
-    candidates = batch.column(c.N_CANDIDATES).to_numpy() if c.N_CANDIDATES in batch.schema.names else None
+    contexts = {name: _integers(batch.column(name)) for name in batch.schema.names if name != c.ITEMS}
     offsets = lists.offsets.to_numpy().astype(np.int64)
-    return Items(offsets - offsets[0], leaves, structs, nulls, candidates)
+    return Items(offsets - offsets[0], leaves, structs, nulls, contexts)
+
+
+def _integers(values: pa.Array) -> Ints:
+    return np.asarray(values.cast(pa.int64()).fill_null(-1).to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
 def _numbers(values: pa.Array) -> Floats:
@@ -115,6 +121,7 @@ def _repeated(items: Items) -> int:
 class _Training:
     """What is added up over the batches of one partition of `training_sets`."""
 
+    plays: Words
     counts: dict[str, int]
     present: dict[str, bool]
     infinite: dict[str, int]
@@ -131,10 +138,14 @@ class _Training:
             self.infinite[name] = self.infinite.get(name, 0) + _count(np.isinf(values))
         rows, offsets = _sampled(items, stride, first)
         sample = {name: values[rows] for name, values in features.items()}
-        own = own_play(items.leaves[c.ITEM_INCLUSION_PROBABILITY][rows], offsets)
+        own = self._own(items)[rows]
         self.knows_label.add(RankingPower.of(sample, items.label[rows] > 0, offsets))
         self.knows_own_play.add(RankingPower.of(sample, own, offsets))
         self.items += len(items.label)
+
+    def _own(self, items: Items) -> Bools:
+        titles = items.leaves[c.DMC12_NAMES[c.TITLE]].astype(np.int64)
+        return own_play(titles, _context_of_item(items), items.contexts[c.PROFILE], items.contexts[c.AT], self.plays)
 
 
 def _training_counts(items: Items) -> dict[str, int]:
@@ -157,11 +168,19 @@ def _sampled(items: Items, stride: int, first: int) -> tuple[Ints, Ints]:
     return np.repeat(starts - offsets[:-1], lengths) + np.arange(offsets[-1]), offsets
 
 
-def _training(one: Staged) -> _Training:
-    sums = _Training({}, {}, {}, RankingPower(), RankingPower())
+def _plays(staged: Sequence[Staged], scene: Scene) -> Words:
+    """The plays of the staged dates and countries, as keys."""
+    columns = (c.PROFILE, c.PLAYED_AT, c.TITLE)
+    plays = scene.lake.read(PLAY_FACTS.name, [one.partition for one in staged], columns)
+    profile, at, title = (_integers(plays.column(name).combine_chunks()) for name in columns)
+    return np.unique(play_keys(profile, at, title))
+
+
+def _training(one: Staged, plays: Words) -> _Training:
+    sums = _Training(plays, {}, {}, {}, RankingPower(), RankingPower())
     stride = -(-one.rows // SAMPLED_CONTEXTS) or 1
     first = 0
-    for items in batches(one.path):
+    for items in batches(one.path, (c.PROFILE, c.AT)):
         sums.add(items, stride, first)
         first += len(items.offsets) - 1
     return sums
@@ -169,7 +188,8 @@ def _training(one: Staged) -> _Training:
 
 def training_items(staged: Sequence[Staged], scene: Scene) -> Measures:
     """Measures of items and features of `training_sets`; ranking power per partition and pooled over the call."""
-    found = [_training(one) for one in staged]
+    plays = _plays(staged, scene)
+    found = [_training(one, plays) for one in staged]
     whole = (RankingPower(), RankingPower())
     for sums in found:
         whole[0].add(sums.knows_label)
@@ -223,14 +243,14 @@ def score_items(staged: Sequence[Staged], scene: Scene) -> Measures:
 
 
 def _score_counts(items: Items) -> dict[str, int]:
-    assert items.n_candidates is not None
+    assert items.contexts[c.N_CANDIDATES] is not None
     reachable, context = items.leaves[c.REACHABLE] == 1, _context_of_item(items)
-    listed = np.bincount(context[reachable], minlength=len(items.n_candidates))
-    inside, outside = _misplaced(items, reachable, items.n_candidates[context])
+    listed = np.bincount(context[reachable], minlength=len(items.contexts[c.N_CANDIDATES]))
+    inside, outside = _misplaced(items, reachable, items.contexts[c.N_CANDIDATES][context])
     return {
         "scores_not_nan": sum(_count(~np.isfinite(values)) for values in items.structs[c.SCORES].values()),
         "ranks_within_candidates": inside,
-        "reachable_consistent": outside + _count(listed > items.n_candidates),
+        "reachable_consistent": outside + _count(listed > items.contexts[c.N_CANDIDATES]),
     }
 
 

@@ -32,8 +32,8 @@ The partition's delivery held 8 rows and only 7 are accounted for. It was not pu
 
 `too_good_feature` asks of every feature of `training_sets`, alone, how well it ranks a context's items: the share of
 (positive, other item) pairs it puts in the right order, ties 1/2, averaged over contexts (AUC), with missing values once below
-and once above all numbers. It asks twice: does the feature know the label, and does it know the title the context began with
-(in contexts where just one title stands with inclusion probability 1, which is that title). It asks over all partitions of the
+and once above all numbers. It asks twice: does the feature know the label, and does it know the title
+that was played at the context's very instant, which the context began with. It asks over all partitions of the
 run together and of each partition alone, from 100 contexts on, over at most 256 contexts of a partition. A feature that reaches
 0.98 (or 0.02) leaks. So does one beyond 0.90 (0.10) that is 0, or missing, for at least half of the other items and for at most
 0.5 % of those it should not know: a count that includes the play itself is never 0.

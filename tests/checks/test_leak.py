@@ -6,6 +6,7 @@ from pathlib import Path
 
 import good_tables as g
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,9 +14,18 @@ from hypothesis import strategies as st
 from rec_platform import columns as c
 from rec_platform import tables
 from rec_platform.checks import CheckResult, audit
-from rec_platform.checks.leak import HIGH_AUC, LEAK_AUC, RankingPower, context_auc, own_play, pairs_of, verdict
+from rec_platform.checks.leak import (
+    HIGH_AUC,
+    LEAK_AUC,
+    RankingPower,
+    context_auc,
+    own_play,
+    pairs_of,
+    play_keys,
+    verdict,
+)
 from rec_platform.config import AuditConfig
-from rec_platform.lake import Lake
+from rec_platform.lake import Lake, Manifest
 from rec_platform.partition import Partition
 
 NAN = float("nan")
@@ -82,9 +92,11 @@ def test_few_contexts_are_not_judged() -> None:
     assert leaking == {} and "too few" in note
 
 
-def test_the_own_play_is_the_only_certain_item() -> None:
-    probability = np.array([1.0, 0.5, 1.0, 1.0, 0.2, 0.3])
-    assert own_play(probability, np.array([0, 2, 4, 6])).tolist() == [True, *[False] * 5]
+def test_the_own_play_is_the_title_played_at_the_very_instant() -> None:
+    profile, at = np.array([7, 7]), np.array([100, 200])
+    titles, context = np.array([1, 2, 1, 3]), np.array([0, 0, 1, 1])
+    plays = play_keys(np.array([7, 7, 8]), np.array([100, 199, 200]), np.array([1, 1, 3]))
+    assert own_play(titles, context, profile, at, plays).tolist() == [True, False, False, False]
 
 
 @pytest.mark.parametrize(("empty_positives", "leaks"), [(0.0, True), (0.05, False)])
@@ -127,6 +139,23 @@ def world(seed: int, n: int, leak: str | None) -> dict[str, np.ndarray]:
     return {"label": label.ravel(), **{name: values.ravel() for name, values in features.items()}}
 
 
+def own_plays(table: pa.Table, values: dict[str, np.ndarray]) -> pa.Table:
+    """A play at the instant of each context, of the title that `played` marks."""
+    mine = np.flatnonzero(values["played"] == 1) if "played" in values else np.zeros(0, dtype=np.int64)
+    context = mine // 20
+    rows = [
+        dict.fromkeys(tables.PLAY_FACTS.schema.names, 0)
+        | {"profile_id": who, "title_id": int(title), "played_at": at, "known_at": at, "device": "tv", "surface": None}
+        for who, at, title in zip(
+            table.column("profile_id").take(pa.array(context)).to_pylist(),
+            table.column("at").take(pa.array(context)).to_pylist(),
+            mine % 20,
+            strict=True,
+        )
+    ]
+    return pa.Table.from_pylist(rows, schema=tables.PLAY_FACTS.schema)
+
+
 def judged(home: Path, *columns: dict[str, np.ndarray]) -> list[CheckResult]:
     """The leak check of one partition per set of columns."""
     lake = Lake(home)
@@ -151,6 +180,8 @@ def judged(home: Path, *columns: dict[str, np.ndarray]) -> list[CheckResult]:
             table = g.dmc12("FR", n, change, scores=False)
             partition = Partition(g.DAY.replace(day=10 + number), "FR")
             staged.append(staging.write(tables.TRAINING_SETS, partition, table))
+            facts = staging.write(tables.PLAY_FACTS, partition, own_plays(table, values))
+            lake.publish([facts], Manifest("test", "facts"))
         results = audit("training_sets", staged, lake=lake, settings=AuditConfig())
     return [result for result in results if result.check == "too_good_feature"]
 

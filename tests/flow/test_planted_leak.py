@@ -184,10 +184,6 @@ def test_counting_the_play_a_context_begins_with_is_caught(home: Path) -> None:
     refused(home, OwnPlayCounted(CandidateFeatures()), "days_since_title_last_played")
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AssertionError,
-    reason="own_play takes an item of probability 1 for the play; here the most popular titles are drawn for certain",
-)  # fmt: skip
 def test_it_is_caught_where_popular_titles_are_drawn_for_certain(home: Path) -> None:
     refused(home, OwnPlayCounted(CandidateFeatures()), "days_since_title_last_played")
 
@@ -204,10 +200,6 @@ def test_the_same_flow_without_a_plant_passes(home: Path) -> None:
     assert "over" in seen[0].observed
 
 
-@pytest.mark.xfail(
-    strict=True, raises=AuditFailed,
-    reason="with one title drawn for certain, own_play finds only plays of that title, which popularity tells perfectly",
-)  # fmt: skip
 def test_it_passes_where_the_most_popular_title_is_drawn_for_certain(home: Path) -> None:
     draw(home, items=12, popularity_share=0.5)
     train(home, TrainingSets(CandidateFeatures()), days=DAYS).raise_if_failed()
