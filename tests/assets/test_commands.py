@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import BIN, Deployment
 from daemon import DAY, FIRST
+from deployment import BIN, Deployment
 from typer.main import get_command
 
 from rec_platform.cli import app

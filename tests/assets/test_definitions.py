@@ -11,8 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from conftest import Deployment
 from daemon import DAY, DAYS, FIRST, backfill, environment, small_home
+from deployment import Deployment
 from test_commands import hashes
 
 from rec_platform.clock import days_between
