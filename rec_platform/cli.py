@@ -6,7 +6,7 @@ import json
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -127,9 +127,10 @@ def metrics(
     Example: rec-platform metrics --from 2011-11-01 --to 2011-12-09 --versus popularity
     """
     days = clock.parse_day(first, place="--from"), clock.parse_day(last, place="--to")
-    rows = commands.metrics(
-        home, *days, countries=commands.countries(countries), by=by, metrics=commands.names(metric), versus=versus
-    )
+    with _busy("adding up stored sums"):
+        rows = commands.metrics(
+            home, *days, countries=commands.countries(countries), by=by, metrics=commands.names(metric), versus=versus
+        )
     _print_rows(rows, f"Metrics of {first} to {last}", as_json=as_json)
 
 
@@ -150,10 +151,11 @@ def recommend(
     Example: rec-platform recommend --profile 17850 --country GB --as-of 2011-12-09 -k 10
     """
     day = clock.parse_day(as_of, place="--as-of")
-    if sample:
-        rows = commands.sample_recommendations(home, day, k=k)
-    else:
-        rows = commands.recommendations(home, profile=profile, country=country, as_of=day, k=k)
+    with _busy("looking up lists"):
+        if sample:
+            rows = commands.sample_recommendations(home, day, k=k)
+        else:
+            rows = commands.recommendations(home, profile=profile, country=country, as_of=day, k=k)
     _print_rows(rows, f"Recommendations as of {as_of}", as_json=as_json)
 
 
@@ -173,7 +175,8 @@ def travel(
     Example: rec-platform travel --profile 17850 --as-of 2011-12-01T12:00:00Z
     """
     instant = clock.parse_instant(as_of, place="--as-of")
-    rows = commands.travelled(home, profile=profile, title=title, country=country, as_of=instant)
+    with _busy("travelling"):
+        rows = commands.travelled(home, profile=profile, title=title, country=country, as_of=instant)
     _print_rows(rows, f"Profile {profile} as of {clock.iso(instant)}", as_json=as_json)
 
 
@@ -229,6 +232,14 @@ def _progress(what: str) -> Iterator[Callable[[str, float], None]]:
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
         task = bar.add_task(what, total=1.0)
         yield lambda text, share: bar.update(task, description=text, completed=share)
+
+
+@contextmanager
+def _busy(what: str) -> Iterator[None]:
+    """A spinner on a terminal, for work of a few seconds that cannot tell how far it is."""
+    console = Console(stderr=True)
+    with console.status(what) if console.is_terminal else nullcontext():
+        yield
 
 
 def _print_pairs(pairs: dict[str, Any], title: str, *, as_json: bool) -> None:
