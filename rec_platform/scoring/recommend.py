@@ -100,8 +100,7 @@ class Recommender:
         for name in SHORTLISTED_BY:
             values = np.nan_to_num(np.asarray(frame.features.column(name), dtype=np.float64), nan=-np.inf)
             for start, stop in zip(frame.offsets[:-1], frame.offsets[1:], strict=True):
-                best = np.argsort(-values[start:stop], kind="stable")[: self.config.shortlist]
-                chosen[start + best] = True
+                chosen[start + _largest(values[start:stop], self.config.shortlist)] = True
         return np.flatnonzero(chosen)
 
     def _played(self, frame: Frame) -> npt.NDArray[np.bool_]:
@@ -129,6 +128,11 @@ class Recommender:
         }
         schema = RECOMMENDATIONS.schema
         return pa.table([pa.array(values[field.name]).cast(field.type) for field in schema], schema=schema)
+
+
+def _largest(values: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.intp]:
+    """Positions of the `most` largest values, in no order; which of equal ones at the border is fixed by the values alone."""
+    return np.argpartition(-values, most - 1)[:most] if len(values) > most else np.arange(len(values))
 
 
 def existing_models(rankers: Mapping[str, Scorer], *, has_candidate_models: bool) -> dict[str, Scorer]:
