@@ -4,9 +4,9 @@ Fed frame by frame from Arrow columns: the list offsets are the groups, no row i
 matrix is built (the quantised one of `QuantileDMatrix` takes a byte per value). A group weighs the mean of its
 positives' weights; groups without both labels teach nothing and are left out. Stored as UBJSON.
 
-Negatives are drawn by popularity in part, so a title rarely drawn would look better than it is. Each item therefore starts
-from the margin -ln(item_inclusion_probability) while fitting, and from 0 when scoring: the correction of sampled softmax
-(Bengio and Senecal, "Adaptive importance sampling", 2008). Measured in docs/decisions/0050.
+Negatives are drawn by popularity in part, so a title rarely drawn would look better than it is. Items therefore start from
+different margins while fitting (`sampling_margin`), and from 0 when scoring: the correction of sampled softmax (Bengio and
+Senecal, "Adaptive importance sampling", 2008). Measured in docs/decisions/0050.
 """
 
 from __future__ import annotations
@@ -136,7 +136,7 @@ def _batches(training: TrainingFrames) -> Any:
                 data=_arrow(frame, training.names),
                 label=numbers(frame, c.LABEL).astype(np.float32),
                 group=np.diff(frame.offsets),
-                base_margin=-np.log(numbers(frame, c.ITEM_INCLUSION_PROBABILITY)).astype(np.float32),
+                base_margin=sampling_margin(frame).astype(np.float32),
                 weight=group_weights(frame).astype(np.float32),
             )
             return True
@@ -145,6 +145,19 @@ def _batches(training: TrainingFrames) -> Any:
             self.position = 0
 
     return Batches()
+
+
+def sampling_margin(frame: Frame) -> Floats:
+    """Per item: -ln(item_inclusion_probability), from the mean of it over the context's drawn items; 0 for played ones.
+
+    Centred, because a played title's own chance of being drawn is not stored: it stands at the average. Uncentred, a large
+    catalogue (small probabilities) would start every negative so far ahead that the trees never catch up.
+    """
+    surprise = -np.log(numbers(frame, c.ITEM_INCLUSION_PROBABILITY))
+    context, drawn = frame.context_of_item, surprise > 0
+    sums = np.bincount(context[drawn], weights=surprise[drawn], minlength=frame.n_contexts)
+    mean = sums / np.maximum(np.bincount(context[drawn], minlength=frame.n_contexts), 1)
+    return np.where(drawn, surprise - mean[context], 0.0)
 
 
 def _arrow(frame: Frame, names: tuple[str, ...]) -> pa.Table:

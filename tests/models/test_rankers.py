@@ -9,7 +9,7 @@ from rec_platform.config import RankerConfig
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import NumericError
 from rec_platform.models.artefact import Artefact
-from rec_platform.models.boosted_trees import BoostedTreesTrainer
+from rec_platform.models.boosted_trees import BoostedTreesTrainer, sampling_margin
 from rec_platform.models.contract import FeatureNote
 from rec_platform.models.logistic import LogisticTrainer
 from rec_platform.models.training import group_weights, inverse_inclusion, with_both_labels
@@ -108,3 +108,12 @@ def test_the_manifest_holds_no_time_of_making():
     made = BoostedTreesTrainer().fit([made_frame(seed=1)], features=NOTES, config=CONFIG, seed=1)
     assert isinstance(made, Artefact)
     assert not {"created", "created_at", "time", "date"} & set(made.manifest)
+
+
+def test_the_sampling_margin_is_the_surprise_of_a_draw_from_the_contexts_mean() -> None:
+    probability = np.array([1.0, 0.5, 0.125, 1.0, 0.1])
+    frame = Frame.of(
+        pa.table({"profile_id": [1, 2]}), np.array([0, 3, 5]), items={"item_inclusion_probability": probability}
+    )
+    ln2 = float(np.log(2))
+    assert sampling_margin(frame).tolist() == pytest.approx([0.0, -ln2, ln2, 0.0, 0.0])
