@@ -56,6 +56,18 @@ def raw_play_counts(lake: Lake, partitions: Sequence[Partition]) -> pa.Table:
     return _table(rows, _DATED | dict.fromkeys(("accepted", "duplicates", "quarantined"), pa.int64()))
 
 
+def reference_growth(lake: Lake, _partitions: Sequence[Partition]) -> pa.Table:
+    """Titles and profiles by the day they were first known: what, date, new. Known since ever stands on the first day."""
+    rows = []
+    for what, table, key in (("titles", t.TITLES.name, c.TITLE), ("profiles", t.PROFILES.name, c.PROFILE)):
+        known = lake.read(table, columns=[key, c.KNOWN_AT]).group_by(key).aggregate([(c.KNOWN_AT, "min")])
+        days = known.column(f"{c.KNOWN_AT}_min").cast(pa.timestamp("us")).cast(pa.date32(), safe=False)
+        counted = days.value_counts()
+        rows += [{"what": what, c.DATE: one["values"], "new": one["counts"]} for one in counted.to_pylist()]
+    rows.sort(key=lambda row: (row["what"], row[c.DATE]))
+    return _table(rows, {"what": pa.string(), c.DATE: pa.date32(), "new": pa.int64()})
+
+
 def fact_counts(lake: Lake, partitions: Sequence[Partition]) -> pa.Table:
     """date, plays, engaged: a row per partition."""
     rows = [

@@ -21,6 +21,7 @@ def main_metrics(lake: Lake, partitions: Sequence[Partition]) -> pa.Table:
 
 #: Stage -> SVG text for some of its partitions.
 PICTURES: Final[dict[str, Draw]] = {
+    "reference": lambda lake, chosen: plots.reference_plot(gather.reference_growth(lake, chosen)),
     "raw_plays": lambda lake, chosen: plots.raw_plays_plot(gather.raw_play_counts(lake, chosen)),
     "facts": lambda lake, chosen: plots.facts_plot(gather.fact_counts(lake, chosen)),
     "feature_snapshots": lambda lake, chosen: plots.feature_snapshots_plot(gather.snapshot_rows(lake, chosen)),

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from matplotlib.axes import Axes
 
 from rec_platform import columns as c
+from rec_platform.clock import FIRST_DAY
 from rec_platform.evaluation.scored import CEILING, RANDOM
 from rec_platform.reports import style
 
@@ -42,6 +43,27 @@ def raw_plays_plot(counts: pa.Table) -> str:
     dates, sums = _by_date(counts, kinds)
     _stacked(axes, dates, sums, dict(zip(kinds, (style.PALETTE[0], style.PALETTE[1], style.PALETTE[5]), strict=True)))
     style.title(axes, "Delivered rows by date of play")
+    return style.svg(figure)
+
+
+def reference_plot(growth: pa.Table) -> str:
+    """Titles and profiles known so far, by date.
+
+    Args:
+        growth: what (titles, profiles), date, new. Those known before 1990 (since ever) count from the first later day.
+    """
+    figure, panels = style.panels(2)
+    for axes, what, colour in zip(panels, ("titles", "profiles"), style.PALETTE, strict=False):
+        dates, sums = _by_date(growth.filter(pc.equal(growth.column("what"), what)), ("new",))
+        total = np.cumsum(sums["new"])
+        shown = [place for place, day in enumerate(dates) if day >= FIRST_DAY]
+        if shown:
+            _dated_line(axes, [dates[place] for place in shown], total[shown], colour)
+        else:
+            style.nothing(axes, f"{int(total[-1]):,} known since ever" if len(total) else "no rows")
+        axes.set_ylim(bottom=0)
+        style.counted(axes)
+        style.title(axes, f"{what.capitalize()} known by date")
     return style.svg(figure)
 
 

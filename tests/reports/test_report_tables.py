@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
@@ -67,7 +67,23 @@ def test_counts_come_from_the_states_alone(tmp_path: Path) -> None:
     ]
     assert stage_plot("raw_plays", lake, [FR, DE]).startswith("<?xml")
     assert stage_table("raw_plays", lake, [FR, DE]) == []
-    assert stage_plot("reference", lake, [FR]) == ""
+    assert stage_plot("landing", lake, [FR]) == ""
+
+
+def test_titles_and_profiles_are_counted_from_the_day_they_were_first_known(tmp_path: Path) -> None:
+    def title(which: int, day: int) -> dict[str, object]:
+        known = datetime(2025, 1, day, 12)
+        return {"title_id": which, "known_at": known, "source_id": str(which), "genres": [], "tags": []}
+
+    rows = pa.Table.from_pylist([title(1, 2), title(1, 5), title(2, 2), title(3, 4)], schema=t.TITLES.schema)
+    lake = published(
+        tmp_path, (t.TITLES, Partition(), rows, {}), (t.PROFILES, Partition(), t.PROFILES.schema.empty_table(), {})
+    )
+    assert gather.reference_growth(lake, []).to_pylist() == [
+        {"what": "titles", "date": date(2025, 1, 2), "new": 2},
+        {"what": "titles", "date": date(2025, 1, 4), "new": 1},
+    ]
+    assert stage_plot("reference", lake, [Partition()]).startswith("<?xml")
 
 
 def test_strata_before_sampling_are_what_was_kept_over_its_probability(tmp_path: Path) -> None:
