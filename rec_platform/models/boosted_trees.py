@@ -66,7 +66,7 @@ class BoostedTreesScorer(Scorer):
     def contributions(self, frame: Frame, rows: Ids) -> Floats:
         """Per-feature contributions by the path through each tree (Saabas), XGBoost's `approx_contribs`.
 
-        TreeSHAP orders the strongest few features much the same and took 14 s where this takes under one.
+        TreeSHAP shares a contribution among features more fairly, but took 14 of the 19 s of a day's lists (28,000 rows).
         """
         import xgboost
 
