@@ -50,8 +50,8 @@ _WHOSE = {
     "profile_hour": "those in the context's local hour of the day",
     "profile_weekday": "those on the context's local weekday",
     "profile_title": "the profile's plays of the item",
-    "profile_genre": "the profile's plays of titles sharing a value of `attribute` (genres or tags), mean or max `over` "
-    "the item's values",
+    "profile_attribute": "the profile's plays of titles sharing a value of `attribute` (genres or tags), mean or max "
+    "`over` the item's values",
     "title": "everybody's plays of the item; the item's record",
     "title_country": "everybody's plays of the item in the context's country; the item's offer there",
     "country": "all plays in the context's country",

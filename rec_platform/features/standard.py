@@ -26,7 +26,7 @@ _MEASURES: Final[dict[Measure, str]] = {
 
 def _alike(name: str, attribute: Literal["genres", "tags"], over: Literal["mean", "max"]) -> Fact:
     about = f"the profile's plays of titles that share one of the title's {attribute}, {over} over them, over 90 days"
-    return Fact(name, "profile_genre", "plays", _LONGEST, about, attribute, over)
+    return Fact(name, "profile_attribute", "plays", _LONGEST, about, attribute, over)
 
 
 #: profile_plays_7d, country_title_watched_ms_28d, ...: three measures over the windows of the snapshots.

@@ -106,7 +106,7 @@ class TimelineOracle:
         if fact.measure in ("signup_at", "released_at", "runtime_ms", "available_from"):
             return self._of_record(fact.measure, profile_id, country, at, title_id)
         plays = self.visible_plays(at // DAY * DAY if fact.by_tick else at, fact.window)
-        if fact.entity == "profile_genre":
+        if fact.entity == "profile_attribute":
             mine = [play for play in plays if play[c.PROFILE] == profile_id]
             return self._over_values(fact, mine, at, title_id)
         chosen = self._chosen(fact.entity, profile_id, country, at, title_id)

@@ -114,7 +114,7 @@ def test_the_decorator_reads_the_signature() -> None:
         {"name": "x", "entity": "profile", "measure": "released_at"},
         {"name": "x", "entity": "profile", "measure": "plays", "window": 0},
         {"name": "x", "entity": "title", "measure": "first_played_at", "window": 7},
-        {"name": "x", "entity": "profile_genre", "measure": "plays", "attribute": "colours"},
+        {"name": "x", "entity": "profile_attribute", "measure": "plays", "attribute": "colours"},
     ],
 )
 def test_a_fact_that_cannot_be_meant_is_refused(fact: dict[str, object]) -> None:

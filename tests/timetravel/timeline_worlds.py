@@ -138,7 +138,7 @@ def every_fact() -> list[Fact]:
                 measure == "first_played_at" and entity in ("title", "title_country", "country", "platform")
             )
             for window in (None,) if fixed else (None, 1, 28):
-                ways = [("genres", "mean"), ("genres", "max"), ("tags", "mean")] if entity == "profile_genre" else [
+                ways = [("genres", "mean"), ("genres", "max"), ("tags", "mean")] if entity == "profile_attribute" else [
                     ("genres", "mean")]  # fmt: skip
                 for attribute, over in ways:
                     name = f"{entity}_{measure}_{window}_{attribute}_{over}"
