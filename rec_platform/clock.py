@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from rec_platform.errors import KeyRefused
+from rec_platform.errors import ConfigError, KeyRefused
 
 SECOND: Final = 1_000_000
 MINUTE: Final = 60 * SECOND
@@ -27,6 +27,9 @@ DAY: Final = 24 * HOUR
 
 _EPOCH: Final = date(1970, 1, 1)
 _ISO_DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
+_WINDOW: Final = re.compile(r"([1-9]\d{0,8})(min|h|d)", re.ASCII)
+_UNITS: Final = {"min": MINUTE, "h": HOUR, "d": DAY}
+_LONGEST_WINDOW: Final = 36_500 * DAY
 
 #: Days that a partition may bear. A play outside is refused by the quarantine rule `unreadable`: 1970 is what a
 #: missing time becomes in most systems, and 2099 is what "never" does.
@@ -129,6 +132,34 @@ def parse_instant(text: str, *, place: str) -> int:
     instant = to_micros(moment)
     parse_day(day_of(instant).isoformat(), place=place)
     return instant
+
+
+def parse_window(window: int | str, *, place: str) -> int:
+    """The microseconds of a window: a whole number of days, or text in minutes, hours or days.
+
+    >>> parse_window(7, place="doc") == parse_window("7d", place="doc") == parse_window("168h", place="doc")
+    True
+    >>> parse_window("30min", place="doc") == 30 * MINUTE
+    True
+    """
+    found = _WINDOW.fullmatch(f"{window}d" if type(window) is int else str(window))
+    micros = int(found[1]) * _UNITS[found[2]] if found else 0
+    if not 0 < micros <= _LONGEST_WINDOW:
+        raise ConfigError(
+            f"window {window!r} cannot be read", place=place,
+            repair="Write whole days as a number, or text such as '30min', '6h' or '7d', up to 36500 days.",
+        )  # fmt: skip
+    return micros
+
+
+def window_text(micros: int) -> str:
+    """A window as short text that `parse_window` reads.
+
+    >>> window_text(48 * HOUR), window_text(36 * HOUR), window_text(90 * MINUTE)
+    ('2d', '36h', '90min')
+    """
+    unit = next(unit for unit in ("d", "h", "min") if micros % _UNITS[unit] == 0)
+    return f"{micros // _UNITS[unit]}{unit}"
 
 
 def to_micros(moment: datetime) -> int:

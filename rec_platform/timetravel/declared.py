@@ -1,4 +1,6 @@
-"""What a fact is: whose past is looked at, what is measured of it, and over which window, declared as data.
+"""What a fact is: whose past is looked at, what is measured of it, over which window and which plays, as data.
+
+    Fact("drama_plays_7d", "profile", "plays", "7d", where="'drama' in genres")
 
 Facts about profiles are exact at the context's own instant by both clocks; facts about titles, countries and the
 platform are exact as of the last tick at or before it (docs/clocks.md). How they are computed: facts.py, reading.py.
@@ -6,47 +8,84 @@ platform are exact as of the last tick at or before it (docs/clocks.md). How the
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Any, Final, Literal
 
+import pyarrow as pa
+
 from rec_platform import columns as c
-from rec_platform.clock import DAY
+from rec_platform.clock import DAY, HOUR, parse_window, window_text
 from rec_platform.errors import ConfigError
+from rec_platform.tables import PLAY_FACTS, TITLES
+from rec_platform.timetravel.filters import Filter, parse_filter
 from rec_platform.timetravel.kernels import ALL_TIME
 
 Entity = Literal[
-    "profile", "title", "title_country", "profile_title", "profile_attribute", "profile_hour", "profile_weekday", "country",
-    "platform",
+    "profile", "title", "title_country", "profile_title", "profile_attribute", "profile_hour", "profile_weekday",
+    "country", "platform",
 ]  # fmt: skip
-Measure = Literal[
-    "plays", "watched_ms", "engaged_plays", "last_played_at", "first_played_at",
-    "signup_at", "released_at", "runtime_ms", "available_from",
-]  # fmt: skip
-SUMS: Final = ("plays", "watched_ms", "engaged_plays")
-INSTANTS: Final = ("last_played_at", "first_played_at", "signup_at", "released_at", "available_from")
+#: One of `MEASURES` of the entity.
+Measure = str
+Kind = Literal["sum", "distinct", "share", "instant", "number"]
 
+SUMS: Final = ("plays", "watched_ms", "engaged_plays")
+#: Integer columns of a play that can be summed besides; a missing value adds 0.
+NUMERIC: Final = tuple(
+    field.name
+    for field in PLAY_FACTS.schema
+    if pa.types.is_integer(field.type)
+    and field.name not in (c.PLAY_ID, c.PROFILE, c.TITLE, c.SESSION_ID, c.WATCHED_MS, c.ENGAGED)
+)
+INSTANTS: Final = ("last_played_at", "first_played_at", "signup_at", "released_at", "available_from")
+OF_RECORDS: Final = ("signup_at", "released_at", "runtime_ms", "available_from")
+DISTINCT: Final = "distinct_titles"
+SHARE: Final = "share"
+#: The lists that a title has: what `attribute` may be.
+LISTS: Final = tuple(field.name for field in TITLES.schema if pa.types.is_list(field.type))
+
+_ENDS: Final = ("last_played_at", "first_played_at")
 #: What can be measured of each entity.
-MEASURES: Final[dict[str, tuple[str, ...]]] = {
-    "profile": (*SUMS, "last_played_at", "first_played_at", "signup_at"),
-    "profile_hour": SUMS,
-    "profile_weekday": SUMS,
-    "profile_title": (*SUMS, "last_played_at", "first_played_at"),
-    "profile_attribute": SUMS,
-    "title": (*SUMS, "last_played_at", "first_played_at", "released_at", "runtime_ms"),
-    "title_country": (*SUMS, "last_played_at", "first_played_at", "available_from"),
-    "country": (*SUMS, "last_played_at", "first_played_at"),
-    "platform": (*SUMS, "last_played_at", "first_played_at"),
+MEASURES: Final[dict[str, tuple[Measure, ...]]] = {
+    "profile": (*SUMS, *NUMERIC, DISTINCT, SHARE, *_ENDS, "signup_at"),
+    "profile_hour": (*SUMS, *NUMERIC, DISTINCT, SHARE),
+    "profile_weekday": (*SUMS, *NUMERIC, DISTINCT, SHARE),
+    "profile_title": (*SUMS, *NUMERIC, SHARE, *_ENDS),
+    "profile_attribute": (*SUMS, *NUMERIC, DISTINCT, SHARE),
+    "title": (*SUMS, *NUMERIC, SHARE, *_ENDS, "released_at", "runtime_ms"),
+    "title_country": (*SUMS, *NUMERIC, SHARE, *_ENDS, "available_from"),
+    "country": (*SUMS, *NUMERIC, DISTINCT, SHARE, *_ENDS),
+    "platform": (*SUMS, *NUMERIC, DISTINCT, SHARE, *_ENDS),
+}
+#: What a share may be a share of, the usual one first: wider than the entity, or the entity itself (with a filter).
+WHOLES: Final[dict[str, tuple[Entity, ...]]] = {
+    "profile": ("profile",),
+    "profile_hour": ("profile", "profile_hour"),
+    "profile_weekday": ("profile", "profile_weekday"),
+    "profile_title": ("profile", "profile_title"),
+    "profile_attribute": ("profile", "profile_attribute"),
+    "title": ("platform", "title"),
+    "title_country": ("country", "title", "platform", "title_country"),
+    "country": ("platform", "country"),
+    "platform": ("platform",),
 }
 _ITEM_LEVEL: Final = ("title", "title_country", "profile_title", "profile_attribute")
-OF_RECORDS: Final = ("signup_at", "released_at", "runtime_ms", "available_from")
-_UNITS: Final = {"plays": "plays", "watched_ms": "milliseconds", "engaged_plays": "plays", "runtime_ms": "milliseconds"}
+_BY_TICK: Final = ("title", "title_country", "country", "platform")
+_TICKS: Final = {"day": DAY, "hour": HOUR}
+_UNITS: Final = {
+    "plays": "plays", "watched_ms": "milliseconds", "engaged_plays": "plays", "runtime_ms": "milliseconds",
+    DISTINCT: "titles", SHARE: "share",
+}  # fmt: skip
+
 #: Raised whenever the same declaration would give other values.
-FACTS_VERSION: Final = 1
+FACTS_VERSION: Final = 2
 
 
 @dataclass(frozen=True)
 class Fact:
-    """A declared fact.
+    """A declared fact. Making one checks it; `ConfigError` names the fact, the fault and the repair.
 
     Attributes:
         name: what encoders call it.
@@ -55,39 +94,96 @@ class Fact:
             list attribute with the item, see `attribute` and `over`); profile_hour, profile_weekday (the profile's
             plays in the context's local hour or weekday, by the context country's time zone); country; platform (all
             plays).
-        measure: plays, watched_ms, engaged_plays (sums, float64); last_played_at, first_played_at (int64 instants, NONE
-            if there is none); or of records: signup_at, released_at, available_from (instants), runtime_ms (float64, NaN
-            if there is none).
-        window: days back from the instant (or tick), or None for all time.
+        measure: plays, watched_ms, engaged_plays and the integer columns of a play (sums, float64; a missing value adds
+            0); distinct_titles (float64); share (float64, NaN where the whole is 0); last_played_at, first_played_at
+            (int64 instants, NONE if there is none); or of records: signup_at, released_at, available_from (instants),
+            runtime_ms (float64, NaN if there is none).
+        window: back from the instant (or tick): days as a number, text such as "30min", "6h", "7d", or None for all
+            time. Kept as a number where it is whole days.
         about: one line for the docs.
-        attribute: profile_attribute only: genres or tags.
+        attribute: profile_attribute only: a list attribute of the title, genres or tags.
         over: profile_attribute only: mean or max over the item's values.
+        where: only plays for which this condition holds (filters.py); "" for all. Kept in one way of writing it.
+        of: share only: of whose plays in the same window, filter or not; by default the first of `WHOLES`.
+        tick: facts about titles, countries and the platform only: as of the last full day or hour, UTC.
     """
 
     name: str
     entity: Entity
     measure: Measure
-    window: int | None = None
+    window: int | str | None = None
     about: str = ""
-    attribute: Literal["genres", "tags"] = "genres"
+    attribute: str = "genres"
     over: Literal["mean", "max"] = "mean"
+    where: str = ""
+    of: Entity | None = None
+    tick: Literal["day", "hour"] = "day"
 
     def __post_init__(self) -> None:
         self._require(self.name.isidentifier(), f"name {self.name!r}", "a Python name")
-        self._require(self.entity in MEASURES, f"entity {self.entity!r}", f"one of {list(MEASURES)}")
-        allowed = MEASURES[self.entity]
-        self._require(self.measure in allowed, f"measure {self.measure!r} of entity {self.entity}", f"one of {allowed}")
-        self._require(self.window is None or 1 <= self.window <= 36_500, f"window {self.window!r}", "days, or None")
-        self._require(self.attribute in (c.GENRES, c.TAGS), f"attribute {self.attribute!r}", "genres or tags")
-        self._require(self.over in ("mean", "max"), f"over {self.over!r}", "mean or max")
+        self._among(self.entity, MEASURES, f"entity {self.entity!r}")
+        self._check_measure()
+        self._among(self.attribute, LISTS, f"attribute {self.attribute!r}")
+        self._among(self.over, ("mean", "max"), f"over {self.over!r}")
+        self._among(self.tick, _TICKS, f"tick {self.tick!r}")
+        self._check_window()
+        self._check_filter()
+        self._check_whole()
+
+    def _check_measure(self) -> None:
+        kinds = {field.name: field.type for field in PLAY_FACTS.schema}
+        if pa.types.is_floating(kinds.get(self.measure, pa.null())):
+            raise ConfigError(
+                f"{self.measure} is not whole numbers, so it has no sum", place=self._place,
+                repair="Sums are exact integers, so that they merge and roll; use it in `where`, or count plays.",
+            )  # fmt: skip
+        self._among(self.measure, MEASURES[self.entity], f"measure {self.measure!r} of entity {self.entity}")
+
+    def _check_window(self) -> None:
         fixed = self.measure in OF_RECORDS or (self.measure == "first_played_at" and self.by_tick)
-        self._require(not (fixed and self.window), f"window of {self.measure} of {self.entity}", "None: all time")
+        self._require(not fixed or self.window is None, f"window of {self.measure} of {self.entity}", "None: all time")
+        self._require(self.by_tick or self.tick == "day", f"tick of {self.measure} of {self.entity}",
+                      "left out: it is read at the instant itself")  # fmt: skip
+        if self.window is None:
+            return
+        micros = parse_window(self.window, place=self._place)
+        object.__setattr__(self, "window", window_text(micros) if micros % DAY else micros // DAY)
+        if self.by_tick and micros % self.tick_micros:
+            raise ConfigError(
+                f"window {self.window} of entity {self.entity} is not whole {self.tick}s", place=self._place,
+                repair=f"It is read as of the last full {self.tick}; give whole {self.tick}s"
+                + (", or tick=\"hour\" for whole hours." if self.tick == "day" else "."),
+            )  # fmt: skip
+
+    def _check_filter(self) -> None:
+        self._require(not self.where or self.measure not in OF_RECORDS, f"filter of {self.measure}",
+                      "left out: it is not about plays")  # fmt: skip
+        if self.where:
+            object.__setattr__(self, "where", parse_filter(self.where, place=self._place).text)
+
+    def _check_whole(self) -> None:
+        if self.measure != SHARE:
+            self._require(self.of is None, f"`of` of measure {self.measure}", "left out: only a share has a whole")
+            return
+        if self.of is None:
+            object.__setattr__(self, "of", WHOLES[self.entity][0])
+        self._among(self.of, WHOLES[self.entity], f"a share of {self.of!r} of entity {self.entity}")
+        self._require(self.of != self.entity or bool(self.where), f"a share of {self.of} of itself without a filter",
+                      "given a filter `where`")  # fmt: skip
 
     def _require(self, holds: bool, fault: str, expected: str) -> None:
         if not holds:
-            raise ConfigError(
-                f"{fault} cannot be declared", place=f"fact {self.name!r}", repair=f"It should be {expected}."
-            )
+            raise ConfigError(f"{fault} cannot be declared", place=self._place, repair=f"It should be {expected}.")
+
+    def _among(self, value: object, allowed: Iterable[str], fault: str) -> None:
+        names = list(allowed)
+        near = difflib.get_close_matches(str(value), names, n=1, cutoff=0.6)
+        said = f"one of {names}" + (f"; did you mean {near[0]!r}" if near else "")
+        self._require(value in names, fault, said)
+
+    @property
+    def _place(self) -> str:
+        return f"fact {self.name!r}"
 
     @property
     def level(self) -> Literal["context", "item"]:
@@ -95,18 +191,47 @@ class Fact:
         return "item" if self.entity in _ITEM_LEVEL else "context"
 
     @property
+    def kind(self) -> Kind:
+        """How it is made: a sum or a share of plays, distinct titles, an instant, or a number of a record."""
+        if self.measure in INSTANTS:
+            return "instant"
+        if self.measure == DISTINCT:
+            return "distinct"
+        if self.measure == SHARE:
+            return "share"
+        return "number" if self.measure in OF_RECORDS else "sum"
+
+    @property
     def unit(self) -> str:
-        return _UNITS.get(self.measure, "microseconds since 1970, UTC")
+        if self.kind == "instant":
+            return "microseconds since 1970, UTC"
+        return _UNITS.get(self.measure, f"sum of {self.measure}")
 
     @property
     def by_tick(self) -> bool:
         """Whether it is read as of the last tick rather than the instant itself."""
-        return self.entity in ("title", "title_country", "country", "platform") and self.measure not in OF_RECORDS
+        return self.entity in _BY_TICK and self.measure not in OF_RECORDS
 
     @property
     def micros(self) -> int:
         """The window in microseconds; ALL_TIME (-1) without one."""
-        return ALL_TIME if self.window is None else self.window * DAY
+        return ALL_TIME if self.window is None else parse_window(self.window, place=self._place)
+
+    @property
+    def tick_micros(self) -> int:
+        """The length of its tick in microseconds."""
+        return _TICKS[self.tick]
+
+    @cached_property
+    def filter(self) -> Filter | None:
+        """The condition on its plays, if it has one."""
+        return parse_filter(self.where, place=self._place) if self.where else None
+
+    @property
+    def play_columns(self) -> tuple[str, ...]:
+        """The columns of plays that it reads by name: its numeric measure's, and its filter's."""
+        measured = (self.measure,) if self.measure in NUMERIC else ()
+        return (*measured, *(self.filter.play_columns if self.filter else ()))
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

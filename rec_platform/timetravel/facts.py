@@ -306,7 +306,7 @@ _FAMILIES: Final[tuple[tuple[Callable[[Fact], bool], _Read], ...]] = (
 
 
 def _days(fact: Fact) -> int:
-    return ALL_TIME if fact.window is None else fact.window
+    return ALL_TIME if fact.window is None else fact.micros // DAY
 
 
 def _empty(fact: Fact, rows: int) -> Values:

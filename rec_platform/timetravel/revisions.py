@@ -59,7 +59,7 @@ class TitleRevisions:
 
     @classmethod
     def of(cls, titles: pa.Table, ids: Ids) -> TitleRevisions:
-        starts, known, titles = _sorted(titles, c.TITLE, ids)
+        starts, known, titles = ordered(titles, c.TITLE, ids)
         lists = {name: ListAttribute.of(titles.column(name)) for name in (c.GENRES, c.TAGS)}
         return cls(starts, known, instants(titles.column(c.RELEASED_AT)), instants(titles.column(c.RUNTIME_MS)), lists)
 
@@ -74,11 +74,11 @@ class ProfileRevisions:
 
     @classmethod
     def of(cls, profiles: pa.Table, ids: Ids) -> ProfileRevisions:
-        starts, known, profiles = _sorted(profiles, c.PROFILE, ids)
+        starts, known, profiles = ordered(profiles, c.PROFILE, ids)
         return cls(starts, known, instants(profiles.column(c.SIGNUP_AT)))
 
 
-def _sorted(table: pa.Table, key: str, ids: Ids) -> tuple[Int64, Int64, pa.Table]:
+def ordered(table: pa.Table, key: str, ids: Ids) -> tuple[Int64, Int64, pa.Table]:
     """The table in order of (key, known_at), with group starts and known instants."""
     codes, known = ids.codes(instants(table.column(key))), instants(table.column(c.KNOWN_AT))
     order = np.lexsort((known, codes))

@@ -12,7 +12,8 @@ from rec_platform import columns as c
 from rec_platform.clock import DAY
 from rec_platform.config import SourceRules
 from rec_platform.tables import AVAILABILITY, INSTANT, PROFILES, TITLES
-from rec_platform.timetravel.facts import MEASURES, Fact, compute
+from rec_platform.timetravel.declared import INSTANTS, MEASURES, OF_RECORDS, SUMS, Fact
+from rec_platform.timetravel.facts import compute
 from rec_platform.timetravel.timeline import Timeline
 
 
@@ -29,7 +30,12 @@ def run_everything() -> None:
     offers = pa.Table.from_pylist(
         [{c.TITLE: 2, c.COUNTRY: "FR", c.AVAILABLE_FROM: 0, c.AVAILABLE_TO: None, c.KNOWN_AT: 0}], AVAILABILITY.schema
     )
-    facts = [Fact(f"{entity}_{measure}", entity, measure) for entity in MEASURES for measure in MEASURES[entity]]  # type: ignore[arg-type]
+    facts = [
+        Fact(f"{entity}_{measure}", entity, measure)  # type: ignore[arg-type]
+        for entity in MEASURES
+        for measure in MEASURES[entity]
+        if measure in (*SUMS, *INSTANTS, *OF_RECORDS)
+    ]
     for availability in (offers, AVAILABILITY.schema.empty_table()):
         timeline = Timeline.build(plays, titles, profiles, availability, rules=SourceRules())
         compute(

@@ -13,7 +13,7 @@ from rec_platform.clock import DAY, HOUR, midnight, parse_day
 from rec_platform.config import SourceRules
 from rec_platform.tables import AVAILABILITY, INSTANT, PROFILES, TITLES
 from rec_platform.testing.timeline_oracle import TimelineOracle
-from rec_platform.timetravel.facts import MEASURES, Fact
+from rec_platform.timetravel.declared import INSTANTS, MEASURES, OF_RECORDS, SUMS, Fact
 from rec_platform.timetravel.timeline import Timeline
 
 #: The last Saturday before clocks change in Paris; the worlds lie around it.
@@ -134,6 +134,8 @@ def every_fact() -> list[Fact]:
     facts = []
     for entity, measures in MEASURES.items():
         for measure in measures:
+            if measure not in (*SUMS, *INSTANTS, *OF_RECORDS):
+                continue
             fixed = measure in ("signup_at", "released_at", "runtime_ms", "available_from") or (
                 measure == "first_played_at" and entity in ("title", "title_country", "country", "platform")
             )
