@@ -36,16 +36,8 @@ class FeatureSet:
     hidden: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        _unique([fact.name for fact in self.facts], "fact")
-        _unique([one.name for one in self.encoders], "encoder")
-        for name in sorted(set(COLUMNS) & {fact.name for fact in self.facts}):
-            raise ConfigError(
-                f"fact {name!r} has the name of a column", place="feature set", repair="Give it another name."
-            )
-        for one in self.encoders:
-            for name in one.reads:
-                self._check_known(one, name)
-        self._check_order()
+        for fault in faults(self.facts, self.encoders):
+            raise fault
 
     @classmethod
     def standard(cls) -> FeatureSet:
@@ -100,11 +92,6 @@ class FeatureSet:
     def _encoders(self) -> dict[str, Encoder]:
         return {one.name: one for one in self.encoders}
 
-    def _check_known(self, one: Encoder, name: str) -> None:
-        known = [*self._facts, *COLUMNS, *self._encoders]
-        if name not in known:
-            raise _unknown(name, known, fault="no fact, column or encoder is called", place=f"encoder {one.name!r}")
-
     @property
     def names(self) -> tuple[str, ...]:
         """The features, in order."""
@@ -124,25 +111,18 @@ class FeatureSet:
 
     @cached_property
     def order(self) -> tuple[Encoder, ...]:
-        """The encoders such that each comes after those it reads; `ConfigError` if they read each other in a ring."""
+        """The encoders such that each comes after those it reads."""
         done: dict[str, Encoder] = {}
         for one in self.encoders:
-            self._visit(one, (), done)
+            self._visit(one, done)
         return tuple(done.values())
 
-    def _check_order(self) -> None:
-        if not self.order:
-            raise ConfigError("no features are left", place="feature set", repair="Leave fewer out, or declare some.")
-
-    def _visit(self, one: Encoder, path: tuple[str, ...], done: dict[str, Encoder]) -> None:
-        if one.name in path:
-            ring = " -> ".join((*path[path.index(one.name) :], one.name))
-            raise ConfigError(f"encoders read each other: {ring}", place="feature set", repair="Break the ring.")
+    def _visit(self, one: Encoder, done: dict[str, Encoder]) -> None:
         if one.name in done:
             return
         for name in one.reads:
             if name not in self._facts and name not in COLUMNS:
-                self._visit(self._encoders[name], (*path, one.name), done)
+                self._visit(self._encoders[name], done)
         done[one.name] = one
 
     def level(self, name: str) -> str:
@@ -227,12 +207,46 @@ def _encoded(one: Encoder, arguments: list[Array]) -> Array:
     return result
 
 
-def _unique(names: list[str], kind: str) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ConfigError(
-            f"{kind} {', '.join(map(repr, twice))} is declared twice", place="feature set", repair="Rename one of them."
+def faults(facts: Sequence[Fact], features: Sequence[Encoder]) -> Iterator[ConfigError]:
+    """Everything that keeps these declarations from being a feature set, each naming its fact or encoder in its place."""
+    for kind, names in (("fact", [fact.name for fact in facts]), ("encoder", [one.name for one in features])):
+        for name in sorted({name for name in names if names.count(name) > 1}):
+            yield ConfigError(f"{kind} {name!r} is declared twice", place="feature set", repair="Rename one of them.")
+    for name in sorted(set(COLUMNS) & {fact.name for fact in facts}):
+        yield ConfigError(
+            f"fact {name!r} has the name of a column", place="feature set", repair="Give it another name."
         )
+    ready = {*COLUMNS, *(fact.name for fact in facts)}
+    known = [*(fact.name for fact in facts), *COLUMNS, *(one.name for one in features)]
+    for one in features:
+        for name in one.reads:
+            if name not in known:
+                fault = "no fact, column or encoder is called"
+                yield _unknown(name, known, fault=fault, place=f"encoder {one.name!r}")
+    yield from _rings({one.name: [n for n in one.reads if n in known and n not in ready] for one in features})
+    if not features:
+        yield ConfigError("no features are left", place="feature set", repair="Leave fewer out, or declare some.")
+
+
+def _rings(reads: Mapping[str, Sequence[str]]) -> Iterator[ConfigError]:
+    """Encoders that read each other, each ring once."""
+    told: set[str] = set()
+
+    def walk(name: str, path: tuple[str, ...]) -> Iterator[ConfigError]:
+        if name in path:
+            ring = path[path.index(name) :]
+            if not told & set(ring):
+                said = " -> ".join((*ring, name))
+                yield ConfigError(f"encoders read each other: {said}", place="feature set", repair="Break the ring.")
+            told.update(ring)
+        elif name not in done:
+            for other in reads[name]:
+                yield from walk(other, (*path, name))
+            done.add(name)
+
+    done: set[str] = set()
+    for name in reads:
+        yield from walk(name, ())
 
 
 def _unknown(name: str, known: Iterable[str], *, fault: str, place: str) -> ConfigError:
