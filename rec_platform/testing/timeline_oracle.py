@@ -6,8 +6,12 @@ question it walks over all rows there are.
 
 from __future__ import annotations
 
+import ast
+import math
+import operator
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -15,9 +19,9 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 
 from rec_platform import columns as c
-from rec_platform.clock import DAY, visible
+from rec_platform.clock import DAY, HOUR, visible
 from rec_platform.config import SourceRules
-from rec_platform.timetravel.facts import Fact
+from rec_platform.timetravel.declared import Fact
 from rec_platform.timetravel.kernels import NONE
 
 Row = dict[str, Any]
@@ -58,12 +62,12 @@ class TimelineOracle:
         return cls(rows_of(plays), rows_of(titles), rows_of(profiles), rows_of(availability), rules)
 
     def visible_plays(self, as_of: int, window: int | None = None) -> list[Row]:
-        """The plays visible at `as_of`, of the last `window` days if given."""
+        """The plays visible at `as_of`, of the last `window` microseconds if given."""
         return [
             play
             for play in self.plays
             if visible(play[c.PLAYED_AT], play[c.KNOWN_AT], as_of)
-            and (window is None or play[c.PLAYED_AT] >= as_of - window * DAY)
+            and (window is None or play[c.PLAYED_AT] >= as_of - window)
         ]
 
     def available(self, country: str, at: int) -> list[int]:
@@ -98,19 +102,41 @@ class TimelineOracle:
         return _or_none(newest(self.profiles, at, **{c.PROFILE: profile_id}), c.SIGNUP_AT)
 
     def country_title_plays(self, country: str, at: int, days: int) -> list[tuple[int, int]]:
-        plays = [play for play in self.visible_plays(at // DAY * DAY, days) if play[c.COUNTRY] == country]
+        plays = [play for play in self.visible_plays(at // DAY * DAY, days * DAY) if play[c.COUNTRY] == country]
         return [(title, sum(play[c.TITLE] == title for play in plays)) for title in sorted({p[c.TITLE] for p in plays})]
 
     def fact(self, fact: Fact, profile_id: int, country: str, at: int, title_id: int | None = None) -> float | int:
         """One fact of one context (and item)."""
         if fact.measure in ("signup_at", "released_at", "runtime_ms", "available_from"):
             return self._of_record(fact.measure, profile_id, country, at, title_id)
-        plays = self.visible_plays(at // DAY * DAY if fact.by_tick else at, fact.window)
+        if fact.measure == "share":
+            return self._share(fact, profile_id, country, at, title_id)
+        tick = {"day": DAY, "hour": HOUR}[fact.tick]
+        plays = self.visible_plays(
+            at // tick * tick if fact.by_tick else at, None if fact.window is None else duration(fact.window)
+        )
+        if fact.where:
+            plays = [play for play in plays if holds(fact.where, self.seen_first(play))]
         if fact.entity == "profile_attribute":
             mine = [play for play in plays if play[c.PROFILE] == profile_id]
             return self._over_values(fact, mine, at, title_id)
         chosen = self._chosen(fact.entity, profile_id, country, at, title_id)
         return measured(fact.measure, [play for play in plays if chosen(play)])
+
+    def _share(self, fact: Fact, profile_id: int, country: str, at: int, title_id: int | None) -> float:
+        part = replace(fact, measure="plays", of=None)
+        whole = replace(part, entity=fact.of or fact.entity, where="")
+        plays, of_plays = (self.fact(one, profile_id, country, at, title_id) for one in (part, whole))
+        return plays / of_plays if of_plays else float("nan")
+
+    def seen_first(self, play: Row) -> Row:
+        """A play as a filter sees it: with its title as known when the play is first visible, and its local time."""
+        first = max(play[c.PLAYED_AT], play[c.KNOWN_AT]) + 1
+        title = newest(self.titles, first, **{c.TITLE: play[c.TITLE]})
+        began = self.local(play[c.PLAYED_AT], play[c.COUNTRY])
+        names = (c.SOURCE_ID, c.NAME, c.GENRES, c.TAGS, c.RUNTIME_MS, c.RELEASED_AT)
+        known = {name: None if title is None else title[name] for name in names}
+        return {**known, **play, "hour": began.hour, "weekday": began.weekday()}
 
     def _of_record(self, measure: str, profile_id: int, country: str, at: int, title_id: int | None) -> float | int:
         if measure == "signup_at":
@@ -174,9 +200,91 @@ def measured(measure: str, plays: Sequence[Row]) -> float | int:
         return float(sum(play[c.WATCHED_MS] for play in plays))
     if measure == "engaged_plays":
         return float(sum(play[c.ENGAGED] for play in plays))
+    if measure == "distinct_titles":
+        return float(len({play[c.TITLE] for play in plays}))
+    if measure not in ("last_played_at", "first_played_at"):
+        return float(sum(play[measure] or 0 for play in plays))
     instants = [play[c.PLAYED_AT] for play in plays]
     return (max if measure == "last_played_at" else min)(instants, default=NONE)
 
 
 def _or_none(row: Row | None, name: str) -> int:
     return NONE if row is None or row[name] is None else int(row[name])
+
+
+def duration(window: int | str) -> int:
+    """A window in microseconds."""
+    if isinstance(window, int):
+        return window * DAY
+    number, unit = re.fullmatch(r"(\d+)(min|h|d)", window).groups()  # type: ignore[union-attr]
+    return int(number) * {"min": HOUR // 60, "h": HOUR, "d": DAY}[unit]
+
+
+# ------------------------------------------------------------------------------------------------ filters, by Python
+
+
+def holds(where: str, row: Row) -> bool:
+    """Whether a filter holds for a row, read as Python would read it, but for missing values (filters.py).
+
+    >>> holds("'drama' in genres and 1 < row <= 3", {"genres": ["drama"], "row": 2})
+    True
+    >>> [holds(text, {"row": None}) for text in ("row < 3", "row != 3", "not row < 3", "row is None")]
+    [False, False, True, True]
+    """
+    return bool(_value(ast.parse(where, mode="eval").body, row))
+
+
+def _value(tree: ast.expr, row: Row) -> Any:
+    match tree:
+        case ast.BoolOp(op=ast.And(), values=parts):
+            return all(_value(part, row) for part in parts)
+        case ast.BoolOp(values=parts):
+            return any(_value(part, row) for part in parts)
+        case ast.UnaryOp(op=ast.Not(), operand=inner):
+            return not _value(inner, row)
+        case ast.UnaryOp(operand=inner):
+            return _computed(ast.Sub(), 0, _value(inner, row))
+        case ast.BinOp(left=left, op=op, right=right):
+            return _computed(op, _value(left, row), _value(right, row))
+        case ast.Compare(left=left, ops=ops, comparators=others):
+            values = [_value(side, row) for side in (left, *others)]
+            return all(_compared(op, values[i], values[i + 1]) for i, op in enumerate(ops))
+        case ast.Tuple(elts=parts) | ast.List(elts=parts) | ast.Set(elts=parts):
+            return [_value(part, row) for part in parts]
+        case ast.Name(id=name):
+            return None if isinstance(row[name], float) and math.isnan(row[name]) else row[name]
+        case ast.Constant(value=value):
+            return value
+    raise AssertionError(ast.dump(tree))
+
+
+def _computed(op: ast.operator, left: float | None, right: float | None) -> float | None:
+    if left is None or right is None or (isinstance(op, ast.Div) and right == 0):
+        return None
+    functions = {ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.Div: operator.truediv}
+    result = functions[type(op)](float(left), float(right))
+    return result if math.isfinite(result) else None
+
+
+def _compared(op: ast.cmpop, left: Any, right: Any) -> bool:
+    if isinstance(op, ast.Is | ast.IsNot):
+        return (left is None) == isinstance(op, ast.Is)
+    if left is None or right is None:
+        return False
+    left, right = _as_time(left, right), _as_time(right, left)
+    functions: dict[type[ast.cmpop], Callable[[Any, Any], bool]] = {
+        ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le, ast.Gt: operator.gt,
+        ast.GtE: operator.ge, ast.In: lambda a, b: a in b, ast.NotIn: lambda a, b: a not in b,
+    }  # fmt: skip
+    return functions[type(op)](left, right)
+
+
+def _as_time(value: Any, other: Any) -> Any:
+    """Text that stands beside an instant or a time between instants, in microseconds."""
+    if not isinstance(value, str) or not isinstance(other, int | float):
+        return value
+    if value.endswith(("min", "h", "d")):
+        return duration(value)
+    moment = datetime.fromisoformat(value)
+    moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from rec_platform import columns as c
-from rec_platform.clock import DAY, HOUR, midnight, parse_day
+from rec_platform.clock import DAY, HOUR, MINUTE, midnight, parse_day
 from rec_platform.config import SourceRules
 from rec_platform.tables import AVAILABILITY, INSTANT, PROFILES, TITLES
 from rec_platform.testing.timeline_oracle import TimelineOracle
@@ -23,7 +23,9 @@ COUNTRIES = ("FR", "IN", "US")
 PLAY_SCHEMA = pa.schema(
     [
         (c.PROFILE, pa.int64()), (c.TITLE, pa.int64()), (c.PLAYED_AT, INSTANT), (c.KNOWN_AT, INSTANT),
-        (c.WATCHED_MS, pa.int64()), (c.ENGAGED, pa.int8()), (c.COUNTRY, pa.string()),
+        (c.WATCHED_MS, pa.int64()), (c.ENGAGED, pa.int8()), (c.COUNTRY, pa.string()), (c.DEVICE, pa.string()),
+        (c.SURFACE, pa.string()), (c.ROW, pa.int32()), (c.POSITION, pa.int32()), (c.PROPENSITY, pa.float64()),
+        (c.SESSION_ID, pa.int64()),
     ]
 )  # fmt: skip
 
@@ -31,11 +33,21 @@ PLAY_SCHEMA = pa.schema(
 _instants = st.one_of(
     st.builds(lambda day, hour: START + day * DAY + hour * HOUR, st.integers(-95, 6), st.sampled_from([0, 1, 2, 20])),
     st.builds(lambda day, off: START + day * DAY + off, st.integers(-3, 6), st.sampled_from([-1, 0, 1])),
+    st.builds(lambda minutes: START + minutes * MINUTE, st.integers(-150, 150)),
     st.just(START - 4000 * DAY),
 )
-_lags = st.sampled_from([0, 1, HOUR, DAY - 1, DAY, DAY + 1, 2 * DAY, 10 * DAY, 100 * DAY])
+_lags = st.sampled_from([0, 1, 20 * MINUTE, HOUR, 5 * HOUR, DAY - 1, DAY, DAY + 1, 2 * DAY, 10 * DAY, 100 * DAY])
 _profiles, _titles = st.sampled_from([1, 2, 2**62]), st.sampled_from([3, 5, 8, 13])
 _words = st.lists(st.sampled_from(["drama", "crime", "noir"]), max_size=3)
+
+
+_shown = st.fixed_dictionaries(
+    {
+        c.DEVICE: st.sampled_from(["tv", "web"]), c.SURFACE: st.sampled_from([None, "home", "search"]),
+        c.ROW: st.sampled_from([None, 0, 1, 7]), c.POSITION: st.sampled_from([None, 0, 3, 2**31 - 1]),
+        c.PROPENSITY: st.sampled_from([None, 0.25, 1.0]), c.SESSION_ID: st.sampled_from([None, 4, 2**62 + 1]),
+    }
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,12 +69,12 @@ def plays(draw: st.DrawFn, max_size: int = 25) -> pa.Table:
     rows = draw(
         st.lists(
             st.builds(
-                lambda profile, title, played, lag, watched, engaged, country: {
+                lambda profile, title, played, lag, watched, engaged, country, shown: {
                     c.PROFILE: profile, c.TITLE: title, c.PLAYED_AT: played, c.KNOWN_AT: played + lag,
-                    c.WATCHED_MS: watched, c.ENGAGED: engaged, c.COUNTRY: country,
+                    c.WATCHED_MS: watched, c.ENGAGED: engaged, c.COUNTRY: country, **shown,
                 },
                 _profiles, _titles, _instants, _lags, st.integers(0, 2**33), st.integers(0, 1),
-                st.sampled_from(COUNTRIES),
+                st.sampled_from(COUNTRIES), _shown,
             ),
             max_size=max_size,
         )
@@ -71,11 +83,12 @@ def plays(draw: st.DrawFn, max_size: int = 25) -> pa.Table:
 
 
 _title_rows = st.builds(
-    lambda title, known, genres, tags, runtime, released: {
-        c.TITLE: title, c.KNOWN_AT: known, c.SOURCE_ID: str(title), c.NAME: None, c.GENRES: genres, c.TAGS: tags,
+    lambda title, known, genres, tags, runtime, released, name: {
+        c.TITLE: title, c.KNOWN_AT: known, c.SOURCE_ID: str(title), c.NAME: name, c.GENRES: genres, c.TAGS: tags,
         c.RUNTIME_MS: runtime, c.RELEASED_AT: released,
     },
     _titles, _instants, _words, _words, st.one_of(st.none(), st.integers(1, 10**7)), st.one_of(st.none(), _instants),
+    st.sampled_from([None, "Noir", "A long noir"]),
 )  # fmt: skip
 _profile_rows = st.builds(
     lambda profile, known, signup: {
@@ -146,3 +159,54 @@ def every_fact() -> list[Fact]:
                     name = f"{entity}_{measure}_{window}_{attribute}_{over}"
                     facts.append(Fact(name, entity, measure, window, attribute=attribute, over=over))
     return facts
+
+
+# ------------------------------------------------------------------------------------------------- random filters
+
+_NUMBERS = ("watched_ms", "engaged", "row", "position", "propensity", "runtime_ms", "hour", "weekday")
+_TEXTS = ("device", "surface", "country", "name", "source_id")
+_SIGNS = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
+_EQUAL = st.sampled_from(["==", "!="])
+_numbers = st.recursive(
+    st.one_of(
+        st.sampled_from(_NUMBERS), st.sampled_from([0, 1, 2, 6, 20, -1, 0.25, 1.0, 5_000_000, 2**32]).map(str),
+    ),
+    lambda inner: st.builds(lambda left, sign, right: f"({left} {sign} {right})", inner, st.sampled_from("+-*/"), inner)
+    | inner.map(lambda one: f"(-{one})"),
+    max_leaves=4,
+)  # fmt: skip
+_text_literals = st.sampled_from(["tv", "web", "home", "FR", "noir", "Noir", "drama", "3", "it's", ""]).map(repr)
+_instant_texts = st.sampled_from(["2025-03-29", "2025-03-29T01:00:00Z", "2025-03-30T20:00:00+02:00", "1990-01-01"])
+_tests = st.one_of(
+    st.builds(lambda a, s, b: f"{a} {s} {b}", _numbers, _SIGNS, _numbers),
+    st.builds(lambda a, s, b, t, d: f"{a} {s} {b} {t} {d}", _numbers, _SIGNS, _numbers, _SIGNS, _numbers),
+    st.builds(lambda a, n, b: f"{a} {n}in ({b[0]}, {b[1]})", st.sampled_from(_NUMBERS), st.sampled_from(["", "not "]),
+              st.tuples(st.integers(0, 7), st.sampled_from([0.25, 20, 2**31 - 1]))),
+    st.builds(lambda a, s, b: f"{a} {s} {b}", st.sampled_from(_TEXTS), _SIGNS,
+              st.one_of(_text_literals, st.sampled_from(_TEXTS))),
+    st.builds(lambda a, n, b: f"{a} {n}in [{b}, 'tv']", st.sampled_from(_TEXTS), st.sampled_from(["", "not "]), _text_literals),
+    st.builds(lambda a, n, b: f"{a} {n}in {b}", _text_literals, st.sampled_from(["", "not "]),
+              st.sampled_from(["genres", "tags", "name", "surface"])),
+    st.builds(lambda a, s, b: f"{a} {s} {b}", st.sampled_from(["title_id", "profile_id", "session_id"]), _EQUAL,
+              st.sampled_from(["3", "1", "title_id", str(2**62), str(2**62 + 1)])),
+    st.builds(lambda n: f"session_id {n}in (4, {2**62 + 1})", st.sampled_from(["", "not "])),
+    st.builds(lambda a, n: f"{a} is {n}None", st.sampled_from([*_NUMBERS, *_TEXTS, "genres", "released_at", "row / 0"]),
+              st.sampled_from(["", "not "])),
+    st.builds(lambda a, s, b: f"{a} {s} {b!r}", st.sampled_from(["played_at", "known_at", "released_at"]), _SIGNS,
+              _instant_texts),
+    st.builds(lambda a, s: f"{a} {s} released_at", st.sampled_from(["played_at", "known_at"]), _SIGNS),
+    st.builds(lambda a, s, b: f"{a} {s} {b!r}", st.sampled_from(["known_at - played_at", "played_at - released_at"]),
+              _SIGNS, st.sampled_from(["20min", "5h", "1d", "4000d"])),
+)  # fmt: skip
+_conditions = st.recursive(
+    _tests,
+    lambda inner: (
+        st.builds(lambda a, word, b: f"({a} {word} {b})", inner, st.sampled_from(["and", "or"]), inner)
+        | inner.map(lambda one: f"not ({one})")
+    ),
+    max_leaves=4,
+)
+#: Conditions as a user writes them. Those that name no column, and so are refused, are left out.
+filters = _conditions.filter(
+    lambda text: any(name in text for name in (*_NUMBERS, *_TEXTS, "_id", "_at", "genres", "tags"))
+)
