@@ -10,7 +10,7 @@ import dagster as dg
 
 from rec_platform.flow import Platform, Report
 from rec_platform.partition import Partition
-from rec_platform.reports.stages import stage_plot, stage_table
+from rec_platform.reports.stages import stage_plots, stage_table
 
 
 def of_partition(report: Report, partition: Partition) -> dict[str, Any]:
@@ -26,10 +26,10 @@ def of_partition(report: Report, partition: Partition) -> dict[str, Any]:
 
 
 def of_run(platform: Platform, stage: str, report: Report, seconds: float) -> dict[str, Any]:
-    """Seconds, counts, a small table and a plot of what the run published."""
+    """Seconds, counts, a small table and the plots of what the run published."""
     partitions = sorted((*report.published, *report.current), key=lambda p: (p.date is None, p))
     rows = stage_table(stage, platform.lake, partitions)
-    plot = stage_plot(stage, platform.lake, partitions)
+    plots = stage_plots(stage, platform.lake, partitions)
     shown: dict[str, Any] = {
         "seconds": round(seconds, 3),
         "partitions_made": len(report.published),
@@ -38,10 +38,13 @@ def of_run(platform: Platform, stage: str, report: Report, seconds: float) -> di
     }
     if rows:
         shown["sample"] = table(rows)
-    if plot:
-        image = base64.b64encode(plot.encode()).decode()
-        shown["picture"] = dg.MetadataValue.md(f"![{stage}](data:image/svg+xml;base64,{image})")
-    return shown
+    return shown | {name: picture(plot, name) for name, plot in plots.items()}
+
+
+def picture(svg: str, name: str) -> dg.MarkdownMetadataValue:
+    """A drawing as the UI shows it."""
+    image = base64.b64encode(svg.encode()).decode()
+    return dg.MetadataValue.md(f"![{name}](data:image/svg+xml;base64,{image})")
 
 
 def table(rows: Sequence[Mapping[str, str | int | float]]) -> dg.TableMetadataValue:

@@ -194,6 +194,25 @@ def _interval(value: float, low: float, high: float) -> str:
     return f"{value:.3f}\nno verdict" if np.isnan(low) else f"{value:.3f}\n[{low:.3f}, {high:.3f}]"
 
 
+def reported(home: Path, first: date, last: date, *, countries: list[str], out: Path, progress: Progress) -> Row:
+    """Write the report of some days and countries as one HTML page; where it stands and what it covers."""
+    from rec_platform.reports.report import report
+
+    platform = Platform(home)
+    partitions = [
+        partition
+        for partition in platform.index.state(METRIC_SUMS.name)
+        if first <= partition.day <= last and (not countries or partition.place in countries)
+    ]
+    text = report(
+        platform.lake, first, last, sorted(partitions), min_contexts=platform.settings.evaluation.min_contexts,
+        progress=progress,
+    )  # fmt: skip
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(text, encoding="utf-8")
+    return {"report": str(out), "partitions": len(partitions), "bytes": len(text.encode())}
+
+
 # --- recommendations -------------------------------------------------------------------------------------------------
 
 

@@ -203,7 +203,7 @@ def scores_plot(ranks: pa.Table) -> str:
     """
     figure, (axes,) = style.panels()
     style.title(axes, "Positives found up to a rank")
-    models = _model_order(sorted(set(ranks.column(c.MODEL).to_pylist())))
+    models = model_order(sorted(set(ranks.column(c.MODEL).to_pylist())))
     if not models:
         style.nothing(axes, "no positives")
         return style.svg(figure)
@@ -228,7 +228,7 @@ def metrics_plot(metrics: pa.Table) -> str:
             high, n.
     """
     names = _metric_names(metrics)
-    models = _model_order(sorted(set(metrics.column(c.MODEL).to_pylist()) - {CEILING}))
+    models = model_order(sorted(set(metrics.column(c.MODEL).to_pylist()) - {CEILING}))
     figure, panels = style.panels(max(len(names), 1), height=1.5 + 0.3 * max(len(models), 4))
     places = dict(zip(models, range(len(models))[::-1], strict=True))
     for axes, (metric, k) in zip(panels, names, strict=False):
@@ -376,7 +376,7 @@ def _share_line(axes: Axes, dates: list[date], share: Floats, colour: str, *, to
     style.percent(axes)
 
 
-def _model_order(models: Sequence[str]) -> list[str]:
+def model_order(models: Sequence[str]) -> list[str]:
     """Baselines last, so that what is compared with them stands above."""
     baselines = ["popularity", "last_played", RANDOM]
     return sorted(models, key=lambda name: (baselines.index(name) + 1 if name in baselines else 0, name))

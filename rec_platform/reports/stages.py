@@ -44,8 +44,8 @@ def _models_side_by_side(lake: Lake, partitions: Sequence[Partition]) -> list[di
     return metrics_table(main_metrics(lake, partitions))
 
 
-def stage_plot(stage: str, lake: Lake, partitions: Sequence[Partition]) -> str:
-    """The stage's picture as SVG text; empty for a stage that has none."""
+def stage_plots(stage: str, lake: Lake, partitions: Sequence[Partition]) -> dict[str, str]:
+    """The stage's pictures as SVG text by name, none over 100 KB; nothing for a stage that has none."""
     from rec_platform.reports.pictures import PICTURES
 
-    return PICTURES[stage](lake, partitions) if stage in PICTURES else ""
+    return {name: draw(lake, partitions) for name, draw in PICTURES.get(stage, {}).items()}

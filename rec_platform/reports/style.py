@@ -24,6 +24,10 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator, NullFormatter
 #: Okabe and Ito (2008): eight colours told apart with every common colour blindness. Black and yellow left out: too strong
 #: and too weak on a light card.
 PALETTE: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00")
+#: From much worse to much better, blue and orange as every eye tells them apart: after ColorBrewer's PuOr.
+DIVERGING: Final = ("#E08214", "#FDD9A8", "#F1F1EF", "#BFDCF0", "#5BA3D0")
+#: A cell that has nothing to say.
+BLANK: Final = "#ECEEF1"
 INK: Final = "#22262B"
 FAINT: Final = "#6B7280"
 GRID: Final = "#E3E6EA"
@@ -53,14 +57,14 @@ _SETTINGS: Final = {
 
 
 def panels(
-    columns: int = 1, *, height: float = HEIGHT, widths: Sequence[float] | None = None
+    columns: int = 1, *, rows: int = 1, height: float = HEIGHT, widths: Sequence[float] | None = None
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with panels side by side."""
+    """A figure with panels side by side, row after row; `height` is that of a row."""
     with mpl.rc_context(_SETTINGS):
         layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1, wspace=0.06)
-        figure = Figure(figsize=(WIDTH, height), layout=layout)
+        figure = Figure(figsize=(WIDTH, height * rows), layout=layout)
         FigureCanvasSVG(figure)
-        axes = figure.subplots(1, columns, squeeze=False, width_ratios=widths)[0]
+        axes = figure.subplots(rows, columns, squeeze=False, width_ratios=widths).ravel()
     for one in axes:
         _plain(one)
     return figure, list(axes)
@@ -135,6 +139,12 @@ def percent(axes: Axes, axis: str = "y", *, ticks: int = 5) -> None:
     which.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g} %"))
 
 
+def percent_ticks(axes: Axes) -> None:
+    """A logarithmic x axis of shares, each decade labelled in per cent."""
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g} %"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
 def title(axes: Axes, text: str) -> None:
     """The panel's title, at its left end."""
     axes.set_title(text, loc="left", fontsize=10, fontweight="bold", color=INK, pad=9)
@@ -144,12 +154,12 @@ def legend(axes: Axes) -> None:
     """The legend in a row of its own under all panels, where no data and no title can be under it."""
     handles, labels = axes.get_legend_handles_labels()
     axes.figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8.5,
-                       handlelength=1.4, columnspacing=1.6)  # fmt: skip
+                       handlelength=1.4, columnspacing=1.6, labelcolor=INK)  # fmt: skip
 
 
 def inner_legend(axes: Axes, place: str) -> None:
     """The legend inside a panel, at a corner that its data leave free."""
-    axes.legend(loc=place, frameon=False, fontsize=8.5, handlelength=1.4)
+    axes.legend(loc=place, frameon=False, fontsize=8.5, handlelength=1.4, labelcolor=INK)
 
 
 def nothing(axes: Axes, why: str) -> None:

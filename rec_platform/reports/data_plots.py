@@ -1,0 +1,157 @@
+"""Pictures of data: volume with what was expected, the shapes of columns, and drift over days."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.patches import Rectangle
+
+from rec_platform.reports import style
+from rec_platform.reports.distributions import LARGE, NOTABLE, expected
+
+Floats = npt.NDArray[np.float64]
+
+#: Small panels side by side, and bars in each.
+ACROSS: Final = 6
+BARS: Final = 24
+#: Letters of a small panel's title.
+LONGEST: Final = 28
+#: Rows of a drift map; the calmest are left out first.
+MOST_ROWS: Final = 48
+
+
+@dataclass(frozen=True)
+class Volume:
+    """One number by date with the band it was expected in.
+
+    Attributes:
+        dates: ascending.
+        values: one per date.
+        bands: low and high per date; NaN where too few days came before.
+    """
+
+    dates: tuple[date, ...]
+    values: tuple[float, ...]
+    bands: tuple[tuple[float, float], ...]
+
+    @classmethod
+    def of(cls, dates: Sequence[date], values: Sequence[float], *, first: date) -> Volume:
+        """What is to be shown from `first` on; the days before it count for what is expected."""
+        skipped = sum(day < first for day in dates)
+        return cls(tuple(dates[skipped:]), tuple(values[skipped:]), tuple(expected(values)[skipped:]))
+
+    @property
+    def unexpected(self) -> list[int]:
+        """The positions of the values outside their band."""
+        return [
+            place
+            for place, (value, (low, high)) in enumerate(zip(self.values, self.bands, strict=True))
+            if value < low or value > high
+        ]
+
+
+def volume_plot(series: Mapping[str, Volume]) -> str:
+    """A panel per series: its value by date, the band it was expected in, and the days outside of it marked."""
+    names = list(series)
+    figure, panels = style.panels(max(min(len(names), 3), 1), rows=max(-(-len(names) // 3), 1), height=2.2)
+    for axes, name in zip(panels, names, strict=False):
+        _volume(axes, series[name])
+        style.title(axes, name)
+    for axes in panels[max(len(names), 1) :]:
+        axes.set_visible(False)
+    if not names:
+        style.nothing(panels[0], "no partitions")
+    return style.svg(figure)
+
+
+def shapes_plot(columns: Mapping[str, Floats]) -> str:
+    """A small histogram per column, between its 1st and 99th percentile, with the share that is missing."""
+    names = list(columns)
+    figure, panels = style.panels(ACROSS, rows=max(-(-len(names) // ACROSS), 1), height=1.05)
+    for axes, name in zip(panels, names, strict=False):
+        _shape(axes, name, columns[name])
+    for axes in panels[max(len(names), 1) :]:
+        axes.set_visible(False)
+    if not names:
+        style.nothing(panels[0], "no columns")
+    return style.svg(figure)
+
+
+def drift_plot(drift: Mapping[str, Sequence[float]], dates: Sequence[date]) -> str:
+    """A heat map: columns by date, coloured by the stability index against the first date; the restless on top."""
+    order = sorted(drift, key=lambda name: (-peak(drift[name]), name))[:MOST_ROWS]
+    figure, (axes,) = style.panels(height=1.0 + 0.17 * max(len(order), 4))
+    for y, name in enumerate(order):
+        for x, value in enumerate(drift[name]):
+            axes.add_patch(Rectangle((x - 0.48, y - 0.44), 0.96, 0.88, color=_drifted(value), linewidth=0))
+            if value >= NOTABLE:
+                axes.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=7, color=style.INK)
+    axes.set_yticks(range(len(order)), order, fontsize=7.5)
+    axes.set_ylim(max(len(order), 1) - 0.5, -0.5)
+    axes.set_xlim(-0.5, max(len(dates), 1) - 0.5)
+    step = max(-(-len(dates) // style.MOST_DATES), 1)
+    axes.set_xticks(range(0, len(dates), step), style.day_labels(list(dates)[::step]))
+    axes.grid(visible=False)
+    axes.spines["bottom"].set_visible(False)
+    if not order:
+        style.nothing(axes, "one date only: nothing to compare with")
+    return style.svg(figure)
+
+
+def peak(values: Sequence[float]) -> float:
+    """The largest of the values that are numbers; 0 if none is."""
+    return max((value for value in values if not np.isnan(value)), default=0.0)
+
+
+def _volume(axes: Axes, volume: Volume) -> None:
+    places = style.days(axes, volume.dates)
+    if not len(places):
+        style.nothing(axes, "no partitions")
+        return
+    values = np.array(volume.values)
+    low, high = np.array(volume.bands).T
+    axes.fill_between(places, low, high, color=style.GRID, linewidth=0)
+    axes.plot(
+        places, values, color=style.PALETTE[0], linewidth=1.6, marker="o" if len(places) == 1 else "", markersize=4
+    )
+    axes.plot(places[volume.unexpected], values[volume.unexpected], "o", color=style.PALETTE[5], markersize=5)
+    axes.set_ylim(0, max(1e-9, float(np.nanmax([*values, *high])) * 1.1))
+    if values.max() > 1:
+        style.counted(axes)
+    else:
+        style.percent(axes)
+
+
+def _shape(axes: Axes, name: str, values: Floats) -> None:
+    there = values[~np.isnan(values)]
+    axes.grid(visible=False)
+    axes.set_yticks([])
+    axes.set_title(
+        name if len(name) <= LONGEST else name[: LONGEST - 1] + "…", loc="left", fontsize=6.5, color=style.INK, pad=2
+    )
+    axes.tick_params(axis="x", labelsize=6)
+    if not len(there):
+        style.nothing(axes, "all missing")
+        return
+    low, high = np.quantile(there, (0.01, 0.99))
+    low, high = (low - 0.5, high + 0.5) if low == high else (low, high)
+    counts, edges = np.histogram(np.clip(there, low, high), bins=BARS, range=(low, high))
+    axes.stairs(counts / counts.max(), edges, fill=True, color=style.PALETTE[0], linewidth=0)
+    axes.set_ylim(0, 1.05)
+    axes.set_xticks([low, high], [style.short(float(f"{low:.3g}")), style.short(float(f"{high:.3g}"))])
+    missing = 1 - len(there) / len(values)
+    if missing >= 0.0005:
+        axes.text(1, 0.98, f"{missing:.1%} missing", ha="right", va="top", fontsize=6, color=style.PALETTE[5],
+                  transform=axes.transAxes)  # fmt: skip
+
+
+def _drifted(value: float) -> str:
+    if np.isnan(value):
+        return style.BLANK
+    return style.DIVERGING[0] if value >= LARGE else style.DIVERGING[1] if value >= NOTABLE else style.DIVERGING[2]

@@ -1,0 +1,95 @@
+"""The report of a home: every section there, numbers as stored, nothing fetched, equal bytes twice."""
+
+from __future__ import annotations
+
+import re
+from datetime import date
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from rec_platform import columns as c
+from rec_platform.cli import app
+from rec_platform.errors import MissingInput
+from rec_platform.flow import Platform
+from rec_platform.lake import Lake
+from rec_platform.reports import data
+from rec_platform.reports.report import differences, judged, report, verdict
+from rec_platform.reports.stages import stage_plots
+from rec_platform.simulation import simulate
+from rec_platform.tables import METRIC_SUMS, METRICS
+from tests.flow.simulated_homes import fill, run, world
+
+FIRST, LAST = date(2025, 1, 6), date(2025, 1, 7)
+SETTINGS = "[evaluation]\nreplicates = 40\n[rankers]\nmin_training_days = 3\n"
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two judged days of a small world."""
+    folder = tmp_path_factory.mktemp("report")
+    simulate(world(plays=6_000, days=8, n_titles=120), folder / "world")
+    filled = fill(folder / "home", (folder / "world" / "delivery").rglob("*.*"), SETTINGS)
+    run(filled, FIRST, LAST)
+    return filled
+
+
+def made(home: Path) -> str:
+    lake = Platform(home).lake
+    partitions = sorted(lake.state(METRIC_SUMS.name))
+    return report(lake, FIRST, LAST, partitions, min_contexts=30, progress=lambda _what, _share: None)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("report")
+def test_every_section_is_there_and_nothing_is_fetched(home: Path) -> None:
+    text = made(home)
+    titles = re.findall(r"<h2>(.*?)</h2>", text)
+    expected = ["Summary", "Models", "Slices", "Lists", "Volume", "Plays and contexts", "Features", "Drift"]
+    assert [title for title in titles if title in expected] == expected
+    assert text == made(home)
+    assert not re.findall(r'(?:src|href)="(?!#)', text)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("report")
+def test_the_summary_says_what_the_sums_say(home: Path) -> None:
+    lake = Platform(home).lake
+    found = judged(lake, sorted(lake.state(METRIC_SUMS.name)))
+    whole = {row[c.MODEL]: row for row in found.values()}
+    best = max(found.models, key=lambda name: whole[name][c.VALUE])
+    assert f"{whole[best][c.VALUE]:.3f}" in made(home)
+    said = verdict(found, best)
+    assert best in said
+    assert found.baseline in said
+    pairs = [row for row in differences(found) if row[c.SLICE] == "all"]
+    assert len(pairs) == len(found.models) * (len(found.models) - 1) / 2
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("report")
+def test_the_command_writes_the_page(home: Path, tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "report.html"
+    result = CliRunner().invoke(
+        app, ["report", "--from", str(FIRST), "--to", str(LAST), "--home", str(home), "--out", str(out)]
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    assert out.read_text(encoding="utf-8") == made(home)
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("report")
+def test_the_same_pictures_stand_beside_the_assets(home: Path) -> None:
+    lake = Platform(home).lake
+    partitions = sorted(lake.state(METRICS.name))
+    assert set(stage_plots("metrics", lake, partitions)) >= {"picture", "slices"}
+    assert set(stage_plots("training_sets", lake, partitions)) >= {"picture", "features", "drift"}
+    drift, dates = data.feature_drift(lake, partitions)
+    assert dates == [LAST]
+    assert all(len(values) == 1 for values in drift.values())
+
+
+def test_no_metrics_is_an_error_that_says_what_to_run(tmp_path: Path) -> None:
+    with pytest.raises(MissingInput, match="rec-platform run"):
+        judged(Lake(tmp_path), [])
