@@ -20,7 +20,7 @@ from rec_platform.contexts.stage import read_timeline
 from rec_platform.contexts.tagger import Tagger
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import KeyRefused, MissingInput
-from rec_platform.evaluation.intervals import compare, metric_rows
+from rec_platform.evaluation.intervals import compare, measured, metric_rows
 from rec_platform.evaluation.stage import rolled_up, stored_sums
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.features import FeatureGenerator, FeatureSet
@@ -133,9 +133,7 @@ def metrics(
 
 
 def _chosen(sums: MetricSums, asked: list[str]) -> list[tuple[str, int]]:
-    known = sorted(
-        {(key.metric, key.k) for key in sums.keys if key.metric} | {(key.metric, key.k) for key in sums.exposures}
-    )
+    known = measured(sums)
     if not asked:
         return [pair for pair in MAIN_METRICS if pair in known]
     strange = sorted(set(asked) - {name for name, _ in known})

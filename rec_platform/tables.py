@@ -459,9 +459,9 @@ METRIC_SUMS: Final = TableSpec(
             field(
                 "kind",
                 pa.string(),
-                "mean: a numerator; weight: a denominator (no metric); exposure: titles shown",
+                "mean: a numerator; weight: a denominator (no metric); tally: amounts by cell",
             ),
-            field("population", pa.string(), "the contexts summed over: positive, pair or any"),
+            field("population", pa.string(), "the contexts summed over: positive, pair, reachable, listed, taste or any"),
             field("seed", pa.int64(), "of the bootstrap; rows of different seeds do not merge"),
             field(c.N, pa.int64(), "contexts of the population"),
             field(c.N_EXCLUDED, pa.int64(), "contexts outside the population"),
@@ -469,14 +469,12 @@ METRIC_SUMS: Final = TableSpec(
             field(
                 "total",
                 pa.int64(),
-                "mean: sum of weight x metric, weight: sum of weights, in 2^-30; exposure: catalogue size",
+                "mean: sum of weight x metric, weight: sum of weights, in 2^-30; tally: how many cells there could be",
             ),
             field("replicates", pa.list_(pa.int64()), "the total in each bootstrap replicate"),
-            field("titles", pa.list_(pa.int64()), "exposure: the titles shown, ascending"),
-            field("weights", pa.list_(pa.int64()), "exposure: the weight of the contexts that showed each, in 2^-20"),
-            field(
-                "groups", pa.list_(pa.int64()), "exposure: bit g is set where a profile of hash group g was shown it"
-            ),
+            field("cells", pa.list_(pa.int64()), "tally: what was hit (titles shown, ranks, bins), ascending"),
+            field("groups", pa.list_(pa.int64()), "tally: per cell, bit g is set where a profile of hash group g hit it"),
+            field("weights", pa.list_(pa.int64()), "tally: per cell, the amount of each of its groups, in 2^-30"),
         ]
     ),
     order=(*_METRIC_ORDER, "kind", "population"),

@@ -375,7 +375,8 @@ _SCORE_RULES: Final = (
 
 #: Metrics whose values lie in [0, 1]; a user's own metric is not judged by this.
 BOUNDED: Final = (
-    "nmrr", "mrr", "ndcg", "recall", "precision", "r_precision", "map", "auc", "hit_rate", "coverage", "gini",
+    "nmrr", "mrr", "ndcg", "recall", "precision", "r_precision", "map", "auc", "hit_rate", "coverage", "gini", "percentile_rank",
+    "diversity", "serendipity",
     "intra_list_diversity",
 )  # fmt: skip
 #: Sums in fixed point, merged and divided, may pass a bound by a rounding.
@@ -412,11 +413,11 @@ _METRIC_SUM_RULES: Final = (
     ),
     Rule(
         "replicates_agree", "Rows do not all have the same number of bootstrap replicates, so they do not merge.", _ENCODER,
-        sql="count(DISTINCT len(replicates)) FILTER (WHERE kind <> 'exposure')", high=1.0, unit="numbers of replicates",
+        sql="count(DISTINCT len(replicates)) FILTER (WHERE kind <> 'tally')", high=1.0, unit="numbers of replicates",
     ),
     no_row(
-        "exposure_lists_paired", "len(titles) <> len(weights) OR len(titles) <> len(groups)",
-        "A row has not one weight and one set of groups per title shown.", _ENCODER,
+        "tally_lists_paired", "len(cells) <> len(groups) OR len(weights) < len(cells)",
+        "A row has not one set of groups per cell, and a weight for each of its groups.", _ENCODER,
     ),
 )  # fmt: skip
 

@@ -14,25 +14,27 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from rec_platform import columns as c
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import ConfigError, NumericError
-from rec_platform.evaluation import exposure as shown
+from rec_platform.evaluation.accumulators import Accumulator, tally
 from rec_platform.evaluation.bootstrap import weights_of_contexts
-from rec_platform.evaluation.metrics import STANDARD, Metric, Population, distinct, members
-from rec_platform.evaluation.scored import CEILING, RANDOM, SAMPLED, Scored, sampled, scored, weights
+from rec_platform.evaluation.knowledge import NOTHING, Knowledge
+from rec_platform.evaluation.metrics import Metric, Population, members
+from rec_platform.evaluation.registry import ACCUMULATORS, ALL_METRICS, check_names
+from rec_platform.evaluation.scored import CEILING, RANDOM, SAMPLED, sampled, scored, weights
 from rec_platform.evaluation.slices import ALL, Slices, context_values
 from rec_platform.evaluation.sums import (
-    EXPOSURE,
     MEAN,
+    TALLY,
     WEIGHT,
-    Exposure,
     Key,
     MetricSums,
     added,
     fixed,
-    merged_exposure,
     nothing,
     product,
 )
-from rec_platform.evaluation.ties import Bools, Floats, Ints, tie_groups
+from rec_platform.evaluation.tallies import Tally, group_of, merged
+from rec_platform.evaluation.ties import Bools, Floats, Ints
+from rec_platform.evaluation.view import EXPECTED, LISTS, Block, View, offered
 
 #: Contexts evaluated at a time: bounds memory to about 100 bytes x models x metrics x cut-offs each.
 CHUNK: Final = 2**14
@@ -42,10 +44,11 @@ _POPULATIONS: Final = tuple(str(one) for one in Population)
 
 
 @dataclass(frozen=True)
-class _Block:
+class _Values:
     """Metric values of some contexts, and the slices these values count in.
 
-    `values` has shape (n, columns), `member` (n, populations), `unreachable` n; `slices` n texts per slice.
+    `values` has shape (n, columns), `member` (n, populations), `unreachable` n; `slices` n texts per slice. The columns are
+    all of the plan's, or the first so many where the values are of an item slice.
     """
 
     values: Floats
@@ -60,7 +63,7 @@ class _Rows:
 
     profile: Ints
     weight: Floats
-    blocks: tuple[_Block, ...]
+    blocks: tuple[_Values, ...]
 
 
 @dataclass(frozen=True)
@@ -80,12 +83,18 @@ class _Cell:
 
 @dataclass(frozen=True)
 class _Plan:
-    """What `evaluate` was asked for; `suffix` ends every metric's name."""
+    """What `evaluate` was asked for; `suffix` ends every metric's name.
+
+    The first `by_item` of the columns are worked out in item slices too.
+    """
 
     models: tuple[str, ...]
     columns: tuple[_Column, ...]
+    by_item: int
+    counted: tuple[tuple[str, Accumulator, int], ...]
+    knowledge: Knowledge
+    list_length: int
     slices: Slices
-    exposure_cutoffs: tuple[int, ...]
     replicates: int
     seed: int
     protocol: str
@@ -100,40 +109,49 @@ class _Evaluation:
         self.plan, self.columns = plan, plan.columns
         self._population = np.array([_POPULATIONS.index(one.metric.population) for one in plan.columns], dtype=np.int64)
         self._cells: dict[tuple[str, str], _Cell] = {}
-        self._exposures: dict[Key, Exposure] = {}
+        self._tallies: dict[Key, Tally] = {}
         self._waiting: list[_Rows] = []
 
     def take(self, frame: Frame) -> None:
         """Evaluate a frame's contexts; means over profiles wait until all are there."""
-        rows = self._rows(frame)
-        if self.plan.estimand == PROFILE:
+        plan = self.plan
+        block = Block(
+            frame, scored(frame, plan.models), plan.knowledge, longest=plan.list_length, seed=plan.seed
+        )  # fmt: skip
+        views = {model: View(block, model) for model in (RANDOM, CEILING, *plan.models)}
+        rows = self._rows(frame, block, views)
+        if plan.estimand == PROFILE:
             self._waiting.append(rows)
         else:
             self._add(rows)
-        for key, part in _exposures(frame, self.plan):
-            self._exposures[key] = merged_exposure([self._exposures[key], part]) if key in self._exposures else part
+        for key, part in _tallies(frame, plan, views):
+            self._tallies[key] = merged([self._tallies[key], part]) if key in self._tallies else part
 
-    def _rows(self, frame: Frame) -> _Rows:
+    def _rows(self, frame: Frame, whole: Block, views: Mapping[str, View]) -> _Rows:
         """The metric values of a frame's contexts."""
-        whole = scored(frame, self.plan.models)
         names = (ALL, *self.plan.slices.contexts)
-        blocks = [self._block(whole, {name: context_values(frame.contexts, name) for name in names})]
+        slices = {name: context_values(frame.contexts, name) for name in names}
+        blocks = [self._values(whole, views, self.columns, slices)]
+        scores = whole.scored
         for division in self.plan.slices.items:
-            codes = division.of(whole.titles)
+            codes = division.of(scores.titles)
             for code, label in enumerate(division.labels):
                 value = pa.repeat(pa.scalar(label), frame.n_contexts)
-                blocks.append(self._block(whole.only(codes == code), {division.name: value}))
+                part = whole.only(codes == code)
+                views = {model: View(part, model) for model in scores.ranks}
+                blocks.append(self._values(part, views, self.columns[: self.plan.by_item], {division.name: value}))
         return _Rows(np.asarray(frame.context(c.PROFILE), dtype=np.int64), weights(frame), tuple(blocks))
 
-    def _block(self, given: Scored, slices: Mapping[str, pa.Array]) -> _Block:
-        truth = given.truth
-        member = np.column_stack([members(name, truth) for name in _POPULATIONS])
-        values = np.empty((truth.n_contexts, len(self.columns)))
-        groups = {model: tie_groups(truth, *ranks) for model, ranks in given.ranks.items()}
-        for place, column in enumerate(self.columns):
+    def _values(
+        self, block: Block, views: Mapping[str, View], columns: tuple[_Column, ...], slices: Mapping[str, pa.Array]
+    ) -> _Values:
+        truth = block.scored.truth
+        member = np.column_stack([members(name, truth, block.has_taste) for name in _POPULATIONS])
+        values = np.empty((truth.n_contexts, len(columns)))
+        for place, column in enumerate(columns):
             inside = member[:, self._population[place]]
-            values[:, place] = np.where(inside, column.metric(groups[column.model], column.k), 0.0)
-        return _Block(values, member, truth.count(~truth.reachable), slices)
+            values[:, place] = np.where(inside, column.metric.of(views[column.model], column.k), 0.0)
+        return _Values(values, member, truth.count(~truth.reachable), slices)
 
     def _add(self, rows: _Rows) -> None:
         """Add contexts to the sums. Matrix products this small lose by threads (measured: decision 0041)."""
@@ -143,7 +161,7 @@ class _Evaluation:
             for block in rows.blocks:
                 self._add_block(rows, block, counts)
 
-    def _add_block(self, rows: _Rows, block: _Block, counts: Floats) -> None:
+    def _add_block(self, rows: _Rows, block: _Values, counts: Floats) -> None:
         by_profile = self.plan.estimand == PROFILE
         amounts = None if by_profile else self._amounts(block, rows.weight[:, None] * block.member)
         for name, column in block.slices.items():
@@ -152,15 +170,16 @@ class _Evaluation:
             for code, label in enumerate(labels):
                 self._add_cell((name, label), np.flatnonzero(codes == code), counts, mine, block)
 
-    def _amounts(self, block: _Block, weight: Floats) -> Ints:
+    def _amounts(self, block: _Values, weight: Floats) -> Ints:
         """weight x metric per column, then the weight per population, in fixed point: (n, columns + populations)."""
         try:
-            return fixed(np.hstack([block.values * weight[:, self._population], weight]))
+            used = self._population[: block.values.shape[1]]
+            return fixed(np.hstack([block.values * weight[:, used], weight]))
         except NumericError:
             self._name_fault(block)
             raise
 
-    def _name_fault(self, block: _Block) -> None:
+    def _name_fault(self, block: _Values) -> None:
         wrong = np.flatnonzero(~np.isfinite(block.values).all(axis=0))
         if len(wrong):
             column = self.columns[wrong[0]]
@@ -169,7 +188,7 @@ class _Evaluation:
                 repair="A metric must return a number for every context of its population.",
             )  # fmt: skip
 
-    def _add_cell(self, key: tuple[str, str], rows: Ints, counts: Floats, amounts: Ints, block: _Block) -> None:
+    def _add_cell(self, key: tuple[str, str], rows: Ints, counts: Floats, amounts: Ints, block: _Values) -> None:
         n = block.member[rows].sum(axis=0)
         lost = np.full(len(n), block.unreachable[rows].sum())
         numbers = np.column_stack([n, len(rows) - n, lost]).astype(np.int64)
@@ -191,17 +210,18 @@ class _Evaluation:
             self.plan.seed, self.plan.replicates, keys,
             np.array([rows[key][0] for key in keys], dtype=np.int64).reshape(-1, 3),
             np.array([rows[key][1] for key in keys], dtype=np.int64).reshape(len(keys), 1 + self.plan.replicates),
-            dict(sorted(self._exposures.items())),
+            dict(sorted(self._tallies.items())),
         )  # fmt: skip
 
     def _cell_rows(self, where: tuple[str, str], cell: _Cell) -> Iterator[tuple[Key, tuple[Ints, Ints]]]:
         """The rows of one slice value: counts and totals of each denominator, then of each numerator."""
+        columns = self.columns[: cell.totals.shape[1] - len(_POPULATIONS)]
         base = Key(self.plan.protocol, self.plan.estimand, "", "", 0, *where, WEIGHT, "")
         used = sorted({*self._population.tolist(), _POPULATIONS.index(Population.ANY)})
         for model, place in product_of(sorted({column.model for column in self.columns}), used):
             key = base._replace(model=model, population=_POPULATIONS[place])
-            yield key, (cell.counts[place], cell.totals[:, len(self.columns) + place])
-        for place, one in enumerate(self.columns):
+            yield key, (cell.counts[place], cell.totals[:, len(columns) + place])
+        for place, one in enumerate(columns):
             key = base._replace(
                 model=one.model, metric=one.metric.name + self.plan.suffix, k=one.k, kind=MEAN,
                 population=str(one.metric.population),
@@ -214,7 +234,7 @@ def _codes(column: pa.Array) -> tuple[Ints, list[str]]:
     return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
 
 
-def _shares(rows: _Rows, block: _Block, codes: Ints) -> Floats:
+def _shares(rows: _Rows, block: _Values, codes: Ints) -> Floats:
     """Each context's share of its profile's weight in its slice value, per population: a profile's shares add up to 1."""
     _, which = np.unique(np.column_stack([rows.profile, codes]), axis=0, return_inverse=True)
     weight = rows.weight[:, None] * block.member
@@ -225,7 +245,7 @@ def _shares(rows: _Rows, block: _Block, codes: Ints) -> Floats:
 def _joined(parts: list[_Rows]) -> _Rows:
     """All contexts in one."""
     blocks = [
-        _Block(
+        _Values(
             np.concatenate([block.values for block in same]),
             np.concatenate([block.member for block in same]),
             np.concatenate([block.unreachable for block in same]),
@@ -248,26 +268,55 @@ def _slices(frame: Frame) -> Slices:
     return Slices(contexts=tuple(name for name in Slices().contexts if name in there))
 
 
-def _columns(models: tuple[str, ...], metrics: tuple[Metric, ...], cutoffs: tuple[int, ...]) -> tuple[_Column, ...]:
-    return tuple(_Column(model, one, k) for model in models for one in metrics for k in one.cutoffs(cutoffs))
+def _columns(
+    models: tuple[str, ...],
+    metrics: tuple[Metric, ...],
+    cutoffs: tuple[int, ...],
+    there: Mapping[str, frozenset[str]],
+    list_length: int,
+) -> tuple[tuple[_Column, ...], int]:
+    """A column per model, metric and cut-off whose needs are there, those that item slices have first; and how many."""
+    columns = [
+        _Column(model, one, k)
+        for model in models
+        for one in metrics
+        if there[model].issuperset(one.needs)
+        for k in one.cutoffs(cutoffs)
+        if LISTS not in one.needs or k <= list_length
+    ]
+    by_item = [one for one in columns if {EXPECTED}.issuperset(one.metric.needs)]
+    return (*by_item, *(one for one in columns if one not in by_item)), len(by_item)
 
 
-def _exposures(frame: Frame, plan: _Plan) -> Iterator[tuple[Key, Exposure]]:
-    """What each model's lists show, of all contexts and per country."""
-    if not plan.exposure_cutoffs:
-        return
-    lists = shown.Lists(frame, max(plan.exposure_cutoffs), plan.seed)
+def _counted(
+    accumulators: tuple[Accumulator, ...],
+    cutoffs: tuple[int, ...],
+    there: Mapping[str, frozenset[str]],
+    list_length: int,
+) -> tuple[tuple[str, Accumulator, int], ...]:
+    """Model, accumulator and cut-off of every tally."""
+    return tuple(
+        (model, one, k)
+        for model, given in there.items()
+        for one in accumulators
+        if given.issuperset(one.needs)
+        for k in one.cutoffs(cutoffs)
+        if LISTS not in one.needs or k <= list_length
+    )
+
+
+def _tallies(frame: Frame, plan: _Plan, views: Mapping[str, View]) -> Iterator[tuple[Key, Tally]]:
+    """What each model's contexts add to each accumulator, of all contexts and per country."""
+    weight = weights(frame)
+    group = group_of(np.asarray(frame.context(c.PROFILE), dtype=np.int64), plan.seed)
     by = (ALL, *(name for name in plan.slices.contexts if name == c.COUNTRY))
     groups = [(name, *_codes(context_values(frame.contexts, name))) for name in by]
-    name = shown.COVERAGE + plan.suffix
-    for model in plan.models:
-        listed = lists.of(model)
-        for slice_name, codes, labels in groups:
-            for (code, label), k in product_of(enumerate(labels), plan.exposure_cutoffs):
-                key = Key(
-                    plan.protocol, plan.estimand, model, name, k, slice_name, label, EXPOSURE, Population.ANY.value
-                )
-                yield key, lists.exposure(listed, k, np.flatnonzero(codes == code))
+    for model, one, k in plan.counted:
+        added_up = one.take(views[model], k)
+        key = Key(plan.protocol, plan.estimand, model, one.name + plan.suffix, k, "", "", TALLY, Population.ANY.value)
+        for name, codes, labels in groups:
+            for code, label in enumerate(labels):
+                yield key._replace(slice=name, slice_value=label), tally(added_up, weight, group, codes == code)
 
 
 def _chunks(frames: Frame | Iterable[Frame]) -> Iterator[Frame]:
@@ -289,13 +338,15 @@ def evaluate(
     *,
     seed: int,
     models: tuple[str, ...] | None = None,
-    metrics: tuple[Metric, ...] = STANDARD,
+    metrics: tuple[Metric, ...] = ALL_METRICS,
+    accumulators: tuple[Accumulator, ...] = ACCUMULATORS,
     cutoffs: tuple[int, ...] = (5, 10, 20, 100),
     slices: Slices | None = None,
     replicates: int = 100,
     protocol: str = SESSION,
     estimand: str = CONTEXT,
     list_length: int = 100,
+    knowledge: Knowledge = NOTHING,
 ) -> MetricSums:
     """The sums behind every metric of every model in every slice, in one pass; memory is that of one chunk.
 
@@ -305,14 +356,15 @@ def evaluate(
         seed: of the bootstrap draws and of the order of equal scores in lists.
         models: the models; None is all that the first frame has scores of. `random` (the constant scorer, exact) and
             `ceiling` (the best order of the candidate set) are always added.
-        metrics: the rank metrics; coverage is always added.
+        metrics, accumulators: what to work out; one whose needs are not there has no rows.
         cutoffs: the k of metrics that have one.
         slices: what to slice by; None takes those of the usual context columns that the first frame has.
         replicates: of the bootstrap; 0 gives numbers without intervals.
         protocol: written into every row; numbers of different protocols are never merged.
         estimand: `context`, the mean over contexts weighted by 1 / inclusion_probability; or `profile`, the mean over
             profiles of each profile's weighted mean, which holds every context's values in memory and does not merge.
-        list_length: how many of each model's best the frames hold; cut-offs beyond have no coverage (full lists: any).
+        list_length: how many of each model's best the frames hold; cut-offs beyond have no numbers about lists (full lists: any).
+        knowledge: titles, tastes of profiles and scales of scores, which some metrics need.
 
     Raises:
         NumericError: a NaN score, a metric that is not finite, a sum past its bound.
@@ -324,11 +376,14 @@ def evaluate(
     for frame in _chunks(frames):
         if work is None:
             names = _models(frame, models)
+            check_names(metrics, accumulators)
+            there = {model: offered(frame, model, names, knowledge) for model in (RANDOM, CEILING, *names)}
+            columns, by_item = _columns(tuple(there), metrics, cutoffs, there, list_length)
             plan = _Plan(
-                models=names,
-                columns=_columns((RANDOM, CEILING, *names), distinct(metrics), cutoffs),
+                models=names, columns=columns, by_item=by_item,
+                counted=_counted(accumulators, cutoffs, there, list_length),
+                knowledge=knowledge, list_length=list_length,
                 slices=_slices(frame) if slices is None else slices,
-                exposure_cutoffs=tuple(k for k in cutoffs if k <= list_length),
                 replicates=replicates, seed=seed, protocol=protocol, estimand=estimand,
                 suffix=SAMPLED if sampled(frame) else "",
             )  # fmt: skip

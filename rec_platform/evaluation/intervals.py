@@ -9,7 +9,9 @@ import pyarrow as pa
 
 from rec_platform import columns as c
 from rec_platform.errors import KeyRefused
-from rec_platform.evaluation.exposure import coverage
+from rec_platform.evaluation.accumulators import Accumulator, with_error
+from rec_platform.evaluation.registry import ACCUMULATORS
+from rec_platform.evaluation.scored import SAMPLED
 from rec_platform.evaluation.sums import MEAN, Key, MetricSums
 from rec_platform.evaluation.ties import Bools, Floats, Ints
 from rec_platform.tables import METRICS
@@ -57,7 +59,9 @@ def _percentiles(replicates: Floats, n: Ints, min_contexts: int) -> tuple[Floats
     return low, high, error
 
 
-def metric_rows(sums: MetricSums, *, min_contexts: int = MIN_CONTEXTS) -> pa.Table:
+def metric_rows(
+    sums: MetricSums, *, min_contexts: int = MIN_CONTEXTS, accumulators: tuple[Accumulator, ...] = ACCUMULATORS
+) -> pa.Table:
     """The METRICS table of these sums: value, 95 % interval, n; a NaN interval is "no verdict".
 
     `detectable` is the smallest difference between two independent numbers like this one that a test at 5 % would find
@@ -69,7 +73,7 @@ def metric_rows(sums: MetricSums, *, min_contexts: int = MIN_CONTEXTS) -> pa.Tab
     low, high, error = _percentiles(replicates, counts[:, 0], min_contexts)
     keys = [sums.keys[row] for row in rows]
     means = _table(keys, value, low, high, error, counts)
-    shown = pa.concat_tables([means, _coverage_rows(sums, min_contexts)])
+    shown = pa.concat_tables([means, _tally_rows(sums, accumulators, min_contexts)])
     return shown.sort_by([(name, "ascending") for name in METRICS.order])
 
 
@@ -85,15 +89,37 @@ def _table(keys: list[Key], value: Floats, low: Floats, high: Floats, error: Flo
     )
 
 
-def _coverage_rows(sums: MetricSums, min_contexts: int) -> pa.Table:
-    """Coverage with a delete-a-group jackknife over hash groups of profiles."""
+def _tally_rows(sums: MetricSums, accumulators: tuple[Accumulator, ...], min_contexts: int) -> pa.Table:
+    """What is read from tallies, with a delete-a-group jackknife over hash groups of profiles."""
     place = {key: row for row, key in enumerate(sums.keys)}
-    keys = list(sums.exposures)
+    known = {one.name + suffix: (one, suffix) for one in accumulators for suffix in ("", SAMPLED)}
+    keys, pairs, bounds = [], [], []
+    for key, tally in sums.tallies.items():
+        if key.metric in known:
+            one, suffix = known[key.metric]
+            for name, reading in one.readings.items():
+                keys.append(key._replace(metric=name + suffix))
+                pairs.append(with_error(tally, reading))
+                bounds.append(one.bounds)
     counts = np.array([sums.counts[place[key.denominator]] for key in keys], dtype=np.int64).reshape(-1, 3)
-    pairs = [coverage(sums.exposures[key]) for key in keys]
     value, error = np.array(pairs, dtype=np.float64).reshape(-1, 2).T.copy()
+    least, most = np.array(bounds, dtype=np.float64).reshape(-1, 2).T
     error[(counts[:, 0] < min_contexts) | (sums.replicates == 0)] = np.nan
-    return _table(keys, value, np.maximum(value - Z * error, 0), np.minimum(value + Z * error, 1), error, counts)
+    return _table(keys, value, np.maximum(value - Z * error, least), np.minimum(value + Z * error, most), error, counts)
+
+
+def measured(sums: MetricSums, accumulators: tuple[Accumulator, ...] = ACCUMULATORS) -> list[tuple[str, int]]:
+    """The metrics these sums hold, with their cut-offs (0: none)."""
+    means = {(key.metric, key.k) for key in sums.keys if key.kind == MEAN}
+    read = {
+        (name + suffix, key.k)
+        for key in sums.tallies
+        for one in accumulators
+        for suffix in ("", SAMPLED)
+        if key.metric == one.name + suffix
+        for name in one.readings
+    }
+    return sorted(means | read)
 
 
 def compare(sums: MetricSums, model_a: str, model_b: str, *, min_contexts: int = MIN_CONTEXTS) -> pa.Table:

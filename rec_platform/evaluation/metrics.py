@@ -1,4 +1,4 @@
-"""Rank metrics: each one a small function over tie groups, exact in expectation over the order of equal scores.
+"""Metrics of a context: each one a small function over tie groups, exact in expectation over the order of equal scores.
 
 A metric sees `TieGroups` and a cut-off k (0 where it has none) and returns one number per context. It may return anything
 where the context is outside the metric's population (no positive); those contexts are left out and counted. Writing one
@@ -8,25 +8,27 @@ takes a function and the decorator, in a file of your own:
 
     @metric("found@k", cut=True, about="positives in the first k")
     def found(groups, k):
-        return expected_gain(groups, groups.positives, k, np.ones)
+        return expected_gain(groups, groups.positives, k, np.ones_like)
+
+A metric that reads more than tie groups (lists, probabilities, what is known of titles and profiles) names it in `needs` and
+is given the whole `View` in place of the groups. Numbers that are no mean over contexts are `Accumulator`s.
 
 Formulas, sources and edge cases: docs/metrics.md.
 """
 
 from __future__ import annotations
 
-import hashlib
-import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
-from rec_platform.errors import ConfigError
 from rec_platform.evaluation.ties import Bools, Floats, Ints, TieGroups, Truth
+
+if TYPE_CHECKING:
+    from rec_platform.evaluation.view import View
 
 
 class Population(StrEnum):
@@ -34,47 +36,67 @@ class Population(StrEnum):
 
     POSITIVE = "positive"  # at least one positive, reachable or not
     PAIR = "pair"  # at least one positive and one candidate that is none
+    REACHABLE = "reachable"  # at least one positive in the candidate set
+    LISTED = "listed"  # at least one candidate
+    TASTE = "taste"  # at least one candidate, and a profile that played before
     ANY = "any"  # every context
 
 
-def members(population: str, truth: Truth) -> Bools:
-    """Which contexts belong to a population: bool, n values."""
-    if population == Population.ANY:
-        return np.ones(truth.n_contexts, dtype=bool)
-    positive = truth.n_positives > 0
-    return positive if population == Population.POSITIVE else positive & (truth.n_negatives > 0)
+def members(population: str, truth: Truth, has_taste: Bools | None = None) -> Bools:
+    """Which contexts belong to a population: bool, n values; `has_taste` (n values) is none where it is not known."""
+    listed = truth.n_candidates > 0
+    taste = np.zeros(truth.n_contexts, dtype=bool) if has_taste is None else has_taste
+    return {
+        "positive": truth.n_positives > 0,
+        "pair": (truth.n_positives > 0) & (truth.n_negatives > 0),
+        "reachable": truth.n_reachable > 0,
+        "listed": listed,
+        "taste": listed & taste,
+        "any": np.ones(truth.n_contexts, dtype=bool),
+    }[population]
 
 
 @dataclass(frozen=True)
 class Metric:
-    """A rank metric.
+    """A mean over contexts of a number per context.
 
     Attributes:
         name: unique; what tables show.
         about: one line for docs and reports.
-        value: (groups, k) -> float64, n values.
+        value: (tie groups, or the view where `needs` is not empty; k) -> float64, n values.
         cut: whether it has a cut-off.
         population: the contexts it is defined on.
+        needs: what of a `View` it reads besides the tie groups (see `rec_platform.evaluation.view`).
     """
 
     name: str
     about: str
-    value: Callable[[TieGroups, int], Floats]
+    value: Callable[[Any, int], Floats]
     cut: bool
     population: Population
+    needs: tuple[str, ...] = ()
 
-    def __call__(self, groups: TieGroups, k: int = 0) -> Floats:
+    def __call__(self, groups: Any, k: int = 0) -> Floats:
         return self.value(groups, k)
+
+    def of(self, view: View, k: int) -> Floats:
+        """Its value of each context of a view."""
+        return self.value(view if self.needs else view.groups, k)
 
     def cutoffs(self, wanted: tuple[int, ...]) -> tuple[int, ...]:
         return wanted if self.cut else (0,)
 
 
 def metric(
-    name: str, *, about: str, cut: bool = False, population: Population = Population.POSITIVE
-) -> Callable[[Callable[[TieGroups, int], Floats]], Metric]:
-    """Make a function (groups, k) -> one value per context into a `Metric`."""
-    return lambda value: Metric(name, about, value, cut, population)
+    name: str,
+    *,
+    about: str,
+    cut: bool = False,
+    population: Population = Population.POSITIVE,
+    needs: tuple[str, ...] = (),
+) -> Callable[[Callable[[Any, int], Floats]], Metric]:
+    """Make a function (groups, k), or (view, k) with `needs`, -> one value per context into a `Metric`."""
+    return lambda value: Metric(name, about, value, cut, population, needs)
 
 
 def prefix(discount: Callable[[Floats], Floats], longest: int) -> Floats:
@@ -175,6 +197,17 @@ def auc(groups: TieGroups, k: int) -> Floats:
     return _ratio(right, others * groups.truth.n_positives)
 
 
+@metric(
+    "percentile_rank", about="mean over the reachable positives of the share of other candidates above them",
+    population=Population.REACHABLE,
+)  # fmt: skip
+def percentile_rank(groups: TieGroups, k: int) -> Floats:
+    """0 at the top of the list, 1 at its end; others that score the same count 1/2."""
+    truth = groups.truth
+    above = groups.total(groups.positives * (groups.start + (groups.size - 1) / 2))
+    return _ratio(above, truth.n_reachable * np.maximum(truth.n_candidates - 1, 1))
+
+
 @metric("hit_rate", about="whether a positive is in the first k", cut=True)
 def hit_rate(groups: TieGroups, k: int) -> Floats:
     """Only the first group can be cut by k and decide: it misses if none of its k - start drawn positions holds a
@@ -222,48 +255,5 @@ def _first_reciprocal(start: int, size: int, positives: int) -> float:
     return float(np.sum(chance / (start + place)))
 
 
-#: The metrics evaluated unless told otherwise.
-STANDARD: Final = (nmrr, mrr, ndcg, recall, precision, r_precision, average_precision, hit_rate, auc)
-
-
-def fingerprints(files: tuple[str, ...]) -> list[str]:
-    """SHA-256 of each file of metrics: a changed metric makes stored numbers stale."""
-    return [hashlib.sha256(_python_file(file).read_bytes()).hexdigest() for file in files]
-
-
-def load(files: tuple[str, ...]) -> tuple[Metric, ...]:
-    """The metrics defined in Python files of the user's own, file by file, by name within a file."""
-    return tuple(found for file in files for found in _of_file(_python_file(file)))
-
-
-def _python_file(file: str) -> Path:
-    path = Path(file)
-    if path.suffix != ".py" or not path.is_file():
-        raise ConfigError("not a Python file", place=file, repair="Name a .py file that defines metrics.")
-    return path
-
-
-def _of_file(path: Path) -> list[Metric]:
-    spec = importlib.util.spec_from_file_location(f"rec_platform_metrics_{path.stem}", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    known = {id(standard) for standard in STANDARD}
-    found = [thing for thing in vars(module).values() if isinstance(thing, Metric) and id(thing) not in known]
-    if not found:
-        raise ConfigError(
-            "no metric in it", place=str(path), repair="Decorate a function with @metric(name, about=...)."
-        )
-    return sorted(found, key=lambda thing: thing.name)
-
-
-def distinct(metrics: tuple[Metric, ...]) -> tuple[Metric, ...]:
-    """`metrics` if their names are distinct, else `ConfigError`."""
-    names = [one.name for one in metrics]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ConfigError(
-            f"two metrics are called {twice[0]!r}", place="metrics", repair="Give each a name of its own."
-        )
-    return metrics
+#: Of every model, from its tie groups alone.
+STANDARD: Final = (nmrr, mrr, ndcg, recall, precision, r_precision, average_precision, hit_rate, auc, percentile_rank)

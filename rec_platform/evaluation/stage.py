@@ -15,9 +15,11 @@ from rec_platform.clock import days_between
 from rec_platform.config import Settings
 from rec_platform.dmc12.frame import Frame, flat
 from rec_platform.errors import MissingInput
+from rec_platform.evaluation.accumulators import Accumulator
 from rec_platform.evaluation.evaluate import CONTEXT, SESSION, evaluate
 from rec_platform.evaluation.intervals import metric_rows
-from rec_platform.evaluation.metrics import STANDARD, Population, fingerprints, load
+from rec_platform.evaluation.metrics import Population
+from rec_platform.evaluation.registry import ACCUMULATORS, ALL_METRICS, fingerprints, load
 from rec_platform.evaluation.scored import RANDOM
 from rec_platform.evaluation.slices import ALL, ItemSlice, Slices, popularity
 from rec_platform.evaluation.sums import WEIGHT, Key, MetricSums, merge, of_table, to_table
@@ -39,7 +41,7 @@ class Metrics(Stage):
         "Beside it the sums from which months and the whole world are added up."
     )
     tables = (METRICS, METRIC_SUMS)
-    code_version = 1
+    code_version = 2
 
     def config(self, settings: Settings) -> dict[str, Any]:
         chosen = settings.evaluation.model_dump(mode="json")
@@ -56,15 +58,18 @@ class Metrics(Stage):
     def build(self, partitions: Sequence[Partition], reader: Reader, settings: Settings) -> Iterator[Built]:
         for partition in partitions:
             sums = _sums(partition, reader, settings)
-            rows = metric_rows(sums, min_contexts=settings.evaluation.min_contexts)
+            known = ACCUMULATORS + load(settings.evaluation.files).accumulators
+            rows = metric_rows(sums, min_contexts=settings.evaluation.min_contexts, accumulators=known)
             yield Built(partition, {METRICS.name: rows, METRIC_SUMS.name: to_table(sums)}, _extra(sums))
 
 
 def _sums(partition: Partition, reader: Reader, settings: Settings) -> MetricSums:
     chosen = settings.evaluation
+    own = load(chosen.files)
     return evaluate(
         _frames(reader.files(SCORES_TABLE.name, [partition])),
-        seed=settings.seed, metrics=STANDARD + load(chosen.files), cutoffs=chosen.cutoffs,
+        seed=settings.seed, metrics=ALL_METRICS + own.metrics,
+        accumulators=ACCUMULATORS + own.accumulators, cutoffs=chosen.cutoffs,
         slices=Slices(items=_bands(partition, reader)), replicates=chosen.replicates, list_length=chosen.keep_top,
     )  # fmt: skip
 
@@ -113,6 +118,8 @@ def rolled_up(tables: Iterable[pa.Table]) -> MetricSums:
     return whole
 
 
-def roll_up(tables: Iterable[pa.Table], *, min_contexts: int) -> pa.Table:
+def roll_up(
+    tables: Iterable[pa.Table], *, min_contexts: int, accumulators: tuple[Accumulator, ...] = ACCUMULATORS
+) -> pa.Table:
     """METRICS rows of all these METRIC_SUMS tables together: months from days, the whole from countries."""
-    return metric_rows(rolled_up(tables), min_contexts=min_contexts)
+    return metric_rows(rolled_up(tables), min_contexts=min_contexts, accumulators=accumulators)

@@ -18,10 +18,10 @@ import pyarrow as pa
 
 from rec_platform import columns as c
 from rec_platform.errors import ConfigError, NumericError
+from rec_platform.evaluation.tallies import ONE, Tally, merged
 from rec_platform.evaluation.ties import Floats, Ints
 from rec_platform.tables import METRIC_SUMS
 
-ONE: Final = 2**30
 #: Sums must stay below, so that adding two of them cannot wrap.
 LIMIT: Final = 2**62
 #: A factor is split at this bit, so that both halves multiply exactly in float64.
@@ -31,7 +31,7 @@ ROWS: Final = 2**16
 
 WEIGHT: Final = "weight"
 MEAN: Final = "mean"
-EXPOSURE: Final = "exposure"
+TALLY: Final = "tally"
 
 
 class Key(NamedTuple):
@@ -57,32 +57,6 @@ class Key(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Exposure:
-    """How often each title stood in a model's first k.
-
-    Attributes:
-        titles: int64, ascending.
-        weights: int64: the weight of the contexts that listed it, in units of 2^-20.
-        groups: int64: bit g is set if a profile of hash group g was shown it.
-        catalogue: the size of the largest candidate set seen.
-    """
-
-    titles: Ints
-    weights: Ints
-    groups: Ints
-    catalogue: int
-
-
-def merged_exposure(parts: Sequence[Exposure]) -> Exposure:
-    """The exposure of the contexts of all parts together."""
-    titles, which = np.unique(np.concatenate([part.titles for part in parts]), return_inverse=True)
-    weights, groups = np.zeros(len(titles), dtype=np.int64), np.zeros(len(titles), dtype=np.int64)
-    np.add.at(weights, which, np.concatenate([part.weights for part in parts]))
-    np.bitwise_or.at(groups, which, np.concatenate([part.groups for part in parts]))
-    return Exposure(titles, weights, groups, max(part.catalogue for part in parts))
-
-
-@dataclass(frozen=True)
 class MetricSums:
     """Sums of some contexts, for every model, metric, cut-off and slice.
 
@@ -92,7 +66,7 @@ class MetricSums:
         keys: one per row, ascending.
         counts: int64 of shape (rows, 3): n, n_excluded, n_unreachable.
         totals: int64 of shape (rows, 1 + R) in units of 2^-30: the sum, then the sum in each replicate.
-        exposures: titles shown, for the keys of kind `exposure`.
+        tallies: amounts by cell, for the keys of kind `tally`.
     """
 
     seed: int
@@ -100,7 +74,7 @@ class MetricSums:
     keys: tuple[Key, ...]
     counts: Ints
     totals: Ints
-    exposures: Mapping[Key, Exposure] = field(default_factory=dict)
+    tallies: Mapping[Key, Tally] = field(default_factory=dict)
 
 
 def nothing(seed: int, replicates: int) -> MetricSums:
@@ -162,7 +136,7 @@ def merge(*sums: MetricSums) -> MetricSums:
     Raises `ConfigError` if seeds or replicates differ, or the estimand is `profile` (a mean over profiles does not follow
     from the means of parts that share profiles).
     """
-    parts = [part for part in sums if part.keys or part.exposures] or list(sums[:1])
+    parts = [part for part in sums if part.keys or part.tallies] or list(sums[:1])
     if len(parts) == 1:
         return parts[0]
     _mergeable(parts)
@@ -174,11 +148,9 @@ def merge(*sums: MetricSums) -> MetricSums:
         rows = np.fromiter((row[key] for key in part.keys), np.int64, len(part.keys))
         counts[rows] += part.counts
         totals[rows] = added(totals[rows], part.totals)
-    shown = sorted(set().union(*(part.exposures for part in parts)))
-    exposures = {
-        key: merged_exposure([part.exposures[key] for part in parts if key in part.exposures]) for key in shown
-    }
-    return MetricSums(parts[0].seed, parts[0].replicates, keys, counts, totals, exposures)
+    counted = sorted(set().union(*(part.tallies for part in parts)))
+    tallies = {key: merged([part.tallies[key] for part in parts if key in part.tallies]) for key in counted}
+    return MetricSums(parts[0].seed, parts[0].replicates, keys, counts, totals, tallies)
 
 
 def _mergeable(parts: Sequence[MetricSums]) -> None:
@@ -197,21 +169,21 @@ def _mergeable(parts: Sequence[MetricSums]) -> None:
 def to_table(sums: MetricSums) -> pa.Table:
     """The sums as rows of the METRIC_SUMS table, in its order."""
     none = np.zeros(0, dtype=np.int64)
-    shown = list(sums.exposures.items())
-    keys = [*sums.keys, *(key for key, _ in shown)]
+    counted = list(sums.tallies.items())
+    keys = [*sums.keys, *(key for key, _ in counted)]
     empty = [none] * len(sums.keys)
-    sizes = [one.catalogue for _, one in shown]
+    sizes = [one.size for _, one in counted]
     columns = {
         **{name: [key[place] for key in keys] for place, name in enumerate(Key._fields)},
         "seed": [sums.seed] * len(keys),
-        c.N: [*sums.counts[:, 0].tolist(), *(0 for _ in shown)],
-        c.N_EXCLUDED: [*sums.counts[:, 1].tolist(), *(0 for _ in shown)],
-        c.N_UNREACHABLE: [*sums.counts[:, 2].tolist(), *(0 for _ in shown)],
+        c.N: [*sums.counts[:, 0].tolist(), *(0 for _ in counted)],
+        c.N_EXCLUDED: [*sums.counts[:, 1].tolist(), *(0 for _ in counted)],
+        c.N_UNREACHABLE: [*sums.counts[:, 2].tolist(), *(0 for _ in counted)],
         "total": [*sums.totals[:, 0].tolist(), *sizes],
-        "replicates": _lists([*sums.totals[:, 1:], *(none for _ in shown)]),
-        "titles": _lists([*empty, *(one.titles for _, one in shown)]),
-        "weights": _lists([*empty, *(one.weights for _, one in shown)]),
-        "groups": _lists([*empty, *(one.groups for _, one in shown)]),
+        "replicates": _lists([*sums.totals[:, 1:], *(none for _ in counted)]),
+        "cells": _lists([*empty, *(one.ids for _, one in counted)]),
+        "weights": _lists([*empty, *(one.weights for _, one in counted)]),
+        "groups": _lists([*empty, *(one.groups for _, one in counted)]),
     }
     arrays = [pa.array(columns[one.name], one.type) for one in METRIC_SUMS.schema]
     table = pa.Table.from_arrays(arrays, schema=METRIC_SUMS.schema)
@@ -230,18 +202,18 @@ def of_table(table: pa.Table) -> MetricSums:
     table = table.combine_chunks()
     keys = [Key(*values) for values in zip(*(table.column(name).to_pylist() for name in Key._fields), strict=True)]
     number = {name: table.column(name).to_numpy() for name in (c.N, c.N_EXCLUDED, c.N_UNREACHABLE, "total", "seed")}
-    lists = {name: _parts(table.column(name).chunk(0)) for name in ("replicates", "titles", "weights", "groups")}
-    order = sorted((row for row, key in enumerate(keys) if key.kind != EXPOSURE), key=keys.__getitem__)
+    lists = {name: _parts(table.column(name).chunk(0)) for name in ("replicates", "cells", "weights", "groups")}
+    order = sorted((row for row, key in enumerate(keys) if key.kind != TALLY), key=keys.__getitem__)
     counts = np.column_stack([number[name][order] for name in (c.N, c.N_EXCLUDED, c.N_UNREACHABLE)])
     width = max((len(lists["replicates"][row]) for row in order), default=0)
     totals = np.array([[number["total"][row], *lists["replicates"][row]] for row in order], np.int64)
-    exposures = {
-        key: Exposure(lists["titles"][row], lists["weights"][row], lists["groups"][row], int(number["total"][row]))
+    tallies = {
+        key: Tally(lists["cells"][row], lists["groups"][row], lists["weights"][row], int(number["total"][row]))
         for row, key in enumerate(keys)
-        if key.kind == EXPOSURE
+        if key.kind == TALLY
     }
     rows = tuple(keys[row] for row in order)
-    return MetricSums(int(number["seed"][0]), width, rows, counts, totals.reshape(len(order), 1 + width), exposures)
+    return MetricSums(int(number["seed"][0]), width, rows, counts, totals.reshape(len(order), 1 + width), tallies)
 
 
 def _parts(lists: pa.ListArray) -> list[Ints]:

@@ -215,11 +215,11 @@ def slices_section(found: Judged) -> Section:
 def lists_section(found: Judged) -> Section:
     """What is shown to people: the long tail, coverage and whatever else is measured of lists."""
     shown = {
-        key.model: np.asarray(exposure.weights, dtype=np.float64)
-        for key, exposure in found.sums.exposures.items()
-        if key.metric == "coverage" and (key.k, key.slice) == (LISTED, "all")
+        key.model: tally.totals
+        for key, tally in found.sums.tallies.items()
+        if key.metric == "exposure" and (key.k, key.slice) == (LISTED, "all")
     }
-    sizes = [exposure.catalogue for exposure in found.sums.exposures.values()]
+    sizes = [tally.size for tally in found.sums.tallies.values()]
     coverage = found.rows.filter((pc.field(c.METRIC) == "coverage") & (pc.field(c.SLICE) == "all"))
     return Section(
         "Lists",

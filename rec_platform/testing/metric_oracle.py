@@ -61,10 +61,17 @@ def auc(labels: Labels, lost: Labels, k: int) -> float:
     return won / (len(others) * (len(positives) + len(lost)))
 
 
+def percentile_rank(labels: Labels, lost: Labels, k: int) -> float:
+    """The share of the other candidates above each positive found, averaged."""
+    above = [rank for rank, label in enumerate(labels) if label > 0]
+    return sum(above) / len(above) / max(len(labels) - 1, 1)
+
+
 #: The metrics by name, as `rec_platform.evaluation.STANDARD` names them.
 BY_NAME: Final[dict[str, Callable[[Labels, Labels, int], float]]] = {
     "nmrr": nmrr, "mrr": mrr, "ndcg": ndcg, "recall": recall, "precision": precision, "r_precision": r_precision,
     "map": average_precision, "hit_rate": hit_rate, "auc": auc,
+    "percentile_rank": percentile_rank,
 }  # fmt: skip
 
 

@@ -202,9 +202,9 @@ def metrics() -> Rows:
 
 def metric_sums() -> Rows:
     return {
-        **_metric_keys(2), "kind": ["mean", "exposure"], "population": ["positive", "any"], "seed": [1, 1],
+        **_metric_keys(2), "kind": ["mean", "tally"], "population": ["positive", "any"], "seed": [1, 1],
         c.N: [4, 4], c.N_EXCLUDED: [0, 0], c.N_UNREACHABLE: [0, 0], "total": [5, 9], "replicates": [[1, 2], []],
-        "titles": [[], [1, 2]], "weights": [[], [4, 4]], "groups": [[], [1, 1]],
+        "cells": [[], [1, 2]], "groups": [[], [1, 1]], "weights": [[], [4, 4]],
     }  # fmt: skip
 
 

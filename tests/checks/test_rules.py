@@ -156,7 +156,7 @@ FAULTS: list[tuple[str, str, Fault]] = [
     ("metrics", "value_where_counted", put("metrics", c.N, [40, 0, 0])),
     ("metric_sums", "counts_not_negative", put("metric_sums", c.N, [-1, 0])),
     ("metric_sums", "replicates_agree", put("metric_sums", "kind", ["mean", "weight"])),
-    ("metric_sums", "exposure_lists_paired", put("metric_sums", "weights", [[], [4]])),
+    ("metric_sums", "tally_lists_paired", put("metric_sums", "weights", [[], [4]])),
     ("recommendations", "ranks_without_gaps", put("recommendations", c.RANK, [1, 3, 1])),
     ("recommendations", "ranks_without_gaps", put("recommendations", c.RANK, [1, 2, 2])),
     ("recommendations", "titles_once_per_profile", put("recommendations", c.TITLE, [1, 1, 1])),

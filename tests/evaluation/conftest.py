@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 
 from rec_platform.dmc12.frame import Frame
+from rec_platform.scoring.ranking import tie_words
 
 
 def _full(seed: int, *, contexts: int = 60, profiles: int = 20, titles: int = 30, levels: int = 6) -> Frame:
@@ -31,8 +32,13 @@ def _full(seed: int, *, contexts: int = 60, profiles: int = 20, titles: int = 30
     return Frame.of(table, np.arange(contexts + 1) * titles, items=items, scores=scores)
 
 
-def _stored(frame: Frame, keep: int = 100) -> Frame:
-    """The same contexts in the form of the scores table: positives, each model's best, and counts over all candidates."""
+def _stored(frame: Frame, keep: int = 100, *, seed: int = 7) -> Frame:
+    """The same contexts in the form of the scores table: positives, each model's best, and counts over all candidates.
+
+    As the stage does: `random` is among the models, and equal scores at the border are kept by the seeded hash.
+    """
+    frame = frame.with_scores({"random": np.zeros(frame.n_items)})
+    words = tie_words(seed, frame.context("context_id")[frame.context_of_item], frame.item("title_id"))
     models = frame.scores.column_names
     reachable, label = frame.item("reachable"), frame.item("label")
     chosen, counts = label > 0, {name: np.zeros(frame.n_items, np.int64) for model in models for name in
@@ -44,7 +50,7 @@ def _stored(frame: Frame, keep: int = 100) -> Frame:
         sizes[i] = len(inside)
         for model in models:
             score = frame.scores.column(model).to_numpy()
-            chosen[inside[np.argsort(-score[inside], kind="stable")[:keep]]] = True
+            chosen[inside[np.lexsort((words[inside], -score[inside]))[:keep]]] = True
             for row in rows:
                 higher, same = (score[inside] > score[row]).sum(), (score[inside] == score[row]).sum() - 1
                 counts[f"n_above.{model}"][row] = higher if reachable[row] else len(inside)

@@ -63,7 +63,9 @@ def simulations():
     rng = np.random.default_rng(2025)
     values, pairs = [], []
     for _ in range(SIMULATIONS):
-        sums = evaluate(simulated(rng, 0.0), seed=1, metrics=(mrr,), replicates=200, slices=Slices(()), cutoffs=())
+        sums = evaluate(
+            simulated(rng, 0.0), seed=1, metrics=(mrr,), replicates=200, slices=Slices(()), cutoffs=(), accumulators=()
+        )
         values.append(next(row for row in metric_rows(sums).to_pylist() if row["model"] == "a"))
         pairs.append(compare(sums, "a", "b").to_pylist()[0])
     return values, pairs
@@ -92,6 +94,6 @@ def test_the_detectable_difference_is_found_four_times_in_five(simulations):
     for _ in range(60):
         # MRR is 1/2 + 1/2 P(found), so a difference of d in MRR is 2d in P(found); clipping at 1 costs a little
         frame = simulated(rng, 2.2 * detectable)
-        sums = evaluate(frame, seed=1, metrics=(mrr,), replicates=100, slices=Slices(()), cutoffs=())
+        sums = evaluate(frame, seed=1, metrics=(mrr,), replicates=100, slices=Slices(()), cutoffs=(), accumulators=())
         found += compare(sums, "b", "a").to_pylist()[0]["verdict"] == "a is higher"
     assert 0.6 < found / 60 < 0.95

@@ -14,7 +14,17 @@ from hypothesis import strategies as st
 
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import ConfigError, NumericError, SchemaError
-from rec_platform.evaluation import STANDARD, Slices, compare, evaluate, merge, metric, metric_rows, popularity
+from rec_platform.evaluation import (
+    ACCUMULATORS,
+    STANDARD,
+    Slices,
+    compare,
+    evaluate,
+    merge,
+    metric,
+    metric_rows,
+    popularity,
+)
 from rec_platform.evaluation.sums import LIMIT, ONE, added, fixed, of_table, product, to_table
 from rec_platform.tables import METRIC_SUMS, METRICS
 from rec_platform.testing import metric_oracle
@@ -28,11 +38,11 @@ def same(left, right):
     assert left.keys == right.keys
     assert (left.counts == right.counts).all()
     assert (left.totals == right.totals).all()
-    assert set(left.exposures) == set(right.exposures)
-    for key, one in left.exposures.items():
-        other = right.exposures[key]
-        assert one.catalogue == other.catalogue
-        for name in ("titles", "weights", "groups"):
+    assert set(left.tallies) == set(right.tallies)
+    for key, one in left.tallies.items():
+        other = right.tallies[key]
+        assert one.size == other.size
+        for name in ("ids", "weights", "groups"):
             assert getattr(one, name).tolist() == getattr(other, name).tolist(), (key, name)
 
 
@@ -91,8 +101,9 @@ def test_both_forms_of_a_frame_give_the_same_sums(full, stored):
 def test_few_kept_titles_give_the_same_rank_metrics(full, stored):
     frame = full(3)
     whole, few = evaluate(frame, **OPTIONS), evaluate(stored(frame, 3), **OPTIONS, list_length=3)
-    assert (whole.totals == few.totals).all()
-    assert {key.k for key in few.exposures} == {3}
+    totals = dict(zip(whole.keys, whole.totals.tolist(), strict=True))
+    assert [totals[key] for key in few.keys] == few.totals.tolist()
+    assert {key.k for key in few.tallies if key.metric == "exposure"} == {3}
 
 
 @settings(max_examples=12)
@@ -194,7 +205,7 @@ def test_coverage_counts_distinct_titles_and_breaks_ties_by_the_seed():
     assert (fixed_list["value"], fixed_list["low"], fixed_list["high"]) == (3 / 10, 3 / 10, 3 / 10)
     assert number(rows, model="tied", metric="coverage", k=3)["value"] == 1.0
     small = [evaluate(frame.take(np.arange(1)), seed=seed, cutoffs=(3,), replicates=0) for seed in range(8)]
-    titles = {tuple(next(s for k, s in one.exposures.items() if k.model == "tied").titles.tolist()) for one in small}
+    titles = {tuple(next(s for k, s in one.tallies.items() if k.model == "tied").ids.tolist()) for one in small}
     assert len(titles) > 1
 
 
@@ -227,7 +238,8 @@ def test_contexts_without_any_positive_give_no_number():
 def test_sampled_candidates_say_so_in_every_name(full):
     frame = full(1).with_items({"item_inclusion_probability": np.full(1800, 0.5)})
     names = set(metric_rows(evaluate(frame, **OPTIONS)).column("metric").to_pylist())
-    assert names == {f"{one.name}_sampled" for one in STANDARD} | {"coverage_sampled"}
+    read = [name for one in ACCUMULATORS if "chances" not in one.needs for name in one.readings]
+    assert names == {f"{name}_sampled" for name in (*(one.name for one in STANDARD), *read)}
 
 
 def test_nan_scores_are_an_error_naming_the_model(full):

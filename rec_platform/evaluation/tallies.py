@@ -1,0 +1,86 @@
+"""Amounts by cell, as integers that merge: what is stored of numbers that are no mean over contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+import numpy as np
+
+from rec_platform.contexts.hashing import mix, seeded
+from rec_platform.evaluation.ties import Floats, Ints
+
+#: Profiles fall into so many hash groups; a number without each one in turn gives its interval.
+GROUPS: Final = 20
+#: Units of an amount: 2^-30, as of every sum.
+ONE: Final = 2**30
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How much fell into each cell (a title, a rank, a bin of probability), per hash group of profiles.
+
+    Attributes:
+        ids: int64, P values, ascending: the cells hit.
+        groups: int64, P values: bit g is set if a profile of hash group g hit the cell.
+        weights: int64: for each cell, by ascending group, the amount of every group that hit it, in units of 2^-30.
+        size: how many cells there could be; 0 if not known.
+    """
+
+    ids: Ints
+    groups: Ints
+    weights: Ints
+    size: int = 0
+
+    @cached_property
+    def parts(self) -> tuple[Ints, Ints]:
+        """The cell (row of `ids`) and the group of each of `weights`."""
+        row, group = np.nonzero((self.groups[:, None] >> np.arange(GROUPS)) & 1)
+        return row.astype(np.int64), group.astype(np.int64)
+
+    @property
+    def totals(self) -> Floats:
+        """The amount per cell: float64, P values."""
+        return np.bincount(self.parts[0], weights=self.weights / ONE, minlength=len(self.ids)).astype(np.float64)
+
+    def without(self, group: int) -> Tally:
+        """The tally of all other groups."""
+        left = self.groups & ~np.int64(1 << group)
+        there = left != 0
+        return Tally(self.ids[there], left[there], self.weights[self.parts[1] != group], self.size)
+
+
+def group_of(profile_id: Ints, seed: int) -> Ints:
+    """The hash group of each profile: the same in every date, country and model."""
+    return np.asarray(mix(seeded(seed, purpose="group"), profile_id) % np.uint64(GROUPS), dtype=np.int64)
+
+
+def tallied(ids: Ints, group: Ints, amount: Ints, size: int = 0) -> Tally:
+    """The tally of amounts in units of 2^-30, each with its cell and group."""
+    cells, row = np.unique(ids, return_inverse=True)
+    return _added_up(cells, row * GROUPS + group, amount, size)
+
+
+def merged(tallies: Sequence[Tally]) -> Tally:
+    """The tally of the contexts of all parts together."""
+    ids, row = np.unique(np.concatenate([one.ids for one in tallies]), return_inverse=True)
+    starts = np.cumsum([0, *(len(one.ids) for one in tallies)])
+    code = [row[start + one.parts[0]] * GROUPS + one.parts[1] for one, start in zip(tallies, starts[:-1], strict=True)]
+    amount = np.concatenate([one.weights for one in tallies])
+    return _added_up(ids, np.concatenate(code), amount, max(one.size for one in tallies))
+
+
+def _added_up(ids: Ints, code: Ints, amount: Ints, size: int) -> Tally:
+    """Amounts by code = cell x GROUPS + group, exactly: in float64 while every partial sum is below 2^53."""
+    width = len(ids) * GROUPS
+    if float(np.abs(amount).astype(np.float64).sum()) < 2.0**53:
+        sums = np.bincount(code, weights=amount, minlength=width).astype(np.int64)
+    else:
+        sums = np.zeros(width, dtype=np.int64)
+        np.add.at(sums, code, amount)
+    hit = np.zeros(width, dtype=bool)
+    hit[code] = True
+    bits = hit.reshape(len(ids), GROUPS) @ (1 << np.arange(GROUPS, dtype=np.int64))
+    return Tally(ids, bits.astype(np.int64), sums[hit], size)
