@@ -235,3 +235,18 @@ class Fact:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+
+def filters_of(facts: Iterable[Fact]) -> tuple[Filter, ...]:
+    """The distinct filters of some facts, in their order."""
+    return tuple(dict.fromkeys(fact.filter for fact in facts if fact.filter is not None))
+
+
+def measures_of(facts: Iterable[Fact]) -> tuple[str, ...]:
+    """The numeric columns of plays that some facts sum, besides those that every timeline holds."""
+    return tuple(dict.fromkeys(fact.measure for fact in facts if fact.measure in NUMERIC))
+
+
+def play_columns_of(facts: Iterable[Fact]) -> tuple[str, ...]:
+    """The columns of plays that some facts read by name."""
+    return tuple(dict.fromkeys(name for fact in facts for name in fact.play_columns))

@@ -5,7 +5,7 @@
 The text is Python's syntax and nothing of it is ever run or put into a query: `ast` gives a tree, each node of which is
 checked against what it may be, and typed, when the fact is declared. What may stand in it:
 
-- columns of the play (`PLAY_COLUMNS`), of its title (`TITLE_COLUMNS`), and `hour` (0 to 23) and `weekday` (0 is Monday)
+- columns of the play (`OF_PLAYS`), of its title (`OF_TITLES`), and `hour` (0 to 23) and `weekday` (0 is Monday)
   at which it began, on the declared clock of the country where it was played;
 - numbers, texts, `and`, `or`, `not`, comparisons (chained ones too), `+ - * /` between numbers;
 - `x in (1, 2)`, `'drama' in genres`, `'part' in name` (a piece of the text), each with `not`; `x is None`, `is not None`;
@@ -64,14 +64,14 @@ def _kind(field: pa.Field) -> Kind:
 
 
 #: What a filter may read of a play, and what kind of thing it is.
-PLAY_COLUMNS: Final[dict[str, Kind]] = {**{field.name: _kind(field) for field in PLAY_FACTS.schema}, c.COUNTRY: "text"}
+OF_PLAYS: Final[dict[str, Kind]] = {**{field.name: _kind(field) for field in PLAY_FACTS.schema}, c.COUNTRY: "text"}
 #: What it may read of the play's title.
-TITLE_COLUMNS: Final[dict[str, Kind]] = {
+OF_TITLES: Final[dict[str, Kind]] = {
     field.name: _kind(field) for field in TITLES.schema if field.name not in (c.TITLE, c.KNOWN_AT)
 }
 #: When the play began, on the clock of its country.
-CLOCK_COLUMNS: Final[dict[str, Kind]] = {"hour": "number", "weekday": "number"}
-_COLUMNS: Final = {**PLAY_COLUMNS, **TITLE_COLUMNS, **CLOCK_COLUMNS}
+OF_CLOCKS: Final[dict[str, Kind]] = {"hour": "number", "weekday": "number"}
+_COLUMNS: Final = {**OF_PLAYS, **OF_TITLES, **OF_CLOCKS}
 
 _LONGEST: Final = 1_000
 _DEEPEST: Final = 25
@@ -119,10 +119,10 @@ class Filter:
     @property
     def play_columns(self) -> tuple[str, ...]:
         """The columns of plays that must be at hand to ask it."""
-        read = {name for name in self.columns if name in PLAY_COLUMNS}
-        if any(name in TITLE_COLUMNS for name in self.columns):
+        read = {name for name in self.columns if name in OF_PLAYS}
+        if any(name in OF_TITLES for name in self.columns):
             read |= {c.TITLE, c.PLAYED_AT, c.KNOWN_AT}
-        if any(name in CLOCK_COLUMNS for name in self.columns):
+        if any(name in OF_CLOCKS for name in self.columns):
             read |= {c.COUNTRY, c.PLAYED_AT}
         return tuple(sorted(read))
 
@@ -410,13 +410,13 @@ class _Plays:
     rules: SourceRules
 
     def column(self, name: str) -> pa.ChunkedArray | pa.Array:
-        if name in CLOCK_COLUMNS:
+        if name in OF_CLOCKS:
             return self._clock[name]
-        if name in PLAY_COLUMNS:
-            return _plain(self.plays.column(name), PLAY_COLUMNS[name])
-        if TITLE_COLUMNS[name] == "texts":
+        if name in OF_PLAYS:
+            return _plain(self.plays.column(name), OF_PLAYS[name])
+        if OF_TITLES[name] == "texts":
             return self.titles.rows.column(name).take(self._revision)
-        return _plain(self.titles.rows.column(name), TITLE_COLUMNS[name]).take(self._revision)
+        return _plain(self.titles.rows.column(name), OF_TITLES[name]).take(self._revision)
 
     def holding(self, name: str, text: str) -> pa.ChunkedArray:
         """Whether the title's list has the text in it: looked up once per row of `titles`, then per play."""

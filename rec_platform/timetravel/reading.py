@@ -1,0 +1,157 @@
+"""Reading declared facts: filters and shares lowered onto what a timeline answers.
+
+A filter picks the plays of a timeline of its own, which shares everything but its plays with the whole one; a share is
+two facts and a division. What is left are the facts of facts.py, each computed once however often it is needed. Facts
+without filters and shares pass straight through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Final, cast
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from rec_platform.config import SourceRules
+from rec_platform.errors import ConfigError
+from rec_platform.timetravel.declared import SHARE, Fact, filters_of
+from rec_platform.timetravel.facts import FactReader, Values
+from rec_platform.timetravel.kernels import Int64
+from rec_platform.timetravel.timeline import Timeline, countries_of
+
+
+def timeline_of(
+    plays: pa.Table,
+    titles: pa.Table,
+    profiles: pa.Table,
+    availability: pa.Table,
+    *,
+    rules: SourceRules,
+    facts: Sequence[Fact],
+) -> Timeline:
+    """The timeline that some facts can be read from: `Timeline.build` with the measures and subsets they need.
+
+    Args:
+        plays: with `PLAY_COLUMNS` of the timeline and `play_columns_of(facts)`.
+    """
+    timeline = Timeline.build(plays, titles, profiles, availability, rules=rules)
+    _SUBSETS[timeline] = {
+        one.text: Timeline.build(
+            plays.filter(pa.array(one.bound(titles, rules)(plays))), titles, profiles, availability, rules=rules
+        )
+        for one in filters_of(facts)
+    }
+    return timeline
+
+
+_SUBSETS: Final[WeakKeyDictionary[Timeline, dict[str, Timeline]]] = WeakKeyDictionary()
+
+
+def _subset(timeline: Timeline, where: str) -> Timeline:
+    """The timeline over the plays that pass a filter."""
+    held = _SUBSETS.get(timeline, {})
+    if where not in held:
+        raise ConfigError(
+            f"no subset of plays where {where!r}", place="timeline", repair="Build it with `timeline_of(facts=...)`."
+        )
+    return held[where]
+
+
+@dataclass(frozen=True)
+class _Lowered:
+    """A declared fact as what it is made of: its value, or its part and its whole. Facts without names and notes."""
+
+    part: Fact
+    whole: Fact | None = None
+
+    @classmethod
+    def of(cls, fact: Fact) -> _Lowered:
+        if fact.measure != SHARE:
+            return cls(replace(fact, name="_", about=""))
+        part = replace(fact, name="_", about="", measure="plays", of=None)
+        whole = replace(part, entity=fact.of or fact.entity, where="")
+        return cls(part, whole)
+
+    @property
+    def all(self) -> tuple[Fact, ...]:
+        return (self.part,) if self.whole is None else (self.part, self.whole)
+
+
+class DeclaredReader:
+    """Reads any declared facts of many batches of contexts; with the manners of `FactReader`, which does the work.
+
+    Args:
+        timeline: what is read; it must hold the facts' measures and subsets (`timeline_of`).
+        facts: the facts wanted.
+        countries: the countries that contexts will come from.
+    """
+
+    def __init__(self, timeline: Timeline, facts: Sequence[Fact], countries: Sequence[str]) -> None:
+        self.facts = tuple(facts)
+        self._lowered = {fact.name: _Lowered.of(fact) for fact in self.facts}
+        distinct = dict.fromkeys(one for lowered in self._lowered.values() for one in lowered.all)
+        self._names = {one: f"fact_{position}" for position, one in enumerate(distinct)}
+        self._readers = [
+            FactReader(_subset(timeline, where) if where else timeline, self._plain(where), countries)
+            for where in dict.fromkeys(one.where for one in distinct)
+        ]
+
+    def _plain(self, where: str) -> list[Fact]:
+        """The facts of one filter, by their working names and without it."""
+        return [replace(one, name=name, where="") for one, name in self._names.items() if one.where == where]
+
+    def read(
+        self,
+        *,
+        profile_id: npt.ArrayLike,
+        country: Sequence[str] | npt.NDArray[np.generic],
+        at: npt.ArrayLike,
+        offsets: npt.ArrayLike,
+        title_id: npt.ArrayLike,
+    ) -> dict[str, Values]:
+        """As `FactReader.read`: each fact's values, by name."""
+        found: dict[str, Values] = {}
+        for reader in self._readers:
+            found |= reader.read(profile_id=profile_id, country=country, at=at, offsets=offsets, title_id=title_id)
+        bounds = np.asarray(offsets, dtype=np.int64)
+        lengths = bounds[1:] - bounds[:-1]
+        return {name: self._composed(lowered, found, lengths) for name, lowered in self._lowered.items()}
+
+    def _composed(self, lowered: _Lowered, found: dict[str, Values], lengths: Int64) -> Values:
+        part = found[self._names[lowered.part]]
+        if lowered.whole is None:
+            return part
+        whole: Values = found[self._names[lowered.whole]]
+        if lowered.part.level != lowered.whole.level:
+            whole = cast(Values, np.repeat(whole, lengths))
+        return np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.nan)
+
+
+def compute(
+    timeline: Timeline,
+    facts: Sequence[Fact],
+    *,
+    profile_id: npt.ArrayLike,
+    country: Sequence[str] | npt.NDArray[np.generic],
+    at: npt.ArrayLike,
+    offsets: npt.ArrayLike,
+    title_id: npt.ArrayLike,
+) -> dict[str, Values]:
+    """Each declared fact's values, by name: n for facts of contexts, m for facts of items.
+
+    Args:
+        timeline: one that holds the facts' measures and subsets (`timeline_of`).
+        profile_id, country, at: n contexts: who, where, and the instant (int64 microseconds).
+        offsets: n + 1; the items of context i are title_id[offsets[i]:offsets[i + 1]].
+        title_id: m items.
+
+    Returns:
+        float64 for sums, counts, shares and runtimes, int64 for instants (`NONE` where there is none). Ids nobody
+        knows have no past.
+    """
+    reader = DeclaredReader(timeline, facts, countries_of(country))
+    return reader.read(profile_id=profile_id, country=country, at=at, offsets=offsets, title_id=title_id)
