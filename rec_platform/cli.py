@@ -5,18 +5,21 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
 from rec_platform import clock, commands
+from rec_platform.cli_features import features
 from rec_platform.errors import PlatformError
+from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last
+from rec_platform.terminal import busy as _busy
+from rec_platform.terminal import plain as _plain
+from rec_platform.terminal import print_pairs as _print_pairs
+from rec_platform.terminal import print_rows as _print_rows
+from rec_platform.terminal import progress as _progress
 
 app = typer.Typer(
     help="A log of plays goes in; ranked recommendations and honest numbers about them come out.",
@@ -25,23 +28,6 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
 )
-
-Home = Annotated[
-    Path,
-    typer.Option(
-        "--home", envvar="REC_PLATFORM_HOME", help="Where the lake lives.", show_default=True, file_okay=False
-    ),
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-First = Annotated[str, typer.Option("--from", help="First day, YYYY-MM-DD.")]
-Last = Annotated[str, typer.Option("--to", help="Last day, YYYY-MM-DD, included.")]
-Countries = Annotated[
-    str, typer.Option("--countries", help="Comma-separated ISO codes; all delivered ones if not given.")
-]
-DEFAULT_HOME = Path(".rec-platform")
-#: Columns of a table that goes to a file or a pipe.
-WIDTH = 170
-
 
 @app.command()
 def simulate(
@@ -58,6 +44,7 @@ def simulate(
     with _progress("simulate") as progress:
         summary = commands.simulated(out, plays=plays, seed=seed, plays_format=plays_format, progress=progress)
     _print_pairs(summary, f"Simulated world in {out}", as_json=as_json)
+app.add_typer(features, name="features")
 
 
 @app.command()
@@ -214,67 +201,10 @@ def main() -> None:
         sys.exit(2)
 
 
-def _plain(text: str) -> str:
-    return text.replace("[", "\\[")
-
-
 def _become(*arguments: str) -> None:
     """Replace this process by the one that holds Dagster: the library itself never imports it."""
     sys.stdout.flush()
     os.execv(sys.executable, [sys.executable, "-m", "assets.run", *arguments])
-
-
-@contextmanager
-def _progress(what: str) -> Iterator[Callable[[str, float], None]]:
-    """A bar on a terminal, fed with (what, share done); nothing elsewhere."""
-    console = Console(stderr=True)
-    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
-    with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as bar:
-        task = bar.add_task(what, total=1.0)
-        yield lambda text, share: bar.update(task, description=text, completed=share)
-
-
-@contextmanager
-def _busy(what: str) -> Iterator[None]:
-    """A spinner on a terminal, for work of a few seconds that cannot tell how far it is."""
-    console = Console(stderr=True)
-    with console.status(what) if console.is_terminal else nullcontext():
-        yield
-
-
-def _print_pairs(pairs: dict[str, Any], title: str, *, as_json: bool) -> None:
-    if as_json:
-        print(json.dumps(pairs))
-        return
-    _print_rows([{"what": name, "value": value} for name, value in pairs.items()], title, as_json=False)
-
-
-def _print_rows(rows: list[dict[str, Any]], title: str, *, as_json: bool) -> None:
-    """Rows as JSON, or as a table whose number columns stand right."""
-    if as_json:
-        print(json.dumps(rows, default=str))
-        return
-    table = Table(title=title, title_justify="left")
-    for name in rows[0] if rows else ():
-        number = all(isinstance(row[name], int | float) for row in rows)
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(_plain(_shown(value)) for value in row.values()))
-    _wide().print(table)
-
-
-def _wide() -> Console:
-    """The terminal as wide as it is; elsewhere wide enough that tables do not fold."""
-    console = Console()
-    return console if console.is_terminal else Console(width=WIDTH)
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, float):
-        return f"{value:.4g}"
-    if isinstance(value, int) and not isinstance(value, bool):
-        return f"{value:,}"
-    return "" if value is None else str(value)
 
 
 if __name__ == "__main__":

@@ -14,7 +14,16 @@ ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 DECISIONS = ROOT / "docs" / "decisions"
 RECORDS = sorted(DECISIONS.glob("[0-9]*.md"))
-COMMANDS = get_command(app).commands  # type: ignore[attr-defined]
+TOP = get_command(app).commands  # type: ignore[attr-defined]
+#: Every command by its words: `run`, `features check`, ...
+COMMANDS = {
+    " ".join(words): command
+    for name, one in TOP.items()
+    for words, command in [
+        ((name,), one),
+        *(((name, sub), inner) for sub, inner in getattr(one, "commands", {}).items()),
+    ]
+}
 
 
 def name(page: Path) -> str:
@@ -67,8 +76,10 @@ def test_every_command_is_told(command: str) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=name)
 def test_every_command_and_option_that_is_told_exists(page: Path) -> None:
-    """`rec-platform COMMAND --option` in code, up to the end of the line or of the code."""
-    for command, rest in re.findall(r"\brec-platform ([a-z]+)\b([^`\n]*)", code(page)):
+    """`rec-platform COMMAND --option` in code, up to the end of the line or of the code; COMMAND may be two words."""
+    for first, rest in re.findall(r"\brec-platform ([a-z]+)\b([^`\n]*)", code(page)):
+        second = f"{first} {rest.split()[0]}" if rest.split() else first
+        command = second if second in COMMANDS else first
         assert command in COMMANDS, f"rec-platform {command}"
         known = {option for one in COMMANDS[command].params for option in one.opts} | {"--help"}
         assert set(re.findall(r"(?<!\S)--[a-z-]+", rest)) <= known, f"rec-platform {command}{rest}"

@@ -159,7 +159,7 @@ class FeatureSet:
                         arguments.append(wide[name])
                     else:
                         arguments.append(known[name])
-                result = _encoded(one, arguments)
+                result = encoded(one, arguments)
                 if one.name not in known:
                     known[one.name] = result
                 if one.name not in self.hidden:
@@ -189,7 +189,8 @@ class FeatureSet:
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
-def _encoded(one: Encoder, arguments: list[Array]) -> Array:
+def encoded(one: Encoder, arguments: list[Array]) -> Array:
+    """What an encoder returned for its arguments, checked: a number per row, none of them infinite."""
     place = f"encoder {one.name!r}"
     try:
         result = np.asarray(one(*arguments))
@@ -217,7 +218,7 @@ def faults(facts: Sequence[Fact], features: Sequence[Encoder]) -> Iterator[Confi
             f"fact {name!r} has the name of a column", place="feature set", repair="Give it another name."
         )
     ready = {*COLUMNS, *(fact.name for fact in facts)}
-    known = [*(fact.name for fact in facts), *COLUMNS, *(one.name for one in features)]
+    known = list(dict.fromkeys([*(fact.name for fact in facts), *COLUMNS, *(one.name for one in features)]))
     for one in features:
         for name in one.reads:
             if name not in known:
@@ -263,11 +264,7 @@ def declared_in(file: Path) -> tuple[list[Fact], list[Encoder]]:
     Raises:
         ConfigError: the file is not there, is not Python, raises, or declares nothing.
     """
-    place = f"feature file {file}"
-    try:
-        source = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"it cannot be read: {error}", place=place, repair="Give the path of a .py file.") from None
+    place, source = f"feature file {file}", source_of(file)
     module = ModuleType(f"features_of_{file.stem}")
     module.__file__ = str(file)
     try:
@@ -283,3 +280,13 @@ def declared_in(file: Path) -> tuple[list[Fact], list[Encoder]]:
     if not facts and not features:
         raise ConfigError("it declares no facts and no encoders", place=place, repair="See docs/features.md.")
     return facts, features
+
+
+def source_of(file: Path) -> str:
+    """The text of a feature file; `ConfigError` if it cannot be read."""
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"it cannot be read: {error}", place=f"feature file {file}", repair="Give the path of a .py file."
+        ) from None

@@ -45,6 +45,7 @@ instants int64 microseconds with the least int64 for "none" (`days_since` of `re
 them into days). Facts per profile and list attribute walk over the profile's plays in their window, the others cost a
 few look-ups.
 """
+_TAIL = "What an idea is worth before anything is run with it: [trying-features.md](trying-features.md)."
 _WHOSE = {
     "profile": "the profile's plays, in all countries",
     "profile_hour": "those in the context's local hour of the day",
@@ -66,7 +67,7 @@ def page(features: FeatureSet) -> str:
         for name, measures in MEASURES.items()
     )
     head = _HEAD.replace("{columns}", ", ".join(f"`{name}`" for name in COLUMNS)).replace("{entities}", entities)
-    return "\n".join([head, *_features(features), "", *_facts(features), ""])
+    return "\n".join([head, *_features(features), "", *_facts(features), "", _TAIL, ""])
 
 
 def _features(features: FeatureSet) -> list[str]:

@@ -1,0 +1,147 @@
+"""A feature file is checked whole: every fault with its line and repair, encoders tried, nothing honest refused."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from rec_platform.errors import ConfigError
+from rec_platform.features import FeatureSet
+from rec_platform.features.check import CheckedFile, arguments_of, check_file, impurities, values_of
+from rec_platform.features.sample import Sample
+from rec_platform.features.standard import FACTS
+from rec_platform.timetravel.kernels import NONE
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "features" / "binge.py"
+HEAD = "import numpy as np\nfrom rec_platform.features import Fact, encoder\n"
+
+
+def checked(tmp_path: Path, body: str) -> CheckedFile:
+    file = tmp_path / "mine.py"
+    file.write_text(HEAD + body, encoding="utf-8")
+    return check_file(file)
+
+
+def declared(name: str, reads: str, code: str, unit: str = "share") -> str:
+    return f'@encoder(unit="{unit}", about="words")\ndef {name}({reads}):\n    {code}\n'
+
+
+def test_the_example_is_without_fault() -> None:
+    found = check_file(EXAMPLE)
+    assert (found.faults, found.notes) == ((), ())
+    assert [fact.name for fact in found.facts] == ["binge_plays", "binge_all"]
+    assert [found.lines[one.name] for one in found.encoders] == [12, 17]
+
+
+def test_the_standard_encoders_are_pure() -> None:
+    """Nothing honest is refused."""
+    features, sample = FeatureSet.standard(), Sample.drawn()
+    tried = dict(arguments_of(features, values_of(features, sample), np.diff(sample.frame.offsets)))
+    assert {one.name for one in tried} == set(features.names)
+    assert [(one.name, *fault) for one, arguments in tried.items() for fault in impurities(one, arguments)] == []
+
+
+@pytest.mark.parametrize(
+    ("body", "line", "fault", "repair"),
+    [
+        ('a = Fact("a", "profile", "palys", 3)\n', 3, r"fact 'a': measure 'palys' of entity profile", "plays"),
+        ('a = Fact("a", "profle", "plays", 3)\n', 3, "fact 'a': entity 'profle'", "profile"),
+        ('a = Fact("a", "profile", "plays", "3 weeks", "x")\n', 3, "window '3 weeks' cannot be read", "30min"),
+        ('a = Fact("a", "profile", "plays", 3, where="devise == 1")\n', 3, "no column 'devise'", "device"),
+        ('a = Fact("device", "profile", "plays", 3, "x")\n', 3, "fact 'device' has the name of a column", "another name"),
+        ('a = Fact("profile_plays_7d", "profile", "plays", 3, "x")\n', 3, "'profile_plays_7d' is declared twice", "Rename"),
+        ("1 / 0\n", 3, "ZeroDivisionError", "Correct that line"),
+        ("def f(:\n", 3, "not Python", "Correct that line"),
+        ("x = 1\n", None, "declares no facts and no encoders", "docs/features.md"),
+        (declared("f", "profile_play_7d", "return profile_play_7d"), 4, "'profile_play_7d'", "profile_plays_7d"),
+        (declared("f", "at, days=3", "return at"), 3, "a parameter with a default", "names one fact"),
+        (declared("f", "g", "return g") + declared("g", "f", "return f"), 4, "read each other: f -> g -> f", "ring"),
+        (declared("f", "f", "return f"), 4, "read each other: f -> f", "ring"),
+        (declared("f", "at", "return at", unit=""), 4, "encoder 'f': unit is ''", "short text"),
+        (declared("f", "profile_plays_7d", "return profile_plays_7d.no"), 4, "raised AttributeError", "Correct"),
+        (declared("f", "profile_plays_7d", "return 1 / profile_plays_7d"), 4,
+         "an infinity, for example for profile_plays_7d=0.0", "NaN where"),
+        (declared("f", "profile_plays_7d", "return 1.0"), 4, r"float64 of shape \(\) for rows of shape", "per row"),
+        (declared("f", "device", "return device"), 4, "it returned object of shape", "one number per row"),
+        (declared("f", "title_plays_7d", "title_plays_7d += 1\n    return title_plays_7d"), 4,
+         "writes into title_plays_7d", "copy"),
+        (declared("f", "at", "return np.random.random(len(at))"), 4, "other numbers for the same rows", "parameters alone"),
+        (declared("f", "title_plays_7d", "return title_plays_7d - title_plays_7d.mean()"), 4,
+         "when other rows stood beside it", "element by element"),
+        (declared("f", "title_plays_7d", "return np.argsort(title_plays_7d)"), 4, "other rows", "ranks"),
+        (declared("f", "at", "return at * 1.0") + declared("f", "at", "return at * 2.0"), 7, "a second time", "Rename"),
+    ],
+)  # fmt: skip
+def test_a_fault_has_its_line_and_its_repair(tmp_path: Path, body: str, line: int, fault: str, repair: str) -> None:
+    found = checked(tmp_path, body)
+    assert len(found.faults) >= 1
+    first = found.faults[0]
+    assert first.line == line
+    assert re.search(fault, first.fault), first.fault
+    assert repair in first.repair
+    with pytest.raises(ConfigError, match="feature file"):
+        found.raise_if_faulty()
+
+
+def test_all_faults_are_told_at_once_and_none_twice(tmp_path: Path) -> None:
+    """A fact that could not be declared is one fault; that an encoder then misses it is none of its own."""
+    body = (
+        'gone = Fact("gone", "profile", "palys", 3)\n'
+        + declared("uses_gone", "gone", "return gone")
+        + declared("late", "profile_plays_1d", "return 1 / profile_plays_1d")
+        + declared("reads_late", "late", "return late")
+        + declared("lost", "nowhere", "return nowhere")
+    )
+    found = checked(tmp_path, body)
+    assert [one.line for one in found.faults] == [3, 8, 14]
+    assert "'nowhere'" in found.faults[2].fault
+
+
+def test_what_is_odd_but_harmless_is_a_note(tmp_path: Path) -> None:
+    body = 'a = Fact("a", "profile", "plays", 3)\n' + declared("f", "at", "open\n    return at * 1.0", unit="mins")
+    found = checked(tmp_path, body)
+    assert not found.faults
+    said = " ".join(found.notes)
+    assert "fact 'a' (line 3) is read by no encoder" in said
+    assert "says nothing about itself" in said
+    assert "unit 'mins' of 'f'" in said
+    assert "encoder 'f' names open" in said
+
+
+def test_a_file_that_is_not_there() -> None:
+    found = check_file(Path("nowhere.py"))
+    assert "cannot be read" in found.faults[0].fault
+    assert found.to_json()["faults"][0]["place"] == "nowhere.py"
+
+
+def test_a_file_beside_others_of_the_home(tmp_path: Path) -> None:
+    """What another file of the settings declares can be read, and cannot be declared again."""
+    file = tmp_path / "more.py"
+    file.write_text(HEAD + declared("twice", "binge_share", "return 2 * binge_share"), encoding="utf-8")
+    example = check_file(EXAMPLE)
+    standard = FeatureSet.standard()
+    beside = FeatureSet((*standard.facts, *example.facts), (*standard.encoders, *example.encoders))
+    assert check_file(file).faults
+    assert not check_file(file, beside=beside).faults
+    assert "declared twice" in check_file(EXAMPLE, beside=beside).faults[0].fault
+
+
+def test_the_sample_holds_what_breaks_encoders() -> None:
+    """Every standard fact is somewhere 0, missing or without an instant, and somewhere not."""
+    sample = Sample.drawn()
+    values = values_of(FeatureSet.standard(), sample)
+    for fact in FACTS:
+        if fact.name not in values or fact.entity == "platform":
+            continue
+        found = values[fact.name]
+        empty = found == NONE if found.dtype == np.int64 else (found == 0) | np.isnan(found)
+        assert empty.any(), fact.name
+        assert not empty.all(), fact.name
+
+
+def test_the_sample_is_the_same_every_time() -> None:
+    assert Sample.drawn().frame.items.equals(Sample.drawn().frame.items)
+    assert not Sample.drawn(seed=8).frame.items.equals(Sample.drawn().frame.items)
