@@ -27,6 +27,7 @@ from rec_platform.partition import Partition
 from rec_platform.pipeline import Column, Level, Pipeline, Sources, Transformer
 from rec_platform.stage import Built, Input, Reader, Stage
 from rec_platform.tables import AVAILABILITY, CONTEXTS, INSTANT, PLAY_FACTS, PROFILES, TITLES, TRAINING_SETS, TableSpec
+from rec_platform.timetravel.reading import timeline_of
 from rec_platform.timetravel.timeline import PLAY_COLUMNS, Timeline
 
 #: What sessions and labels make, and the pipeline starts from.
@@ -108,17 +109,23 @@ class TrainingSets(Stage):
             yield _built(partition, start, pipeline.apply(start, sources))
 
 
-def read_timeline(reader: Reader, settings: Settings, *, until: date) -> Timeline:
-    """The timeline over every published play from the first day to `until`, of all countries."""
+def read_timeline(
+    reader: Reader, settings: Settings, *, until: date, features: FeatureSet | None = None
+) -> Timeline:
+    """The timeline over every published play from the first day to `until`, of all countries.
+
+    It holds what the facts of `features` (by default those of the settings) need, and reads no more columns than that.
+    """
+    wanted = features or FeatureSet.from_config(settings.features)
     plays = [partition for partition in reader.published(PLAY_FACTS.name) if partition.day <= until]
     whole = [Partition()]
-    return Timeline.build(
-        reader.read(PLAY_FACTS.name, plays, PLAY_COLUMNS),
+    return timeline_of(
+        reader.read(PLAY_FACTS.name, plays, tuple(dict.fromkeys((*PLAY_COLUMNS, *wanted.play_columns)))),
         reader.read(TITLES.name, whole),
         reader.read(PROFILES.name, whole),
         reader.read(AVAILABILITY.name, whole),
-        rules=settings.rules,
-    )
+        rules=settings.rules, facts=wanted.needed,
+    )  # fmt: skip
 
 
 def labelled_sessions(partition: Partition, reader: Reader, settings: Settings) -> Frame:

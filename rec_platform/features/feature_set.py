@@ -18,7 +18,8 @@ from rec_platform.config import FeatureConfig
 from rec_platform.errors import ConfigError, NumericError, PlatformError
 from rec_platform.features import encoders, standard
 from rec_platform.features.encoders import COLUMNS, Array, Encoder, code_identity
-from rec_platform.timetravel.facts import FACTS_VERSION, Fact
+from rec_platform.timetravel.declared import FACTS_VERSION, Fact, filters_of, measures_of, play_columns_of
+from rec_platform.timetravel.filters import Filter
 
 
 @dataclass(frozen=True)
@@ -102,6 +103,21 @@ class FeatureSet:
         """The facts that encoders read, in declared order."""
         read = {name for one in self.encoders for name in one.reads}
         return tuple(fact for fact in self.facts if fact.name in read)
+
+    @property
+    def filters(self) -> tuple[Filter, ...]:
+        """The filters of the facts that encoders read."""
+        return filters_of(self.needed)
+
+    @property
+    def measures(self) -> tuple[str, ...]:
+        """The numeric columns of plays that those facts sum, besides those that every timeline holds."""
+        return measures_of(self.needed)
+
+    @property
+    def play_columns(self) -> tuple[str, ...]:
+        """The columns of plays that those facts read by name."""
+        return play_columns_of(self.needed)
 
     @property
     def columns(self) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from rec_platform.features.encoders import COLUMNS, Array
 from rec_platform.features.feature_set import FeatureSet
 from rec_platform.pipeline import Column, Level, Sources, Transformer
 from rec_platform.tables import INSTANT
-from rec_platform.timetravel.facts import FactReader
+from rec_platform.timetravel.reading import DeclaredReader
 from rec_platform.timetravel.timeline import Timeline
 
 #: Items per chunk: what is in float64 at a time, so that it stays in the processor's caches.
@@ -61,7 +61,7 @@ class FeatureGenerator(Transformer):
     def apply(self, frame: Frame, sources: Sources) -> Frame:
         timeline = sources.need(Timeline, step=self.name)
         columns = {name: _column(frame, name) for name in COLUMNS}
-        reader = FactReader(timeline, self.feature_set.needed, pc.unique(frame.contexts.column(c.COUNTRY)).to_pylist())
+        reader = DeclaredReader(timeline, self.feature_set.needed, pc.unique(frame.contexts.column(c.COUNTRY)).to_pylist())
         out = {name: np.empty(frame.n_items, dtype=np.float32) for name in self.feature_set.names}
         work = _Work(self.feature_set, reader, columns, frame.offsets, out)
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
@@ -75,7 +75,7 @@ class _Work:
     """What a thread needs to fill a chunk's rows of the output columns; chunks share nothing they write to."""
 
     features: FeatureSet
-    reader: FactReader
+    reader: DeclaredReader
     columns: dict[str, Array]
     offsets: npt.NDArray[np.int64]
     out: dict[str, npt.NDArray[np.float32]]
