@@ -109,9 +109,7 @@ class TrainingSets(Stage):
             yield _built(partition, start, pipeline.apply(start, sources))
 
 
-def read_timeline(
-    reader: Reader, settings: Settings, *, until: date, features: FeatureSet | None = None
-) -> Timeline:
+def read_timeline(reader: Reader, settings: Settings, *, until: date, features: FeatureSet | None = None) -> Timeline:
     """The timeline over every published play from the first day to `until`, of all countries.
 
     It holds what the facts of `features` (by default those of the settings) need, and reads no more columns than that.
