@@ -1,176 +1,184 @@
-"""Features as of their own instants: CPU-seconds per phase, and the ratio to daily facts in DuckDB.
+"""Features as of their own instants: the time machine beside DuckDB, Polars and pandas, and its own laws of growth.
 
-    python benchmarks/bench_timeline.py                      # 2 M plays, 50k contexts x 50 items
-    python benchmarks/bench_timeline.py --plays 20000000 --contexts 500000 --no-peer
+    python benchmarks/bench_timeline.py             # 2 M plays, 50,000 contexts x 50 items x 20 features
+    python benchmarks/bench_timeline.py --full      # 20 M plays, 500,000 contexts x 50 items; pandas stays at 2 M
 
-The workload is that of docs/performance: 200k profiles, 10k titles, 20 countries, 90 days; contexts of the last 14 days.
-Plays carry both clocks: most become known when they end, one in twenty up to ten days later.
+A contestant reads the plays from Parquet and fills twenty columns of float32; each runs in its own process on all cores.
+Values are compared before ratios are printed. Day level: contexts at 00:00 and every play known when it was played, as
+daily facts assume; exact: contexts at their own instant, both clocks, one play in twenty late.
 """
 
 from __future__ import annotations
 
 import argparse
-import resource
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
-import numpy as np
-import pyarrow as pa
+from measuring import Cost, cost_line, line, ratio_line, read_table, require_equal, run
+from timeline_world import DAYS
 
-from rec_platform import columns as c
-from rec_platform.clock import DAY, midnight, parse_day
-from rec_platform.config import SourceRules
-from rec_platform.dmc12.frame import Frame
-from rec_platform.engine.duckdb import connect
-from rec_platform.features import FeatureGenerator, FeatureSet
-from rec_platform.pipeline import Sources
-from rec_platform.tables import AVAILABILITY, INSTANT, PROFILES, TITLES
-from rec_platform.timetravel.kernels import warm_up
-from rec_platform.timetravel.timeline import Timeline
-
-START = midnight(parse_day("2025-01-01", place="benchmark"))
-DAYS, PROFILES_N, TITLES_N, COUNTRIES_N, GENRES_N = 90, 200_000, 10_000, 20, 18
-COUNTRIES = np.array([f"{chr(65 + n)}{chr(70 + n % 10)}" for n in range(COUNTRIES_N)])
-
-FEATURES = (
-    "profile_plays_1d", "profile_plays_7d", "profile_plays_28d", "profile_plays_90d",
-    "profile_seconds_1d", "profile_seconds_7d", "profile_seconds_28d", "profile_seconds_90d",
-    "days_since_last_played", "profile_hour_share",
-    "country_title_plays_1d", "country_title_plays_7d", "country_title_plays_28d",
-    "title_plays_1d", "title_plays_7d", "title_plays_28d",
-    "title_trend", "genre_share_mean", "profile_title_plays", "title_mean_seconds",
-)  # fmt: skip
+CACHE = Path(__file__).parents[1] / ".rec-platform" / "bench"
+#: Days of the backfill that are measured as runs of their own; the others are reckoned to cost what these do on average.
+SAMPLED_DAYS = (9, 29, 49, 69, 89)
 
 
-def power_law(rng: np.random.Generator, n: int, size: int, exponent: float) -> np.ndarray:
-    """Draws from 0..n-1 with probability falling as rank^-exponent, ranks shuffled over the codes."""
-    weights = (np.arange(1, n + 1) + 5.0) ** -exponent
-    edges = np.cumsum(weights / weights.sum())
-    return rng.permutation(n)[np.searchsorted(edges, rng.random(size)).clip(0, n - 1)]
+@dataclass(frozen=True)
+class Size:
+    """How large a world is."""
+
+    plays: int
+    contexts: int
+    items: int = 50
+
+    def __str__(self) -> str:
+        return f"{self.plays:,} plays, {self.contexts:,} contexts x {self.items} items x 20 features"
 
 
-def world(n_plays: int) -> tuple[pa.Table, pa.Table]:
-    """Plays day by day, and titles with genres."""
-    rng = np.random.default_rng(20)
-    home = rng.integers(0, COUNTRIES_N, PROFILES_N)
-    played = np.sort(rng.integers(0, DAYS * DAY, n_plays)) + START
-    profile = power_law(rng, PROFILES_N, n_plays, 0.6)
-    watched = rng.integers(10_000, 7_200_000, n_plays)
-    late = np.where(rng.random(n_plays) < 0.05, rng.integers(0, 10 * DAY, n_plays), 0)
-    plays = pa.table(
-        {
-            c.PROFILE: profile, c.TITLE: power_law(rng, TITLES_N, n_plays, 0.9) + 1_000_000,
-            c.PLAYED_AT: pa.array(played).cast(INSTANT), c.KNOWN_AT: pa.array(played + watched * 1000 + late).cast(INSTANT),
-            c.WATCHED_MS: watched, c.ENGAGED: pa.array((watched > 600_000).astype(np.int8)),
-            c.COUNTRY: pa.DictionaryArray.from_arrays(home[profile].astype(np.int32), COUNTRIES).cast(
-                pa.dictionary(pa.int32(), pa.string())),
-        }
-    )  # fmt: skip
-    genres = [[f"genre {g}" for g in sorted(set(rng.integers(0, GENRES_N, 2)))] for _ in range(TITLES_N)]
-    titles = pa.table(
-        {
-            c.TITLE: np.arange(TITLES_N) + 1_000_000, c.KNOWN_AT: pa.array(np.full(TITLES_N, START - DAY)).cast(INSTANT),
-            c.SOURCE_ID: [str(n) for n in range(TITLES_N)], c.NAME: pa.nulls(TITLES_N, pa.string()), c.GENRES: genres,
-            c.TAGS: pa.array([[]] * TITLES_N, pa.list_(pa.string())), c.RUNTIME_MS: pa.nulls(TITLES_N, pa.int64()),
-            c.RELEASED_AT: pa.nulls(TITLES_N, INSTANT),
-        }
-    ).cast(TITLES.schema)  # fmt: skip
-    return plays, titles
+DEFAULT, FULL = Size(2_000_000, 50_000), Size(20_000_000, 500_000)
 
 
-def frame_of(plays: pa.Table, n_contexts: int, n_items: int, *, midnight_only: bool) -> Frame:
-    """Contexts drawn from the plays of the last 14 days, in order of time, with random items."""
-    rng = np.random.default_rng(21)
-    at = plays.column(c.PLAYED_AT).cast(pa.int64()).to_numpy()
-    first = int(np.searchsorted(at, START + (DAYS - 14) * DAY))
-    rows = np.sort(rng.choice(np.arange(first, len(at)), min(n_contexts, len(at) - first), replace=False))
-    at = at[rows] // DAY * DAY if midnight_only else at[rows]
-    contexts = plays.select([c.PROFILE, c.COUNTRY]).take(pa.array(rows))
-    contexts = contexts.set_column(1, c.COUNTRY, contexts.column(c.COUNTRY).cast(pa.string()))
-    contexts = contexts.append_column(c.AT, pa.array(at).cast(INSTANT))
-    contexts = contexts.append_column(c.DEVICE, pa.array(["tv"] * len(rows)))
-    contexts = contexts.append_column(c.TENURE_DAYS, pa.array(np.ones(len(rows))))
-    items = power_law(rng, TITLES_N, len(rows) * n_items, 0.6) + 1_000_000
-    return Frame.of(contexts, np.arange(len(rows) + 1) * n_items, items={c.TITLE: items})
+def world(cache: Path, size: Size) -> str:
+    """The folder of a world of that size, made if it is not there."""
+    folder = cache / f"{size.plays}-{size.contexts}-{size.items}"
+    if not (folder / "complete").exists():
+        run("timeline_world.make", folder=folder, plays=size.plays, contexts=size.contexts, items=size.items)
+    return str(folder)
 
 
-#: Three families of the workload as daily facts joined as of the last day: less than what the kernels do (no second
-#: clock, no exact instants, no genre, hour or previous plays), so the ratio flatters DuckDB.
-DAILY_FACTS = """
-WITH c AS (SELECT row_number() OVER () AS i, profile_id, country, date_trunc('day', contexts."at") AS d FROM contexts),
-     p AS (SELECT profile_id, date_trunc('day', played_at) AS d, count(*) AS n, sum(watched_ms) AS w FROM plays GROUP BY ALL),
-     pf AS (SELECT c.i, {profile} FROM c LEFT JOIN p ON p.profile_id = c.profile_id AND p.d < c.d GROUP BY c.i),
-     t AS (SELECT title_id, country, date_trunc('day', played_at) AS d, count(*) AS n, sum(watched_ms) AS w FROM plays GROUP BY ALL),
-     days AS (SELECT DISTINCT d FROM c),
-     tc AS (SELECT days.d, title_id, country, {title} FROM days JOIN t ON t.d < days.d AND t.d >= days.d - INTERVAL 28 DAY GROUP BY ALL),
-     ta AS (SELECT d, title_id, sum(plays_1d) AS all_1d, sum(plays_7d) AS all_7d, sum(plays_28d) AS all_28d,
-                   sum(watched_28d) AS watched_all_28d FROM tc GROUP BY ALL)
-SELECT pf.* EXCLUDE i, tc.plays_1d, tc.plays_7d, tc.plays_28d, all_1d, all_7d, all_28d, watched_all_28d
-FROM items JOIN c ON c.i = items.context JOIN pf ON pf.i = items.context
-LEFT JOIN tc ON tc.d = c.d AND tc.title_id = items.title_id AND tc.country = c.country
-LEFT JOIN ta ON ta.d = c.d AND ta.title_id = items.title_id
-"""  # noqa: E501
+def phases(cost: Cost) -> None:
+    for name, spent in cost.phases.items():
+        line(f"    {name}", spent.cpu, spent.wall)
 
 
-def duckdb_daily_facts(plays: pa.Table, frame: Frame) -> int:
-    """The query above, its result fetched as Arrow; returns the rows."""
-    profile = ", ".join(
-        f"coalesce(sum({v}) FILTER (p.d >= c.d - INTERVAL {w} DAY), 0) AS profile_{v}_{w}d"
-        for v in "nw" for w in (1, 7, 28, 90)
-    )  # fmt: skip
-    profile = profile.replace("c.d", "any_c.d")
-    title = ", ".join(
-        f"coalesce(sum(n) FILTER (t.d >= days.d - INTERVAL {w} DAY), 0) AS plays_{w}d" for w in (1, 7, 28)
-    ) + ", sum(w) AS watched_28d"  # fmt: skip
-    connection = connect(memory="4GB")
-    connection.register("plays", plays)
-    connection.register("contexts", frame.contexts)
-    connection.register("items", pa.table({"context": frame.context_of_item + 1, c.TITLE: frame.item(c.TITLE)}))
-    query = DAILY_FACTS.format(profile=profile.replace("any_c.d", "c.d"), title=title)
-    return int(connection.sql(query).to_arrow_table().num_rows)
+def peer(title: str, contestant: str, folder: str, ours: Path, scratch: Path) -> Cost:
+    """A peer's cost, told once its values are found to be ours."""
+    out = scratch / "peer.arrow"
+    cost = run(contestant, out=out, folder=folder)
+    require_equal(title, read_table(ours), read_table(out))
+    out.unlink()
+    cost_line(title, cost, "values equal")
+    phases(cost)
+    return cost
 
 
-@contextmanager
-def phase(name: str, into: dict[str, float]) -> Iterator[None]:
-    """Print the CPU-seconds, seconds and peak memory of a phase."""
-    before, began = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
-    yield
-    after = resource.getrusage(resource.RUSAGE_SELF)
-    into[name] = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    print(
-        f"{name:<28} {into[name]:8.2f} CPU-s {time.perf_counter() - began:8.2f} s   peak {after.ru_maxrss / 1e6:5.2f} GB",
-        flush=True,
+def ours_of(title: str, folder: str, out: Path, **how: Any) -> Cost:
+    cost = run("timeline_ours.features", out=out, folder=folder, **how)
+    cost_line(title, cost)
+    phases(cost)
+    return cost
+
+
+def against_peers(cache: Path, size: Size, scratch: Path) -> None:
+    folder = world(cache, size)
+    print(f"Peers: {size}")
+    exact_values, day_values = scratch / "exact.arrow", scratch / "day.arrow"
+    exact = ours_of("rec-platform, exact", folder, exact_values)
+    day = ours_of("rec-platform, day level", folder, day_values, midnight=True, one_clock=True)
+    direct = peer("DuckDB, direct join, exact", "peers.timeline_duckdb.direct", folder, exact_values, scratch)
+    daily = peer("DuckDB, daily facts, day level", "peers.timeline_duckdb.daily", folder, day_values, scratch)
+    summed = peer("Polars, daily sums, day level", "peers.timeline_polars.daily_summed", folder, day_values, scratch)
+    as_of = peer("Polars, as-of joins, day level", "peers.timeline_polars.daily_as_of", folder, day_values, scratch)
+    ratio_line(
+        "best DuckDB / ours exact, CPU", min(direct.cpu, daily.cpu) / exact.cpu, "at least 4", judged=size == FULL
     )
+    ratio_line("DuckDB exact / ours exact, CPU", direct.cpu / exact.cpu, "at least 4", judged=size == FULL)
+    ratio_line(
+        "best Polars / ours exact, CPU", min(summed.cpu, as_of.cpu) / exact.cpu, "at least 8", judged=size == FULL
+    )
+    against_pandas(cache, scratch)
+    ratio_line("exact instants and late plays / day level, CPU", exact.cpu / day.cpu, "at most 1.3")
+    ratio_line("CPU-seconds, exact", exact.cpu, "at most 15", judged=size == FULL)
+    ratio_line("peak GB, exact", exact.peak, "at most 4", judged=size == FULL)
+
+
+def against_pandas(cache: Path, scratch: Path) -> None:
+    """pandas, always at 2 M plays."""
+    folder, values = world(cache, DEFAULT), scratch / "small.arrow"
+    exact = run("timeline_ours.features", folder=folder)
+    run("timeline_ours.features", out=values, folder=folder, midnight=True, one_clock=True)
+    pandas = peer("pandas, daily facts, day level, 2 M plays", "peers.timeline_pandas.daily", folder, values, scratch)
+    ratio_line("pandas / ours exact at 2 M plays, CPU", pandas.cpu / exact.cpu, "at least 8")
+
+
+def growth(cache: Path, size: Size) -> None:
+    """The same contexts asked of a tenth of the plays."""
+    folder, tenth = world(cache, size), world(cache, Size(size.plays // 10, size.contexts // 10))
+    print(f"Growth: the same output from {size.plays // 10:,} and from {size.plays:,} plays")
+    few = run("timeline_ours.features", folder=tenth, asked=folder)
+    many = run("timeline_ours.features", folder=folder)
+    cost_line(f"{size.plays // 10:,} plays", few)
+    cost_line(f"{size.plays:,} plays", many)
+    ratio_line("ten times the plays, CPU", many.cpu / few.cpu, "at most 3", judged=size == FULL)
+
+
+def threads(cache: Path, size: Size) -> None:
+    """The kernel part alone, the best of three."""
+    folder = world(cache, size)
+    print("Threads: the features phase, best of three")
+    walls = {}
+    for cores in (1, 2):
+        cost = run("timeline_ours.features", cores=cores, folder=folder, repeats=3)
+        best = min((spent for name, spent in cost.phases.items() if name.startswith("features")), key=lambda s: s.wall)
+        line(f"{cores} core{'s' * (cores - 1)}", best.cpu, best.wall)
+        walls[cores] = best.wall
+    ratio_line("one core / two cores, on the clock", walls[1] / walls[2], "at least 1.7")
+
+
+def snapshots(cache: Path, size: Size) -> None:
+    print("Snapshots of one more day, all countries; rolled equals counted")
+    cost = run("snapshots_ours.one_more_day", folder=world(cache, size))
+    phases(cost)
+    ratio_line("rolled / counted, CPU", cost.phases["rolled"].cpu / cost.phases["counted"].cpu, "at most 0.1")
+
+
+def backfill(cache: Path, size: Size) -> None:
+    """Contexts of 90 days in one run, and in a run per day."""
+    folder = world(cache, size)
+    asked = f"{folder}/spread"
+    print(f"Backfill: contexts over {DAYS} days")
+    whole = run("timeline_ours.features", folder=folder, asked=asked)
+    days = [run("timeline_ours.one_day", folder=folder, asked=asked, day=day) for day in SAMPLED_DAYS]
+    cpu, wall = (DAYS * sum(getattr(cost, one) for cost in days) / len(days) for one in ("cpu", "wall"))
+    cost_line("one run", whole)
+    line(f"{DAYS} runs, reckoned from {len(days)}", cpu, wall, max(cost.peak for cost in days))
+    ratio_line(f"{DAYS} runs / one run, CPU", cpu / whole.cpu, "at least 10")
+
+
+def table_write(cache: Path, size: Size) -> None:
+    print("Writing the training sets: nested, hashed and staged, beside bare pyarrow writing the same rows")
+    cost = run("timeline_ours.written", folder=world(cache, size))
+    phases(cost)
+    ratio_line("table / pyarrow, CPU", cost.phases["table"].cpu / cost.phases["pyarrow"].cpu, "at most 1.2")
+
+
+def warm_start(cache: Path, size: Size) -> None:
+    print("Warm start of the kernels in a fresh process")
+    run("timeline_ours.warm_start")
+    cost = run("timeline_ours.warm_start")
+    phases(cost)
+    ratio_line("CPU-seconds", cost.cpu, "at most 1")
+
+
+OWN: tuple[Callable[[Path, Size], None], ...] = (growth, threads, snapshots, backfill, table_write, warm_start)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--plays", type=int, default=2_000_000)
-    parser.add_argument("--contexts", type=int, default=50_000)
-    parser.add_argument("--items", type=int, default=50)
-    parser.add_argument("--standard", action="store_true", help="all standard features instead of the twenty")
-    parser.add_argument("--midnight", action="store_true", help="contexts at 00:00 of their day")
-    parser.add_argument("--no-peer", action="store_true", help="leave DuckDB out")
+    parser.add_argument("--full", action="store_true", help="20 M plays; takes about ten minutes and 8 GB")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where worlds are kept (default: %(default)s)")
+    names = [work.__name__ for work in (against_peers, *OWN)]
+    parser.add_argument("--only", nargs="*", choices=names, default=names, help="some of the parts")
     options = parser.parse_args()
-    spent: dict[str, float] = {}
-    with phase("warm start of the kernels", spent):
-        warm_up()
-    with phase("(making the world)", spent):
-        plays, titles = world(options.plays)
-        frame = frame_of(plays, options.contexts, options.items, midnight_only=options.midnight)
-    features = FeatureSet.standard() if options.standard else FeatureSet.standard().select(FEATURES)
-    empty = PROFILES.schema.empty_table(), AVAILABILITY.schema.empty_table()
-    with phase("building the timeline", spent):
-        timeline = Timeline.build(plays, titles, *empty, rules=SourceRules())
-    with phase(f"{len(features.names)} features", spent):
-        done = FeatureGenerator(features).apply(frame, Sources(timeline))
-    ours = spent["building the timeline"] + spent[f"{len(features.names)} features"]
-    print(f"{done.n_items:,} rows x {len(features.names)} float32 from {options.plays:,} plays: {ours:.2f} CPU-s")
-    if not options.no_peer:
-        with phase("DuckDB, daily facts", spent):
-            duckdb_daily_facts(plays, frame)
-        print(f"DuckDB / timeline: {spent['DuckDB, daily facts'] / ours:.1f}")
+    size = FULL if options.full else DEFAULT
+    with TemporaryDirectory(dir=options.cache if options.cache.is_dir() else None) as scratch:
+        if "against_peers" in options.only:
+            against_peers(options.cache, size, Path(scratch))
+    for work in OWN:
+        if work.__name__ in options.only:
+            work(options.cache, size)
 
 
 if __name__ == "__main__":

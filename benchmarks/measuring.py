@@ -1,0 +1,168 @@
+"""Contestants run each in a process of its own, so that none pays for, or profits from, another's memory and caches.
+
+A contestant is a function `f(meter, **arguments)` in a module beside this one. What it does inside `meter.phase(...)`
+counts: CPU-seconds of all threads (user and system) and seconds on the clock. What it returns, an Arrow table, is kept
+beside the cost for the comparison of values, which comes before any ratio is printed.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What one phase took."""
+
+    cpu: float
+    wall: float
+
+
+@dataclass
+class Meter:
+    """Phases of a contestant, in order; `facts` are further numbers it wants told."""
+
+    phases: dict[str, Spent] = field(default_factory=dict)
+    facts: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        cpu, wall = cpu_seconds(), time.perf_counter()
+        yield
+        self.phases[name] = Spent(cpu_seconds() - cpu, time.perf_counter() - wall)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a contestant took: phases, facts, the peak of its memory in GB (before and after the phases)."""
+
+    phases: dict[str, Spent]
+    facts: dict[str, float]
+    before: float
+    peak: float
+
+    @property
+    def cpu(self) -> float:
+        return sum(spent.cpu for spent in self.phases.values())
+
+    @property
+    def wall(self) -> float:
+        return sum(spent.wall for spent in self.phases.values())
+
+    def only(self, *names: str) -> Spent:
+        """The sum of some phases."""
+        mine = [self.phases[name] for name in names]
+        return Spent(sum(one.cpu for one in mine), sum(one.wall for one in mine))
+
+
+def cpu_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+def peak_memory() -> float:
+    """The most resident memory this process ever had, in GB (getrusage would count the parent's before exec)."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e9
+
+
+def run(contestant: str, *, out: Path | None = None, cores: int | None = None, **arguments: Any) -> Cost:
+    """`module.function` in a fresh process, on so many cores; its table goes to `out` as Arrow IPC.
+
+    Raises `SystemExit` with the contestant's words where it fails.
+    """
+    command = [
+        sys.executable,
+        str(HERE / "measuring.py"),
+        contestant,
+        json.dumps(arguments, default=str),
+        str(out or ""),
+    ]
+    allowed = sorted(os.sched_getaffinity(0))[:cores]
+    done = subprocess.run(
+        ["taskset", "-c", ",".join(map(str, allowed)), *command], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(f"{contestant} failed ({done.returncode}):\n{done.stdout}{done.stderr}")
+    told = json.loads(done.stdout.splitlines()[-1])
+    return Cost({name: Spent(**spent) for name, spent in told.pop("phases").items()}, **told)
+
+
+def read_table(path: Path) -> pa.Table:
+    """A contestant's table, mapped into memory."""
+    with pa.memory_map(str(path)) as source:
+        return pa.ipc.open_file(source).read_all()
+
+
+def differences(ours: pa.Table, theirs: pa.Table, *, row: str, tolerance: float) -> dict[str, int]:
+    """Per column of `theirs` but `row`: how many values differ from ours, NaN equal to NaN.
+
+    `row` says which of our rows each of theirs is; all rows must be there once.
+    """
+    place = theirs.column(row).to_numpy()
+    if not np.array_equal(np.bincount(place, minlength=ours.num_rows), np.ones(ours.num_rows)):
+        raise SystemExit(f"{theirs.num_rows} rows do not hold each of our {ours.num_rows} once")
+    found = {}
+    for name in theirs.column_names:
+        if name != row:
+            expected, value = ours.column(name).to_numpy()[place], theirs.column(name).to_numpy()
+            found[name] = int(np.count_nonzero(~np.isclose(value, expected, rtol=tolerance, atol=0, equal_nan=True)))
+    return found
+
+
+def require_equal(name: str, ours: pa.Table, theirs: pa.Table, *, row: str = "row", tolerance: float = 2e-7) -> None:
+    """Stop where a peer's values are not ours: a time for another result is no time."""
+    wrong = {column: n for column, n in differences(ours, theirs, row=row, tolerance=tolerance).items() if n}
+    if wrong:
+        raise SystemExit(f"{name}: values differ from ours in {wrong} of {ours.num_rows} rows")
+
+
+def line(name: str, cpu: float, wall: float, peak: float | None = None, note: str = "") -> None:
+    memory = "        " if peak is None else f"{peak:5.2f} GB"
+    print(f"  {name:<44} {cpu:9.2f} CPU-s {wall:9.2f} s  {memory}  {note}".rstrip(), flush=True)
+
+
+def cost_line(name: str, cost: Cost, note: str = "") -> None:
+    line(name, cost.cpu, cost.wall, cost.peak, note)
+
+
+def ratio_line(name: str, value: float, hold: str, *, judged: bool = True) -> None:
+    """One number beside what it should be, e.g. `at most 3`; judged only at the size it should hold at."""
+    bound = float(hold.split()[-1])
+    held = value <= bound if hold.startswith("at most") else value >= bound
+    verdict = ("" if held else "  (missed)") if judged else "  (not judged at this size)"
+    print(f"  {name:<64} {value:9.2f}  {hold}{verdict}", flush=True)
+
+
+def main(contestant: str, arguments: str, out: str) -> None:
+    module, _, name = contestant.rpartition(".")
+    work = getattr(importlib.import_module(module), name)
+    meter = Meter()
+    result = work(meter, **json.loads(arguments))
+    before = meter.facts.pop("before", 0.0)
+    peak = peak_memory()
+    if out and result is not None:
+        with pa.OSFile(out, "wb") as sink, pa.ipc.new_file(sink, result.schema) as writer:
+            writer.write_table(result)
+    phases = {name: asdict(spent) for name, spent in meter.phases.items()}
+    print(json.dumps({"phases": phases, "facts": meter.facts, "before": before, "peak": peak}))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

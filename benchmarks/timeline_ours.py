@@ -1,0 +1,98 @@
+"""Our side of the timeline benchmark: from the files of plays to the filled feature columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+from measuring import Meter
+from timeline_world import DAYS, FEATURES, START, World
+
+from rec_platform import columns as c
+from rec_platform.clock import DAY
+from rec_platform.config import SourceRules
+from rec_platform.dmc12.frame import Frame, nested
+from rec_platform.features import FeatureGenerator, FeatureSet
+from rec_platform.lake.content import content_hash
+from rec_platform.lake.staging import write_parquet
+from rec_platform.pipeline import Sources
+from rec_platform.tables import AVAILABILITY, PROFILES
+from rec_platform.timetravel.kernels import warm_up
+from rec_platform.timetravel.timeline import PLAY_COLUMNS, Timeline
+
+
+def read_plays(world: World, *, one_clock: bool, last_day: int = DAYS) -> pa.Table:
+    """The plays; with one clock each was known when it was played, which is what daily facts assume."""
+    columns = [name for name in PLAY_COLUMNS if not (one_clock and name == c.KNOWN_AT)]
+    reading = ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(dictionary_columns=[c.COUNTRY]))
+    plays = ds.dataset([str(path) for path in world.plays[: last_day + 1]], format=reading).to_table(columns=columns)
+    return plays.append_column(c.KNOWN_AT, plays.column(c.PLAYED_AT)) if one_clock else plays
+
+
+def frame_of(world: World, *, midnight: bool) -> Frame:
+    contexts, items = pq.read_table(world.contexts(midnight=midnight)), pq.read_table(world.items)
+    lengths = np.bincount(items.column("context").to_numpy(), minlength=contexts.num_rows)
+    contexts = contexts.append_column(c.DEVICE, pa.array(["tv"] * contexts.num_rows))
+    contexts = contexts.append_column(c.TENURE_DAYS, pa.array(np.ones(contexts.num_rows)))
+    offsets = np.append(0, np.cumsum(lengths))
+    return Frame.of(contexts, offsets, items={c.TITLE: items.column(c.TITLE).to_numpy()})
+
+
+def built(plays: pa.Table, world: World) -> Timeline:
+    nobody, nothing = PROFILES.schema.empty_table(), AVAILABILITY.schema.empty_table()
+    return Timeline.build(plays, pq.read_table(world.titles), nobody, nothing, rules=SourceRules())
+
+
+def features(
+    meter: Meter, *, folder: str, asked: str = "", midnight: bool = False, one_clock: bool = False, repeats: int = 1
+) -> pa.Table:
+    """The twenty features of every item, in order; contexts are those of the world `asked`, if another."""
+    world, frame = World(Path(folder)), frame_of(World(Path(asked or folder)), midnight=midnight)
+    chosen = FeatureGenerator(FeatureSet.standard().select(FEATURES))
+    warm_up()
+    with meter.phase("read"):
+        plays = read_plays(world, one_clock=one_clock)
+    with meter.phase("build"):
+        timeline = built(plays, world)
+        del plays
+    for repeat in range(repeats):
+        with meter.phase("features" + "+" * repeat):
+            done = chosen.apply(frame, Sources(timeline))
+    return done.features
+
+
+def one_day(meter: Meter, *, folder: str, asked: str, day: int) -> pa.Table:
+    """As `features`, a run of its own for the contexts of one day, reading the plays up to its end."""
+    world, frame = World(Path(folder)), frame_of(World(Path(asked)), midnight=False)
+    frame = frame.take(np.flatnonzero(frame.context(c.AT) // DAY == START // DAY + day))
+    chosen = FeatureGenerator(FeatureSet.standard().select(FEATURES))
+    warm_up()
+    with meter.phase("run"):
+        timeline = built(read_plays(world, one_clock=False, last_day=day), world)
+        return chosen.apply(frame, Sources(timeline)).features
+
+
+def written(meter: Meter, *, folder: str) -> None:
+    """At most 40,000 contexts as their table is staged (nested, hashed, written), and by bare pyarrow from the nested form."""
+    world = World(Path(folder))
+    frame = frame_of(world, midnight=False)
+    frame = frame.take(np.arange(min(frame.n_contexts, 40_000)))
+    timeline = built(read_plays(world, one_clock=False), world)
+    frame = FeatureGenerator(FeatureSet.standard().select(FEATURES)).apply(frame, Sources(timeline))
+    with TemporaryDirectory() as scratch:
+        with meter.phase("table"):
+            rows = nested(frame, item_columns=(c.TITLE,), structs={c.FEATURES: frame.features})
+            content_hash(rows)
+            write_parquet(rows, Path(scratch) / "table.parquet")
+        with meter.phase("pyarrow"):
+            pq.write_table(rows, Path(scratch) / "bare.parquet", compression="zstd")
+
+
+def warm_start(meter: Meter) -> None:
+    """What a fresh process pays before its first answer: every compiled kernel, loaded from the environment's cache."""
+    with meter.phase("kernels"):
+        warm_up()
