@@ -26,8 +26,8 @@ from rec_platform.features import standard
 from rec_platform.features.encoders import COLUMNS, Array, Encoder
 from rec_platform.features.feature_set import FeatureSet, encoded, faults, source_of
 from rec_platform.features.sample import Sample
-from rec_platform.timetravel.declared import OF_RECORDS
-from rec_platform.timetravel.facts import Fact, compute
+from rec_platform.timetravel.declared import OF_RECORDS, Fact
+from rec_platform.timetravel.reading import compute
 
 #: Calls that an encoder has no business making: storage, clocks, chance.
 _IMPURE: Final = frozenset({
@@ -251,7 +251,7 @@ def _of_encoders(run: _Run, others: FeatureSet) -> Iterator[Fault]:
         return
     whole = FeatureSet((*others.facts, *run.facts), (*others.encoders, *sound))
     features = whole.select([one.name for one in sound])
-    sample = Sample.drawn()
+    sample = Sample.drawn(features.needed)
     for one, arguments in arguments_of(features, values_of(features, sample), np.diff(sample.frame.offsets)):
         for fault, repair in impurities(one, arguments) if one in run.encoders else ():
             yield Fault(f"encoder {one.name!r}: {fault}", run.lines[one.name], repair)

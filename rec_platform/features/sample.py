@@ -6,6 +6,7 @@ and simultaneous plays, and a context at the very instant of a play. So every fa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -18,6 +19,8 @@ from rec_platform.clock import DAY, HOUR, MINUTE, midnight, parse_day
 from rec_platform.config import SourceRules
 from rec_platform.dmc12.frame import Frame
 from rec_platform.tables import AVAILABILITY, INSTANT, PLAY_FACTS, PROFILES, TITLES
+from rec_platform.timetravel.declared import Fact
+from rec_platform.timetravel.reading import timeline_of
 from rec_platform.timetravel.timeline import Timeline
 
 Ints = npt.NDArray[np.int64]
@@ -45,14 +48,16 @@ class Sample:
     plays: int
 
     @classmethod
-    def drawn(cls, *, plays: int = 2_000, contexts: int = 24, items: int = 12, seed: int = 7) -> Sample:
-        """About `plays` plays of `DAYS` days, and `contexts` x `items` rows; the same arguments, the same bytes."""
+    def drawn(cls, facts: Sequence[Fact] = (), *, plays: int = 2_000, contexts: int = 24, items: int = 12, seed: int = 7) -> Sample:
+        """About `plays` plays of `DAYS` days, and `contexts` x `items` rows; the same arguments, the same bytes.
+
+        The timeline holds what `facts` need (their filters, numeric columns).
+        """
         draw = np.random.default_rng(seed)
         n_titles, n_profiles = max(20, plays // 100), max(20, plays // 50)
         made = _plays(draw, plays, n_profiles, n_titles)
-        timeline = Timeline.build(
-            made, _titles(draw, n_titles), _profiles(draw, n_profiles), AVAILABILITY.schema.empty_table(), rules=RULES
-        )
+        titles, profiles = _titles(draw, n_titles), _profiles(draw, n_profiles)
+        timeline = timeline_of(made, titles, profiles, AVAILABILITY.schema.empty_table(), rules=RULES, facts=facts)
         return cls(timeline, _frame(draw, made, contexts, items, n_titles), plays)
 
 
