@@ -48,7 +48,9 @@ class Sample:
     plays: int
 
     @classmethod
-    def drawn(cls, facts: Sequence[Fact] = (), *, plays: int = 2_000, contexts: int = 24, items: int = 12, seed: int = 7) -> Sample:
+    def drawn(
+        cls, facts: Sequence[Fact] = (), *, plays: int = 2_000, contexts: int = 24, items: int = 12, seed: int = 7
+    ) -> Sample:
         """About `plays` plays of `DAYS` days, and `contexts` x `items` rows; the same arguments, the same bytes.
 
         The timeline holds what `facts` need (their filters, numeric columns).
