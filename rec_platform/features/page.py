@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Final
+
+from rec_platform.clock import window_text
 from rec_platform.features.encoders import COLUMNS
 from rec_platform.features.feature_set import FeatureSet
-from rec_platform.timetravel.facts import MEASURES, Fact
+from rec_platform.timetravel.declared import (
+    DISTINCT,
+    ITEM_LEVEL,
+    LISTS,
+    MEASURES,
+    NUMERIC,
+    OF_RECORDS,
+    SUMS,
+    WHOLES,
+    Fact,
+)
+from rec_platform.timetravel.filters import OF_CLOCKS, OF_PLAYS, OF_TITLES
 
 _HEAD = """# Features
 
@@ -34,16 +49,57 @@ context or item ({columns}), or other encoders. It gets NumPy arrays of equal le
 means "missing"; an infinity is an error. It touches no storage and no clock. Unknown parameters, rings, doubled names
 and code that raises are refused with the name of the encoder. `[features] leave_out` takes features away.
 
-What can be measured of what:
+## Declaring facts
 
-| entity | whose past | measures |
-|---|---|---|
+```python
+Fact("drama_plays_7d", "profile", "plays", "7d", where="'drama' in genres")
+```
+
+says whose past is looked at (entity), what is measured of it, over which window, and which plays count. A declaration that
+cannot be meant is refused when the file is read, naming the fact, the fault and the repair. What can be measured of what:
+
 {entities}
 
-Windows are days, or none for all time. `plays`, `watched_ms`, `engaged_plays` and `runtime_ms` are float64, the
-instants int64 microseconds with the least int64 for "none" (`days_since` of `rec_platform.features.encoders` turns
-them into days). Facts per profile and list attribute walk over the profile's plays in their window, the others cost a
-few look-ups.
+- **Sums**: `plays` counts, the others sum a column of the plays; {numeric} add 0 where a play has none (`where="position is
+  not None"` leaves such plays out). Sums are exact integers, so that they merge and roll; a column of fractions
+  (`propensity`) has none and can only stand in a filter. `watched_ms` is in milliseconds: seconds are made by encoders.
+- **`distinct_titles`** counts titles with at least one such play.
+- **`share`** is the fact's plays over the plays, in the same window, of what it is a share of: filtered or not the whole is
+  without the filter. `of` names another whole of the table; a share of the entity itself needs a filter
+  (`Fact("tv_share", "profile", "share", 28, where="device == 'tv'")`). It is missing (NaN) where the whole is 0.
+- **Instants** are int64 microseconds with the least int64 for "none": `days_since` of `rec_platform.features.encoders`
+  turns them into days. Everything else is float64.
+- **`profile_attribute`** takes `attribute` ({lists}) and `over` (`"mean"` or `"max"` over the item's values); it is missing
+  for an item without values. A play counts under the values its title is known to have at the context's instant.
+- **`profile_hour`, `profile_weekday`**: the hour and weekday are local, on the declared clock of the context's country.
+
+**Windows** are whole days as a number, text such as `"30min"`, `"6h"`, `"7d"`, or None for all time. Facts of a profile end at
+the context's own instant, to the microsecond. Facts of a title, a country and the platform end at the last tick, 00:00 UTC,
+or with `tick="hour"` the last full hour: their windows are whole days, or whole hours. `first_played_at` of these, and what
+is read from records, is over all time.
+
+**Filters.** `where` is a condition in Python's syntax on a play and its title. It is parsed to an allow-list and typed when it is
+declared; nothing of it is run or becomes part of a query. It may hold:
+
+| column | of | kind |
+|---|---|---|
+{columns_of_filters}
+
+- numbers and texts, `and`, `or`, `not`, `==`, `!=`, `<`, `<=`, `>`, `>=` (chained: `1 < row <= 3`), `+ - * /` between numbers;
+- `x in (1, 2)`, `'drama' in genres`, `'noir' in name` (a piece of the text), each with `not in`; `x is None`, `x is not None`;
+- an instant against a date or an instant as text, `released_at >= '2024-01-01'`; the time between two instants against a
+  window, `played_at - released_at < '7d'`.
+
+Numbers are float64; one too large, or divided by 0, is missing. A missing value makes every comparison with it false, `!=`
+and `not in` too; `is None` finds it. `not` turns a condition over, missing or not: `not position < 3` holds for plays
+without a position. `hour` and `weekday` are those of the play, on the declared clock of the country where it was played.
+
+Columns of titles are read **as known when the play became visible** (just after the later of its two clocks). Whether a play
+passes is settled at that moment for ever: a row about the title that becomes known later changes no filtered fact, not
+even of later contexts. A title that nobody had described by then has no genres: `'drama' in genres` is false.
+
+What facts cost: those of one filter share a timeline of the plays that pass; an unfiltered set pays nothing for filters. Equal
+facts, and the wholes of shares, are computed once.
 """
 _TAIL = "What an idea is worth before anything is run with it: [trying-features.md](trying-features.md)."
 _WHOSE = {
@@ -60,14 +116,51 @@ _WHOSE = {
 }
 
 
+#: The measures that stand in one column of the table.
+_GROUPS: Final = {
+    "sums": (*SUMS, *NUMERIC),
+    "distinct titles": (DISTINCT,),
+    "instants": ("last_played_at", "first_played_at"),
+    "of its record": OF_RECORDS,
+}
+
+
 def page(features: FeatureSet) -> str:
     """The page for a feature set, as Markdown."""
-    entities = "\n".join(
-        f"| `{name}` | {_WHOSE[name]} | {', '.join(f'`{m}`' for m in measures)} |"
-        for name, measures in MEASURES.items()
-    )
-    head = _HEAD.replace("{columns}", ", ".join(f"`{name}`" for name in COLUMNS)).replace("{entities}", entities)
+    put_in = {
+        "columns": _ticked(COLUMNS), "entities": "\n".join(_entities()), "numeric": _ticked(NUMERIC), "lists": _ticked(LISTS),
+        "columns_of_filters": "\n".join(_columns_of_filters()),
+    }  # fmt: skip
+    head = _HEAD
+    for name, text in put_in.items():
+        head = head.replace(f"{{{name}}}", text)
     return "\n".join([head, *_features(features), "", *_facts(features), "", _TAIL, ""])
+
+
+def _ticked(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _entities() -> list[str]:
+    """The table of entities by measures."""
+    rows = ["| entity | whose past | one per | " + " | ".join(_GROUPS) + " | share, and of what |"]
+    rows.append("|---" * (len(_GROUPS) + 4) + "|")
+    for name, measures in MEASURES.items():
+        level = "item" if name in ITEM_LEVEL else "context"
+        groups = [_ticked(one for one in group if one in measures) or "-" for group in _GROUPS.values()]
+        wholes = [f"`{whole}`" + (" (filtered)" if whole == name else "") for whole in WHOLES[name]]
+        rows.append(" | ".join([f"| `{name}`", _WHOSE[name], level, *groups, ", ".join(wholes)]) + " |")
+    return rows
+
+
+def _columns_of_filters() -> list[str]:
+    whose = (("the play", OF_PLAYS), ("its title", OF_TITLES), ("the play's local clock", OF_CLOCKS))
+    said = {"texts": "list of texts"}
+    return [
+        f"| {_ticked(name for name, its in columns.items() if its == kind)} | {of} | {said.get(kind, kind)} |"
+        for of, columns in whose
+        for kind in dict.fromkeys(columns.values())
+    ]
 
 
 def _features(features: FeatureSet) -> list[str]:
@@ -95,7 +188,7 @@ def _facts(features: FeatureSet) -> list[str]:
 
 
 def _window(fact: Fact) -> str:
-    return "all time" if fact.window is None else f"{fact.window} d"
+    return "all time" if fact.window is None else window_text(fact.micros)
 
 
 if __name__ == "__main__":

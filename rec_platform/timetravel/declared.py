@@ -71,7 +71,7 @@ WHOLES: Final[dict[str, tuple[Entity, ...]]] = {
     "country": ("platform", "country"),
     "platform": ("platform",),
 }
-_ITEM_LEVEL: Final = ("title", "title_country", "profile_title", "profile_attribute")
+ITEM_LEVEL: Final = ("title", "title_country", "profile_title", "profile_attribute")
 _BY_TICK: Final = ("title", "title_country", "country", "platform")
 _TICKS: Final = {"day": DAY, "hour": HOUR}
 _UNITS: Final = {
@@ -188,7 +188,7 @@ class Fact:
     @property
     def level(self) -> Literal["context", "item"]:
         """Whether there is a value per context or per item."""
-        return "item" if self.entity in _ITEM_LEVEL else "context"
+        return "item" if self.entity in ITEM_LEVEL else "context"
 
     @property
     def kind(self) -> Kind:
