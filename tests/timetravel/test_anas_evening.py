@@ -10,8 +10,10 @@ from timeline_worlds import PLAY_SCHEMA, RULES
 from rec_platform import columns as c
 from rec_platform.clock import parse_instant
 from rec_platform.tables import AVAILABILITY, PROFILES, TITLES
+from rec_platform.timetravel import reading
 from rec_platform.timetravel.facts import Fact, compute
 from rec_platform.timetravel.kernels import NONE
+from rec_platform.timetravel.reading import timeline_of
 from rec_platform.timetravel.timeline import Timeline
 
 FACTS = (
@@ -37,8 +39,8 @@ def test_every_instant_of_the_page() -> None:
     # asked at, plays over 1 and 7 days, last play, the title's plays over 1 and 7 days as of that day's 00:00
     rows = [
         ("10T20:00:00", 0, 0, NONE, 0, 0), ("11T21:00:00", 0, 0, NONE, 0, 0), ("12T06:00:00", 0, 0, NONE, 0, 0),
-        ("12T06:00:01", 0, 1, played, 0, 0), ("12T21:00:00", 0, 1, played, 0, 0), ("13T00:00:00", 0, 1, played, 0, 1),
-        ("17T20:00:00", 0, 1, played, 0, 1), ("17T20:00:01", 0, 0, played, 0, 1), ("18T00:00:00", 0, 0, played, 0, 0),
+        ("12T06:00:00.000001", 0, 1, played, 0, 0), ("12T21:00:00", 0, 1, played, 0, 0), ("13T00:00:00", 0, 1, played, 0, 1),
+        ("17T20:00:00", 0, 1, played, 0, 1), ("17T20:00:00.000001", 0, 0, played, 0, 1), ("18T00:00:00", 0, 0, played, 0, 0),
     ]  # fmt: skip
     at = np.array([instant(row[0]) for row in rows])
     found = compute(
@@ -67,3 +69,35 @@ def test_a_tick_rolled_to_is_the_tick_asked_alone(at: str) -> None:
     )  # fmt: skip
     assert found["title_week"].tolist() == [1.0 if at == "13T00:00:00" else 0.0]
     assert found["title_day"].tolist() == [0.0]
+
+
+def evening(**changed: object) -> pa.Table:
+    row = {
+        c.PROFILE: 1, c.TITLE: 7, c.PLAYED_AT: instant("10T20:00:00"), c.KNOWN_AT: instant("12T06:00:00"),
+        c.WATCHED_MS: 1_800_000, c.ENGAGED: 1, c.COUNTRY: "FR", **changed,
+    }  # fmt: skip
+    return pa.Table.from_pylist([row], schema=PLAY_SCHEMA)
+
+
+def described(known_at: str, *genres: str) -> dict[str, object]:
+    return {c.TITLE: 7, c.KNOWN_AT: instant(known_at), c.SOURCE_ID: "7", c.GENRES: list(genres), c.TAGS: []}
+
+
+def test_the_filter_of_the_page_is_settled_when_the_play_becomes_visible() -> None:
+    """Crime on the 9th, drama with the delivery, comedy a microsecond later: a drama for every context."""
+    rows = [described("09T12:00:00", "crime"), described("12T06:00:00", "drama"),
+            described("12T06:00:00.000001", "comedy")]  # fmt: skip
+    facts = [
+        Fact(genre, "profile", "plays", "7d", where=f"'{genre}' in genres") for genre in ("crime", "drama", "comedy")
+    ]
+    timeline = timeline_of(
+        evening(), pa.Table.from_pylist(rows, schema=TITLES.schema), PROFILES.schema.empty_table(),
+        AVAILABILITY.schema.empty_table(), rules=RULES, facts=facts,
+    )  # fmt: skip
+    at = np.array([instant(text) for text in ("12T06:00:00", "12T06:00:00.000001", "12T21:00:00", "17T20:00:00")])
+    found = reading.compute(
+        timeline, facts, profile_id=np.ones(4, dtype=np.int64), country=["FR"] * 4, at=at, offsets=np.zeros(5, dtype=np.int64),
+        title_id=[],
+    )  # fmt: skip
+    assert found["drama"].tolist() == [0, 1, 1, 1]
+    assert found["crime"].tolist() == found["comedy"].tolist() == [0, 0, 0, 0]
