@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from rec_platform.errors import ConfigError
+from rec_platform.clock import iso, parse_instant
+from rec_platform.errors import ConfigError, KeyRefused
 from rec_platform.partition import checked_country
 
 PLATFORM_FILE: Final = "platform.toml"
@@ -94,6 +95,24 @@ class LabelConfig(Frozen):
 
     horizon_days: Annotated[int, Field(ge=1, le=28)] = 1
     """Days of a label window, that of the context's own date included."""
+
+
+class TrainingConfig(Frozen):
+    """How much training sets may know. What is chosen stands in every row as `known_by`; scores, metrics and
+    recommendations are always made as known then."""
+
+    known_by: str = "then"
+    """`then`: what was known at each context's instant; `now`: all that was delivered; an instant: what was known before."""
+
+    @field_validator("known_by")
+    @classmethod
+    def _readable(cls, text: str) -> str:
+        if text in ("then", "now"):
+            return text
+        try:
+            return iso(parse_instant(text, place="training.known_by"))
+        except KeyRefused as error:
+            raise ValueError(f"{error.fault}: write then, now, or an instant such as 2025-03-01T00:00:00Z") from None
 
 
 class SamplerConfig(Frozen):
@@ -234,6 +253,7 @@ class Settings(Frozen):
     """Countries from contexts on, as ISO codes; without it every country delivered."""
     rules: SourceRules = SourceRules()
     labels: LabelConfig = LabelConfig()
+    training: TrainingConfig = TrainingConfig()
     sampler: SamplerConfig = SamplerConfig()
     negatives: NegativeConfig = NegativeConfig()
     weights: WeightConfig = WeightConfig()

@@ -7,6 +7,7 @@ Rows of a partition stand in the order of `order`, always, so that equal rows me
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -343,23 +344,31 @@ CONTEXT_FIELDS: Final = [
     field(c.INCLUSION_PROBABILITY, pa.float64(), "probability in (0,1] with which the sampler kept the context"),
 ]
 
+#: What the features of a context were made from.
+CERTIFICATE_FIELDS: Final = [
+    field(c.KNOWN_BY, pa.string(), "as known then (default), with all known now, or known before that instant"),
+    field(c.NEWEST_PLAYED_AT, INSTANT, "the newest play its features read; null if none", nullable=True),
+    field(c.NEWEST_KNOWN_AT, INSTANT, "when the newest thing they read became known; null if none", nullable=True),
+]
+
 CONTEXTS: Final = TableSpec(
     "contexts",
     stage="training_sets",
     grain=Grain.DATE_COUNTRY,
     one_row="a sampled context: the first play of a session",
-    schema=pa.schema([field(c.PROFILE, pa.int64(), "who"), *CONTEXT_FIELDS]),
+    schema=pa.schema([field(c.PROFILE, pa.int64(), "who"), *CONTEXT_FIELDS, *CERTIFICATE_FIELDS]),
     order=(c.AT, c.CONTEXT_ID),
 )
 
 
-def dmc12_schema(item_fields: list[pa.Field]) -> pa.Schema:
-    """The schema of a DMC-12 table: context columns, then `items` as a list of structs of `item_fields`."""
+def dmc12_schema(item_fields: list[pa.Field], more: Sequence[pa.Field] = ()) -> pa.Schema:
+    """The schema of a DMC-12 table: context columns, `more` of them, `items` as a list of structs of `item_fields`."""
     return pa.schema(
         [
             field(c.PROFILE, pa.int64(), "who"),
             field(c.DMC12_NAMES[c.COUNTRY], pa.string(), "where: ISO 3166-1 alpha-2"),
             *CONTEXT_FIELDS,
+            *more,
             field(c.ITEMS, pa.list_(pa.struct(item_fields)), "what is ranked in the context"),
         ]
     )
@@ -379,7 +388,8 @@ TRAINING_SETS: Final = TableSpec(
     grain=Grain.DATE_COUNTRY,
     one_row="a context in DMC-12: its items with label, weight and features as of its own instant",
     schema=dmc12_schema(
-        [*ITEM_FIELDS, field(c.FEATURES, _OPEN, "by feature, as of the context's instant; NaN where missing")]
+        [*ITEM_FIELDS, field(c.FEATURES, _OPEN, "by feature, as of the context's instant; NaN where missing")],
+        CERTIFICATE_FIELDS,
     ),
     order=(c.AT, c.CONTEXT_ID),
     open_structs=(c.FEATURES,),

@@ -282,6 +282,28 @@ def _context_rules() -> tuple[Rule, ...]:
     )  # fmt: skip
 
 
+def _certificate_rules() -> tuple[Rule, ...]:
+    repair = (
+        "A lookup or a step reads what was not visible at the context's instant: run tests/timetravel and tests/contexts. "
+        "Nothing of the partition was published."
+    )
+    return (
+        no_row(
+            "newest_played_before_at", f"{c.NEWEST_PLAYED_AT} >= {quoted(c.AT)}",
+            "A context's features read a play that began at its instant or later.", repair,
+        ),
+        no_row(
+            "newest_known_before_at", f"{c.NEWEST_KNOWN_AT} >= {quoted(c.AT)}",
+            "A context's features read something that became known at its instant or later.", repair,
+        ),
+        Rule(
+            "known_by_is_one", "A partition's contexts are not all built by the same `known_by`.", _ENCODER,
+            sql=f"count(DISTINCT {c.KNOWN_BY}) + count(*) FILTER (WHERE {c.KNOWN_BY} IS NULL)", high=1.0,
+            unit="values of known_by",
+        ),
+    )  # fmt: skip
+
+
 _DMC12_COUNTRY: Final = c.DMC12_NAMES[c.COUNTRY]
 _DMC12_RULES: Final = (
     *_context_rules(),
@@ -297,6 +319,7 @@ _DMC12_RULES: Final = (
 
 _TRAINING_RULES: Final = (
     *_DMC12_RULES,
+    *_certificate_rules(),
     Rule("items_not_empty", "A context has no items.", _ENCODER, unit="contexts"),
     Rule("weight_positive_finite", "A training weight is not above 0, or not finite.", _ENCODER, unit="items"),
     Rule(
@@ -455,7 +478,7 @@ _OWN: Final[dict[str, tuple[Rule, ...]]] = {
     t.PROFILE_TILES.name: _TILE_RULES,
     t.PROFILE_SNAPSHOT.name: _snapshot_rules(("",)),
     t.TITLE_SNAPSHOT.name: _snapshot_rules(("", "country")),
-    t.CONTEXTS.name: _context_rules(),
+    t.CONTEXTS.name: (*_context_rules(), *_certificate_rules()),
     t.TRAINING_SETS.name: _TRAINING_RULES,
     t.CANDIDATE_MODELS.name: _MODEL_RULES,
     t.RANKER_MODELS.name: _MODEL_RULES,

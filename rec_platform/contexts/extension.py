@@ -10,10 +10,14 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Any, Protocol
 
+import numpy as np
+
 from rec_platform.config import Settings
+from rec_platform.dmc12.frame import Frame
 from rec_platform.partition import Partition
 from rec_platform.pipeline import Transformer
 from rec_platform.stage import Input, Reader
+from rec_platform.timetravel.kernels import NONE, Int64
 
 
 class FeatureExtension(Protocol):
@@ -33,6 +37,12 @@ class FeatureExtension(Protocol):
         A step must give a context the same values in every chunk, so it may look at nothing but that context's rows.
         """
 
+    def as_of(self, frame: Frame) -> Int64:
+        """Per context, the first instant that what the steps read could not see; `NONE` where they read nothing.
+
+        Told from what the steps left in the frame, not from what they should have read: it goes into the certificate.
+        """
+
 
 class NoExtension:
     """Nothing added: what `TrainingSets()` uses."""
@@ -47,3 +57,6 @@ class NoExtension:
         self, reader: Reader, days: Sequence[date], settings: Settings
     ) -> tuple[Sequence[Transformer], Sequence[object]]:
         return (), ()
+
+    def as_of(self, frame: Frame) -> Int64:
+        return np.full(frame.n_contexts, NONE, dtype=np.int64)

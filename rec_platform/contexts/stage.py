@@ -11,10 +11,11 @@ import numpy as np
 import pyarrow as pa
 
 from rec_platform import columns as c
-from rec_platform.clock import FIRST_DAY, days_between, label_close
+from rec_platform.clock import FIRST_DAY, SECOND, days_between, label_close
 from rec_platform.config import Settings
 from rec_platform.contexts.candidates import CandidateSets
 from rec_platform.contexts.extension import FeatureExtension, NoExtension
+from rec_platform.contexts.known_by import as_known_by, input_cut
 from rec_platform.contexts.labels import with_labels
 from rec_platform.contexts.negatives import NegativeGenerator
 from rec_platform.contexts.sampler import CountryTenureStratifiedSampler
@@ -27,7 +28,10 @@ from rec_platform.partition import Partition
 from rec_platform.pipeline import Column, Level, Pipeline, Sources, Transformer
 from rec_platform.stage import Built, Input, Reader, Stage
 from rec_platform.tables import AVAILABILITY, CONTEXTS, INSTANT, PLAY_FACTS, PROFILES, TITLES, TRAINING_SETS, TableSpec
+from rec_platform.timetravel.certificate import certificate_columns
+from rec_platform.timetravel.kernels import NONE
 from rec_platform.timetravel.reading import timeline_of
+from rec_platform.timetravel.revisions import instants
 from rec_platform.timetravel.timeline import PLAY_COLUMNS, Timeline
 
 #: What sessions and labels make, and the pipeline starts from.
@@ -52,7 +56,7 @@ def steps(settings: Settings, added: Sequence[Transformer] = ()) -> Pipeline:
             Tagger(),
             CountryTenureStratifiedSampler(settings.sampler, settings.seed),
             NegativeGenerator(settings.negatives, settings.seed),
-            FeatureGenerator(FeatureSet.from_config(settings.features)),
+            FeatureGenerator(FeatureSet.from_config(settings.features), certified=True),
             *added,
             TrainingWeights(settings.weights),
         ]
@@ -69,10 +73,11 @@ class TrainingSets(Stage):
     name: ClassVar[str] = "training_sets"
     about: ClassVar[str] = (
         "Sampled contexts, each with the titles played in its label window and titles drawn from its candidate set, "
-        "with labels, training weights and features as of the context's own instant, in DMC-12."
+        "with labels, training weights and features as of the context's own instant, in DMC-12, and the newest instants "
+        "those features were made from."
     )
     tables: ClassVar[tuple[TableSpec, ...]] = (CONTEXTS, TRAINING_SETS)
-    code_version: ClassVar[int] = 1
+    code_version: ClassVar[int] = 2
 
     def __init__(self, extension: FeatureExtension | None = None) -> None:
         self.extension: FeatureExtension = extension or NoExtension()
@@ -82,13 +87,14 @@ class TrainingSets(Stage):
         return {
             "rules": rules,
             "labels": settings.labels.model_dump(mode="json"),
+            "known_by": settings.training.known_by,
             "steps": steps(settings).to_json(),
             "added": self.extension.config(settings),
         }
 
     def inputs(self, partition: Partition, settings: Settings) -> tuple[Input, ...]:
         day, horizon = partition.day, settings.labels.horizon_days
-        last, cut = day + timedelta(days=horizon - 1), day + timedelta(days=horizon)
+        last, cut = day + timedelta(days=horizon - 1), input_cut(settings.training.known_by, day, horizon)
         return (
             Input(PLAY_FACTS.name, first=day, last=last, countries=(partition.place,), cut=cut),
             Input(PLAY_FACTS.name, first=FIRST_DAY, last=last, every_country=True, cut=cut, optional=True),
@@ -102,11 +108,13 @@ class TrainingSets(Stage):
         added, added_sources = self.extension.steps(reader, days, settings)
         pipeline = steps(settings, added)
         pipeline.verify(START)
-        timeline = read_timeline(reader, settings, until=days[-1] + timedelta(days=settings.labels.horizon_days - 1))
+        told = as_known_by(reader, settings.training.known_by)
+        timeline = read_timeline(told, settings, until=days[-1] + timedelta(days=settings.labels.horizon_days - 1))
         sources = Sources(timeline, CandidateSets(timeline, settings.rules.seen), *added_sources)
         for partition in partitions:
-            start = labelled_sessions(partition, reader, settings)
-            yield _built(partition, start, pipeline.apply(start, sources))
+            start = labelled_sessions(partition, told, settings)
+            frame = certified(pipeline.apply(start, sources), self.extension, settings.training.known_by)
+            yield _built(partition, start, frame, settings.training.known_by)
 
 
 def read_timeline(reader: Reader, settings: Settings, *, until: date, features: FeatureSet | None = None) -> Timeline:
@@ -140,9 +148,24 @@ def labelled_sessions(partition: Partition, reader: Reader, settings: Settings) 
     return with_labels(contexts, plays, close=cut)
 
 
-def _built(partition: Partition, start: Frame, frame: Frame) -> Built:
+def certified(frame: Frame, extension: FeatureExtension, known_by: str) -> Frame:
+    """The frame with its certificates completed by what the added steps read, and with `known_by` in every row.
+
+    A model as of D saw plays before 00:00 of D: it stands in the certificate as the last microsecond before.
+    """
+    made = extension.as_of(frame)
+    models = np.where(made == NONE, NONE, made - 1)
+    newest = [
+        np.maximum(instants(frame.contexts.column(name)), models) for name in (c.NEWEST_PLAYED_AT, c.NEWEST_KNOWN_AT)
+    ]
+    return frame.with_contexts(
+        {c.KNOWN_BY: pa.array([known_by] * frame.n_contexts, pa.string()), **certificate_columns(*newest)}
+    )
+
+
+def _built(partition: Partition, start: Frame, frame: Frame, known_by: str) -> Built:
     tables = {CONTEXTS.name: context_rows(frame), TRAINING_SETS.name: training_rows(frame)}
-    return Built(partition, tables, _counts(start, frame))
+    return Built(partition, tables, {"known_by": known_by, **_counts(start, frame), **_certificate(frame)})
 
 
 def context_rows(frame: Frame) -> pa.Table:
@@ -181,3 +204,14 @@ def _strata(frame: Frame) -> dict[str, dict[str, float]]:
         str(name): {"kept": int(kept[row]), "inclusion_probability": float(probability[row])}
         for row, name in enumerate(strata)
     }
+
+
+def _certificate(frame: Frame) -> dict[str, Any]:
+    """How near to their instants the contexts read: the least seconds between a context and the newest it was made from."""
+    at = frame.context(c.AT).astype(np.int64)
+    found = {}
+    for name in (c.NEWEST_PLAYED_AT, c.NEWEST_KNOWN_AT):
+        newest = instants(frame.contexts.column(name))
+        gaps = (at - newest)[newest != NONE]
+        found[name] = float(gaps.min()) / SECOND if len(gaps) else None
+    return {"least_seconds_before_at": found}

@@ -20,6 +20,7 @@ from rec_platform.features.encoders import COLUMNS, Array
 from rec_platform.features.feature_set import FeatureSet
 from rec_platform.pipeline import Column, Level, Sources, Transformer
 from rec_platform.tables import INSTANT
+from rec_platform.timetravel.certificate import Witness, certificate_columns
 from rec_platform.timetravel.reading import DeclaredReader
 from rec_platform.timetravel.timeline import Timeline
 
@@ -38,9 +39,14 @@ class FeatureGenerator(Transformer):
 
     Works tick by tick and chunk by chunk, chunks in as many threads as there are processors; besides the float32
     columns it holds only a chunk's numbers per thread. The values do not depend on chunks or threads.
+
+    Attributes:
+        feature_set: the features.
+        certified: add each context's certificate too (`newest_played_at`, `newest_known_at`; timetravel/certificate.py).
     """
 
     feature_set: FeatureSet
+    certified: bool = False
 
     name: ClassVar[str] = "feature_generator"
 
@@ -53,7 +59,11 @@ class FeatureGenerator(Transformer):
 
     @property
     def adds(self) -> tuple[Column, ...]:
-        return tuple(Column(Level.FEATURE, name, pa.float32()) for name in self.feature_set.names)
+        certificate = (c.NEWEST_PLAYED_AT, c.NEWEST_KNOWN_AT) if self.certified else ()
+        return (
+            *(Column(Level.FEATURE, name, pa.float32()) for name in self.feature_set.names),
+            *(Column(Level.CONTEXT, name, INSTANT) for name in certificate),
+        )
 
     def to_json(self) -> dict[str, Any]:
         return {"features": self.feature_set.to_json(), "digest": self.feature_set.digest}
@@ -61,13 +71,17 @@ class FeatureGenerator(Transformer):
     def apply(self, frame: Frame, sources: Sources) -> Frame:
         timeline = sources.need(Timeline, step=self.name)
         columns = {name: _column(frame, name) for name in COLUMNS}
-        reader = DeclaredReader(timeline, self.feature_set.needed, pc.unique(frame.contexts.column(c.COUNTRY)).to_pylist())
+        witness = Witness(timeline, self.feature_set.needed) if self.certified else None
+        facts = (*self.feature_set.needed, *(witness.facts if witness else ()))
+        reader = DeclaredReader(timeline, facts, pc.unique(frame.contexts.column(c.COUNTRY)).to_pylist())
+        newest = np.empty((2, frame.n_contexts), dtype=np.int64)
         out = {name: np.empty(frame.n_items, dtype=np.float32) for name in self.feature_set.names}
-        work = _Work(self.feature_set, reader, columns, frame.offsets, out)
+        work = _Work(self.feature_set, reader, columns, frame.offsets, out, witness, newest)
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             for members in _by_tick(columns[c.AT]):
                 list(pool.map(work.fill, _chunks(members, frame.offsets)))
-        return frame.with_features(out)
+        made = frame.with_features(out)
+        return made.with_contexts(certificate_columns(*newest)) if self.certified else made
 
 
 @dataclass(frozen=True)
@@ -79,6 +93,8 @@ class _Work:
     columns: dict[str, Array]
     offsets: npt.NDArray[np.int64]
     out: dict[str, npt.NDArray[np.float32]]
+    witness: Witness | None
+    newest: npt.NDArray[np.int64]
 
     def fill(self, members: npt.NDArray[np.int64]) -> None:
         lengths = np.diff(self.offsets)[members] if len(members) < len(self.offsets) - 1 else np.diff(self.offsets)
@@ -91,6 +107,8 @@ class _Work:
         )  # fmt: skip
         for name, feature in self.features.encode({**values, **facts}, lengths):
             self.out[name][rows] = feature
+        if self.witness:
+            self.newest[:, members] = self.witness.newest({**values, **facts}, inner)
 
     def _rows(self, members: npt.NDArray[np.int64], lengths: Array, inner: Array) -> slice | npt.NDArray[np.int64]:
         """The items of the contexts: a slice where the contexts stand together, which is the usual case."""

@@ -26,6 +26,7 @@ from rec_platform.partition import Partition
 from rec_platform.pipeline import Column, Level, Sources, Transformer
 from rec_platform.stage import Input, Reader
 from rec_platform.tables import CANDIDATE_MODELS, INSTANT
+from rec_platform.timetravel.kernels import NONE
 
 LOOKBACK_DAYS: Final = 7
 AGE: Final = FeatureNote("candidate_age_days", "age of the candidate models", "days")
@@ -38,9 +39,13 @@ def candidate_feature_notes() -> tuple[FeatureNote, ...]:
 
 @dataclass(frozen=True)
 class CandidateModelsByDay:
-    """Loaded candidate models by as-of date; the source of `AddCandidateFeatures`."""
+    """Loaded candidate models by as-of date; the source of `AddCandidateFeatures`.
+
+    With `only`, every context from that date on reads the models of that date, however old: how models age.
+    """
 
     days: Mapping[date, Mapping[str, CandidateModel]] = field(default_factory=dict)
+    only: date | None = None
 
     @classmethod
     def of(cls, artefacts: Mapping[date, Iterable[Artefact]]) -> CandidateModelsByDay:
@@ -55,7 +60,7 @@ class CandidateModelsByDay:
 
     def for_day(self, day: date) -> tuple[date, Mapping[str, CandidateModel]] | None:
         """The newest models a context of `day` may read, with their date; None if there are none."""
-        newest = newest_within(self.days, day)
+        newest = newest_within(self.days, day) if self.only is None or day < self.only else self.only
         return None if newest is None else (newest, self.days[newest])
 
 
@@ -147,3 +152,13 @@ class CandidateFeatures:
     ) -> tuple[tuple[Transformer, ...], tuple[object, ...]]:
         """The step, and the models that contexts of these days read."""
         return (AddCandidateFeatures(),), (CandidateModelsByDay.read(reader, days),)
+
+    def as_of(self, frame: Frame) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """00:00 UTC of the date of the models whose scores the frame holds: told by their age, a feature of every item."""
+        age = np.asarray(frame.features.column(AGE.name), dtype=np.float64)
+        read = np.flatnonzero(~np.isnan(age))
+        day = frame.context(c.AT).astype(np.int64) // clock.DAY
+        context = frame.context_of_item[read]
+        made = np.full(frame.n_contexts, NONE, dtype=np.int64)
+        np.maximum.at(made, context, (day[context] - age[read].astype(np.int64)) * clock.DAY)
+        return made

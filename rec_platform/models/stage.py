@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from functools import partial
@@ -15,6 +15,7 @@ from rec_platform import columns as c
 from rec_platform.clock import midnight, usable_days
 from rec_platform.config import Settings
 from rec_platform.dmc12.frame import Frame, flat
+from rec_platform.errors import ConfigError
 from rec_platform.models.artefact import to_rows
 from rec_platform.models.features import feature_notes
 from rec_platform.models.parallel import in_order
@@ -142,13 +143,29 @@ class _Window:
         countries = self.settings.countries
         published = self.reader.published(TRAINING_SETS.name, day)
         wanted = [part for part in published if countries is None or part.country in countries]
-        return flat(self.reader.read(TRAINING_SETS.name, wanted, (c.CONTEXT_ID, c.ITEMS)))
+        return flat(self.reader.read(TRAINING_SETS.name, wanted, (c.CONTEXT_ID, c.KNOWN_BY, c.ITEMS)))
+
+
+def known_by(frames: Mapping[date, Frame]) -> str | None:
+    """By what rule the training sets of these days were built, None without any; `ConfigError` if by several."""
+    found = {day: sorted(pc.unique(frame.contexts.column(c.KNOWN_BY)).to_pylist()) for day, frame in frames.items()}
+    kinds = sorted({kind for kinds in found.values() for kind in kinds})
+    if len(kinds) > 1:
+        told = ", ".join(f"{kind} on {min(day for day in found if kind in found[day])}" for kind in kinds)
+        raise ConfigError(
+            f"training sets of several kinds of known_by: {told}", place="ranker_models",
+            repair="Run all training days of all countries after changing [training] known_by; a model is fitted on one kind.",
+        )  # fmt: skip
+    return kinds[0] if kinds else None
 
 
 def _fitted_rankers(partition: Partition, frames: dict[date, Frame], settings: Settings) -> Built:
+    kind = known_by(frames)
     if len(frames) < settings.rankers.min_training_days:
         why = f"{len(frames)} usable days with contexts, fewer than min_training_days = {settings.rankers.min_training_days}"
-        return Built(partition, {RANKER_MODELS.name: to_rows([])}, {"models": {}, "baselines_only": why})
+        return Built(
+            partition, {RANKER_MODELS.name: to_rows([])}, {"models": {}, "baselines_only": why, "known_by": kind}
+        )
     notes = feature_notes(settings)
     fitted = [
         trainer.fit(list(frames.values()), features=notes, config=settings.rankers, seed=settings.seed)
@@ -158,6 +175,7 @@ def _fitted_rankers(partition: Partition, frames: dict[date, Frame], settings: S
     extra: dict[str, Any] = {
         "models": {artefact.model: artefact.manifest["data"] | {"artefact": artefact.sha256} for artefact in made},
         "days": [day.isoformat() for day in frames],
+        "known_by": kind,
     }
     if not made:
         extra["baselines_only"] = "no context of these days holds both an engaged and an unengaged title"

@@ -110,7 +110,7 @@ class Offers:
     ends: Int64
     known: Int64
     #: Sets already made, by country and position among the country's change points; the newest few are kept.
-    _sets: OrderedDict[tuple[int, int], Int32] = field(default_factory=OrderedDict, compare=False)
+    _sets: OrderedDict[tuple[int, int], tuple[Int32, int]] = field(default_factory=OrderedDict, compare=False)
     _changes: dict[int, Int64] = field(default_factory=dict, compare=False)
 
     @classmethod
@@ -135,9 +135,16 @@ class Offers:
 
     def available(self, country: str, at: int) -> Int32:
         """Codes of the titles offered in the country at the instant, as known then, ascending."""
+        return self._held(country, at)[0]
+
+    def newest_known(self, country: str, at: int) -> int:
+        """When the newest row that `available` was made from became known; `NONE` if there was none."""
+        return self._held(country, at)[1]
+
+    def _held(self, country: str, at: int) -> tuple[Int32, int]:
         place = self.countries.code(country)
         if place < 0:
-            return np.empty(0, dtype=np.int32)
+            return np.empty(0, dtype=np.int32), NONE
         if place not in self._changes:
             self._changes[place] = self._change_points(place)
         key = (place, int(np.searchsorted(self._changes[place], at, side="right")))
@@ -157,10 +164,12 @@ class Offers:
         rows = self._rows(place)
         return np.unique(np.concatenate([self.begins[rows], self.ends[rows], self.known[rows] + 1]))
 
-    def _set_at(self, place: int, at: int) -> Int32:
+    def _set_at(self, place: int, at: int) -> tuple[Int32, int]:
         rows = self._rows(place)
         code, begins, known = self.code[rows], self.begins[rows], self.known[rows]
+        seen = known < at
         corrected = np.zeros(len(code), dtype=bool)
-        corrected[:-1] = (code[1:] == code[:-1]) & (begins[1:] == begins[:-1]) & (known[1:] < at)
-        holds = ~corrected & (known < at) & (begins <= at) & (at < self.ends[rows])
-        return np.unique(code[holds] - place * self.n_titles).astype(np.int32)
+        corrected[:-1] = (code[1:] == code[:-1]) & (begins[1:] == begins[:-1]) & seen[1:]
+        holds = ~corrected & seen & (begins <= at) & (at < self.ends[rows])
+        titles = np.unique(code[holds] - place * self.n_titles).astype(np.int32)
+        return titles, int(known[seen].max(initial=NONE))

@@ -121,7 +121,8 @@ def contexts(country: str = "FR", n: int = 4) -> Rows:
         c.PROFILE: list(range(n)), c.CONTEXT_ID: list(range(100, 100 + n)),
         c.AT: [MIDNIGHT + place * clock.MINUTE for place in range(n)], c.DEVICE: ["tv"] * n, c.TENURE_DAYS: [0.0] * n,
         c.TENURE_BAND: ["new"] * n, c.ACTIVITY_BAND: ["none"] * n, c.STRATUM: [f"{country}/new"] * n,
-        c.INCLUSION_PROBABILITY: [0.5] * n,
+        c.INCLUSION_PROBABILITY: [0.5] * n, c.KNOWN_BY: ["then"] * n, c.NEWEST_PLAYED_AT: [MIDNIGHT - 2] * n,
+        c.NEWEST_KNOWN_AT: [None, *[MIDNIGHT - 1] * (n - 1)],
     }  # fmt: skip
 
 

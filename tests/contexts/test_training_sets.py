@@ -28,6 +28,7 @@ from rec_platform.tables import CONTEXTS, PLAY_FACTS, TRAINING_SETS
 from rec_platform.testing import context_oracle as oracle
 from rec_platform.testing.context_oracle import Offer, Play
 from rec_platform.testing.readers import MemoryReader
+from rec_platform.timetravel.kernels import NONE, Int64
 
 TODAY = DAY_ONE + timedelta(days=1)
 FR = Partition(TODAY, "FR")
@@ -254,6 +255,9 @@ class Ageing:
     def steps(self, reader: Reader, days: Sequence[date], settings: Settings) -> tuple[list[Transformer], list[object]]:
         return [AddAge(self.wants)], [Ages(float(len(days)))]
 
+    def as_of(self, frame: Frame) -> Int64:
+        return np.full(frame.n_contexts, NONE, dtype=np.int64)
+
 
 def test_an_extension_adds_features_inputs_and_configuration() -> None:
     stage = TrainingSets(Ageing())
@@ -273,7 +277,7 @@ def test_the_chain_is_verified_before_anything_is_read() -> None:
 
 def test_the_pipeline_gives_what_the_tables_need() -> None:
     known = steps(SETTINGS).verify(START)
-    assert {(Level.CONTEXT, name) for name in CONTEXTS.schema.names} <= set(known)
+    assert {(Level.CONTEXT, name) for name in CONTEXTS.schema.names} - set(known) == {(Level.CONTEXT, c.KNOWN_BY)}
     assert {(Level.ITEM, name) for name in (c.TITLE, c.LABEL, c.WEIGHT, c.ITEM_INCLUSION_PROBABILITY)} <= set(known)
 
 

@@ -69,8 +69,8 @@ def train(home: Path, stage: TrainingSets, *, days: int = 2, force: bool = False
     )
 
 
-def refused(home: Path, stage: TrainingSets, feature: str) -> None:
-    """All partitions fail on `too_good_feature`, which names the feature, and nothing of them can be read."""
+def refused(home: Path, stage: TrainingSets, feature: str) -> list[str]:
+    """All partitions fail on `too_good_feature`, which names the feature, and nothing of them can be read: the reasons."""
     report = train(home, stage)
     assert not report.published
     assert len(report.failed) == 4
@@ -78,8 +78,9 @@ def refused(home: Path, stage: TrainingSets, feature: str) -> None:
         assert "too_good_feature on training_sets" in reason
         assert feature in reason, reason
         assert all(partition not in Platform(home).lake.state(table) for table in TABLES)
-    with pytest.raises(AuditFailed, match=rf"\|{LAST - timedelta(days=1)}: too_good_feature.*{feature} AUC"):
+    with pytest.raises(AuditFailed, match=rf"\|{LAST - timedelta(days=1)}: .*too_good_feature.*{feature} AUC"):
         report.raise_if_failed()
+    return list(report.failed.values())
 
 
 def hashes(home: Path) -> dict[tuple[str, Partition], str]:
@@ -135,13 +136,16 @@ class DayAfter(FeatureGenerator):
     def apply(self, frame: Frame, sources: Sources) -> Frame:
         at = frame.context(c.AT).astype(np.int64)
         late = pa.array((at // DAY + 1) * DAY).cast(INSTANT)
-        made = super().apply(frame.with_contexts({c.AT: late}), sources).features
-        return frame.with_features(dict(zip(made.column_names, made.columns, strict=True)))
+        made = super().apply(frame.with_contexts({c.AT: late}), sources)
+        certificate = {name: made.contexts.column(name) for name in (c.NEWEST_PLAYED_AT, c.NEWEST_KNOWN_AT)}
+        features = dict(zip(made.features.column_names, made.features.columns, strict=True))
+        return frame.with_features(features).with_contexts(certificate)
 
 
 def test_features_as_of_the_end_of_the_day_are_caught(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(training, "FeatureGenerator", DayAfter)
-    refused(home, TrainingSets(CandidateFeatures()), "profile_title_plays")
+    reasons = refused(home, TrainingSets(CandidateFeatures()), "profile_title_plays")
+    assert all("newest_played_before_at on training_sets" in reason for reason in reasons)
 
 
 # --- a reader that forgets a clock -----------------------------------------------------------------------------------

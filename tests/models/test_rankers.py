@@ -1,5 +1,7 @@
 """What the rankers do with weights, groups and inclusion probabilities."""
 
+from datetime import date
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -7,11 +9,12 @@ import pytest
 from rec_platform import columns as c
 from rec_platform.config import RankerConfig
 from rec_platform.dmc12.frame import Frame
-from rec_platform.errors import NumericError
+from rec_platform.errors import ConfigError, NumericError
 from rec_platform.models.artefact import Artefact
 from rec_platform.models.boosted_trees import BoostedTreesTrainer, sampling_margin
 from rec_platform.models.contract import FeatureNote
 from rec_platform.models.logistic import LogisticTrainer
+from rec_platform.models.stage import known_by
 from rec_platform.models.training import group_weights, inverse_inclusion, with_both_labels
 from rec_platform.pipeline import Sources
 from rec_platform.testing.model_contract import NOTES, made_frame, pairs_right
@@ -117,3 +120,19 @@ def test_the_sampling_margin_is_the_surprise_of_a_draw_from_the_contexts_mean() 
     )
     ln2 = float(np.log(2))
     assert sampling_margin(frame).tolist() == pytest.approx([0.0, -ln2, ln2, 0.0, 0.0])
+
+
+def built_by(*kinds: str) -> dict[date, Frame]:
+    """A day of two contexts for each kind of `known_by`."""
+    frames = [frame_of([[1, 0], [0, 1]]) for _ in kinds]
+    return {
+        date(2025, 3, 1 + day): frame.with_contexts({c.KNOWN_BY: pa.array([kind, kind])})
+        for day, (kind, frame) in enumerate(zip(kinds, frames, strict=True))
+    }
+
+
+def test_a_ranker_says_by_what_its_training_sets_were_known_and_refuses_to_mix():
+    assert known_by({}) is None
+    assert known_by(built_by("now", "now")) == "now"
+    with pytest.raises(ConfigError, match="now on 2025-03-02, then on 2025-03-01"):
+        known_by(built_by("then", "now", "then"))
