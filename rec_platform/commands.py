@@ -20,7 +20,8 @@ from rec_platform.contexts.stage import read_timeline
 from rec_platform.contexts.tagger import Tagger
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import KeyRefused, MissingInput
-from rec_platform.evaluation.intervals import compare, measured, metric_rows
+from rec_platform.evaluation.comparison import compare
+from rec_platform.evaluation.intervals import measured, metric_rows
 from rec_platform.evaluation.stage import rolled_up, stored_sums
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.features import FeatureGenerator, FeatureSet

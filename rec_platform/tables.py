@@ -434,6 +434,10 @@ _METRIC_KEY: Final = [
     field(c.SLICE, pa.string(), "what is sliced by; 'all' for the whole"),
     field(c.SLICE_VALUE, pa.string(), "the slice's value; 'all' for the whole"),
 ]
+_RULES: Final = field(
+    "rules", pa.string(),
+    "JSON: split, cut, candidate set, seen and cold rule, ties, weighting, seed, data hash: what two numbers must share",
+)  # fmt: skip
 _METRIC_ORDER: Final = ("protocol", "estimand", c.MODEL, c.METRIC, c.CUTOFF, c.SLICE, c.SLICE_VALUE)
 
 METRICS: Final = TableSpec(
@@ -453,6 +457,7 @@ METRICS: Final = TableSpec(
             field(c.N, pa.int64(), "contexts the value rests on"),
             field(c.N_EXCLUDED, pa.int64(), "contexts left out because the metric is not defined on them"),
             field(c.N_UNREACHABLE, pa.int64(), "positives outside the candidate set, kept in the denominators"),
+            _RULES,
         ]
     ),
     order=_METRIC_ORDER,
@@ -472,6 +477,7 @@ METRIC_SUMS: Final = TableSpec(
                 "mean: a numerator; weight: a denominator (no metric); tally: amounts by cell",
             ),
             field("population", pa.string(), "the contexts summed over: positive, pair, reachable, listed, taste or any"),
+            _RULES,
             field("seed", pa.int64(), "of the bootstrap; rows of different seeds do not merge"),
             field(c.N, pa.int64(), "contexts of the population"),
             field(c.N_EXCLUDED, pa.int64(), "contexts outside the population"),
@@ -482,6 +488,7 @@ METRIC_SUMS: Final = TableSpec(
                 "mean: sum of weight x metric, weight: sum of weights, in 2^-30; tally: how many cells there could be",
             ),
             field("replicates", pa.list_(pa.int64()), "the total in each bootstrap replicate"),
+            field("by_group", pa.list_(pa.int64()), "the total in each of 64 hash groups of profiles, for paired tests"),
             field("cells", pa.list_(pa.int64()), "tally: what was hit (titles shown, ranks, bins), ascending"),
             field("groups", pa.list_(pa.int64()), "tally: per cell, bit g is set where a profile of hash group g hit it"),
             field("weights", pa.list_(pa.int64()), "tally: per cell, the amount of each of its groups, in 2^-30"),

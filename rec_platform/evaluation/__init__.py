@@ -11,17 +11,20 @@ stored and merged, `intervals` the numbers people read, `stage` the asset.
 """
 
 from rec_platform.evaluation.accumulators import Accumulator, Added
+from rec_platform.evaluation.comparison import compare, compare_all, compare_pairs, corrected
 from rec_platform.evaluation.evaluate import evaluate
-from rec_platform.evaluation.intervals import compare, metric_rows
+from rec_platform.evaluation.intervals import metric_rows
 from rec_platform.evaluation.knowledge import Knowledge, Tastes, TitleFacts
 from rec_platform.evaluation.metrics import STANDARD, Metric, metric
+from rec_platform.evaluation.protocol import Protocol
 from rec_platform.evaluation.registry import ACCUMULATORS, ALL_METRICS
-from rec_platform.evaluation.slices import ItemSlice, Slices, popularity
+from rec_platform.evaluation.slices import Division, Slices, popularity
 from rec_platform.evaluation.stage import Metrics, roll_up, rolled_up, stored_sums
 from rec_platform.evaluation.sums import MetricSums, merge
 
 __all__ = [
-    "ACCUMULATORS", "ALL_METRICS", "STANDARD", "Accumulator", "Added", "ItemSlice", "Knowledge", "Metric", "MetricSums",
-    "Metrics", "Slices", "Tastes", "TitleFacts", "compare", "evaluate", "merge", "metric",
+    "ACCUMULATORS", "ALL_METRICS", "STANDARD", "Accumulator", "Added", "Division", "Knowledge", "Metric", "MetricSums",
+    "Metrics", "Protocol", "Slices", "Tastes", "TitleFacts", "compare",
+    "compare_all", "compare_pairs", "corrected", "evaluate", "merge", "metric",
     "metric_rows", "popularity", "roll_up", "rolled_up", "stored_sums",
 ]  # fmt: skip

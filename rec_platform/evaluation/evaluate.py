@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from itertools import product as product_of
 from typing import Final
 
@@ -14,10 +15,12 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from rec_platform import columns as c
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import ConfigError, NumericError
+from rec_platform.evaluation import significance
 from rec_platform.evaluation.accumulators import Accumulator, tally
 from rec_platform.evaluation.bootstrap import weights_of_contexts
 from rec_platform.evaluation.knowledge import NOTHING, Knowledge
 from rec_platform.evaluation.metrics import Metric, Population, members
+from rec_platform.evaluation.protocol import Evidence, Protocol, data_hash
 from rec_platform.evaluation.registry import ACCUMULATORS, ALL_METRICS, check_names
 from rec_platform.evaluation.scored import CEILING, RANDOM, SAMPLED, sampled, scored, weights
 from rec_platform.evaluation.slices import ALL, Slices, context_values
@@ -31,6 +34,7 @@ from rec_platform.evaluation.sums import (
     fixed,
     nothing,
     product,
+    width,
 )
 from rec_platform.evaluation.tallies import Tally, group_of, merged
 from rec_platform.evaluation.ties import Bools, Floats, Ints
@@ -38,8 +42,9 @@ from rec_platform.evaluation.view import EXPECTED, LISTS, Block, View, offered
 
 #: Contexts evaluated at a time: bounds memory to about 100 bytes x models x metrics x cut-offs each.
 CHUNK: Final = 2**14
+#: Fewer rows than this in a matrix product waste it.
+ROWS_PER_PRODUCT: Final = 32
 CONTEXT, PROFILE = "context", "profile"
-SESSION: Final = "session"
 _POPULATIONS: Final = tuple(str(one) for one in Population)
 
 
@@ -97,7 +102,8 @@ class _Plan:
     slices: Slices
     replicates: int
     seed: int
-    protocol: str
+    protocol: Protocol
+    evidence: Evidence
     estimand: str
     suffix: str
 
@@ -111,6 +117,7 @@ class _Evaluation:
         self._cells: dict[tuple[str, str], _Cell] = {}
         self._tallies: dict[Key, Tally] = {}
         self._waiting: list[_Rows] = []
+        self._evidence = plan.evidence
 
     def take(self, frame: Frame) -> None:
         """Evaluate a frame's contexts; means over profiles wait until all are there."""
@@ -129,17 +136,17 @@ class _Evaluation:
 
     def _rows(self, frame: Frame, whole: Block, views: Mapping[str, View]) -> _Rows:
         """The metric values of a frame's contexts."""
-        names = (ALL, *self.plan.slices.contexts)
-        slices = {name: context_values(frame.contexts, name) for name in names}
-        blocks = [self._values(whole, views, self.columns, slices)]
-        scores = whole.scored
-        for division in self.plan.slices.items:
+        slices, scores = self.plan.slices, whole.scored
+        self._evidence += Evidence(data=data_hash(_ids(frame), weights(frame), scores.truth, scores.titles))
+        found = slices.of_contexts(frame.contexts)
+        blocks = [self._values(whole, views, self.columns, found)]
+        for division in slices.divisions:
             codes = division.of(scores.titles)
             for code, label in enumerate(division.labels):
-                value = pa.repeat(pa.scalar(label), frame.n_contexts)
                 part = whole.only(codes == code)
                 views = {model: View(part, model) for model in scores.ranks}
-                blocks.append(self._values(part, views, self.columns[: self.plan.by_item], {division.name: value}))
+                columns = self.columns[: self.plan.by_item]
+                blocks.append(self._values(part, views, columns, slices.of_division(division, label, found)))
         return _Rows(np.asarray(frame.context(c.PROFILE), dtype=np.int64), weights(frame), tuple(blocks))
 
     def _values(
@@ -153,22 +160,42 @@ class _Evaluation:
             values[:, place] = np.where(inside, column.metric.of(views[column.model], column.k), 0.0)
         return _Values(values, member, truth.count(~truth.reachable), slices)
 
+    def _counts(self, profile: Ints) -> Floats:
+        """How often each context counts in the whole, in each replicate, in each group of profiles: (n, width(R))."""
+        drawn = self.plan.replicates
+        counts = np.zeros((len(profile), width(drawn)))
+        counts[:, 0] = 1.0
+        if drawn:
+            counts[:, 1 : 1 + drawn] = weights_of_contexts(profile, drawn, self.plan.seed)
+            counts[np.arange(len(profile)), 1 + drawn + significance.group_of(profile)] = 1.0
+        return counts
+
     def _add(self, rows: _Rows) -> None:
         """Add contexts to the sums. Matrix products this small lose by threads (measured: decision 0041)."""
-        draws = weights_of_contexts(rows.profile, self.plan.replicates, self.plan.seed)
-        counts = np.column_stack([np.ones(len(rows.profile)), draws.astype(np.float64)])
+        counts = self._counts(rows.profile)
         with threadpool_limits(limits=1, user_api="blas"):
             for block in rows.blocks:
                 self._add_block(rows, block, counts)
 
     def _add_block(self, rows: _Rows, block: _Values, counts: Floats) -> None:
-        by_profile = self.plan.estimand == PROFILE
-        amounts = None if by_profile else self._amounts(block, rows.weight[:, None] * block.member)
-        for name, column in block.slices.items():
-            codes, labels = _codes(column)
-            mine = self._amounts(block, _shares(rows, block, codes)) if amounts is None else amounts
-            for code, label in enumerate(labels):
-                self._add_cell((name, label), np.flatnonzero(codes == code), counts, mine, block)
+        coded = [_Coded(name, *_codes(column)) for name, column in block.slices.items()]
+        if self.plan.estimand == PROFILE:
+            for one in coded:
+                self._add_slices([one], counts, self._amounts(block, _shares(rows, block, one.codes)), block)
+        else:
+            amounts = self._amounts(block, rows.weight[:, None] * block.member)
+            for together in _together(coded):
+                self._add_slices(together, counts, amounts, block)
+
+    def _add_slices(self, together: Sequence[_Coded], counts: Floats, amounts: Ints, block: _Values) -> None:
+        """Contexts that agree in every slice are multiplied once; their product is added to each value they are in."""
+        for rows in _alike(together):
+            n = block.member[rows].sum(axis=0)
+            lost = np.full(len(n), block.unreachable[rows].sum())
+            numbers = np.column_stack([n, len(rows) - n, lost]).astype(np.int64)
+            totals = product(counts[rows], amounts[rows])
+            for one in together:
+                self._add_cell((one.name, one.labels[one.codes[rows[0]]]), numbers, totals)
 
     def _amounts(self, block: _Values, weight: Floats) -> Ints:
         """weight x metric per column, then the weight per population, in fixed point: (n, columns + populations)."""
@@ -188,16 +215,12 @@ class _Evaluation:
                 repair="A metric must return a number for every context of its population.",
             )  # fmt: skip
 
-    def _add_cell(self, key: tuple[str, str], rows: Ints, counts: Floats, amounts: Ints, block: _Values) -> None:
-        n = block.member[rows].sum(axis=0)
-        lost = np.full(len(n), block.unreachable[rows].sum())
-        numbers = np.column_stack([n, len(rows) - n, lost]).astype(np.int64)
-        totals = product(counts[rows], amounts[rows])
+    def _add_cell(self, key: tuple[str, str], numbers: Ints, totals: Ints) -> None:
         cell = self._cells.get(key)
         if cell is None:
             self._cells[key] = _Cell(numbers, totals)
         else:
-            cell.counts, cell.totals = cell.counts + numbers, added(cell.totals, totals)
+            self._cells[key] = _Cell(cell.counts + numbers, added(cell.totals, totals))
 
     def sums(self) -> MetricSums:
         """The sums of all contexts taken."""
@@ -209,14 +232,14 @@ class _Evaluation:
         return MetricSums(
             self.plan.seed, self.plan.replicates, keys,
             np.array([rows[key][0] for key in keys], dtype=np.int64).reshape(-1, 3),
-            np.array([rows[key][1] for key in keys], dtype=np.int64).reshape(len(keys), 1 + self.plan.replicates),
-            dict(sorted(self._tallies.items())),
+            np.array([rows[key][1] for key in keys], dtype=np.int64).reshape(len(keys), width(self.plan.replicates)),
+            dict(sorted(self._tallies.items())), self.plan.protocol, self._evidence,
         )  # fmt: skip
 
     def _cell_rows(self, where: tuple[str, str], cell: _Cell) -> Iterator[tuple[Key, tuple[Ints, Ints]]]:
         """The rows of one slice value: counts and totals of each denominator, then of each numerator."""
         columns = self.columns[: cell.totals.shape[1] - len(_POPULATIONS)]
-        base = Key(self.plan.protocol, self.plan.estimand, "", "", 0, *where, WEIGHT, "")
+        base = Key(self.plan.protocol.kind, self.plan.estimand, "", "", 0, *where, WEIGHT, "")
         used = sorted({*self._population.tolist(), _POPULATIONS.index(Population.ANY)})
         for model, place in product_of(sorted({column.model for column in self.columns}), used):
             key = base._replace(model=model, population=_POPULATIONS[place])
@@ -227,6 +250,31 @@ class _Evaluation:
                 population=str(one.metric.population),
             )  # fmt: skip
             yield key, (cell.counts[self._population[place]], cell.totals[:, place])
+
+
+@dataclass(frozen=True)
+class _Coded:
+    """A slice of n contexts: the position of each one's value in `labels`."""
+
+    name: str
+    codes: Ints
+    labels: list[str]
+
+
+def _together(slices: list[_Coded]) -> list[list[_Coded]]:
+    """The slices in one list where contexts fall into few joint values, else each on its own."""
+    if len(slices) < 2 or len(_alike(slices)) * ROWS_PER_PRODUCT <= len(slices[0].codes):
+        return [slices]
+    return [[one] for one in slices]
+
+
+def _alike(slices: Sequence[_Coded]) -> list[Ints]:
+    """The rows of each joint value that occurs, ascending within it."""
+    joint = np.zeros(len(slices[0].codes), dtype=np.int64)
+    for one in slices:
+        _, joint = np.unique(joint * len(one.labels) + one.codes, return_inverse=True)
+    order = np.argsort(joint, kind="stable")
+    return np.split(order, np.flatnonzero(np.diff(joint[order])) + 1) if len(order) else []
 
 
 def _codes(column: pa.Array) -> tuple[Ints, list[str]]:
@@ -256,6 +304,12 @@ def _joined(parts: list[_Rows]) -> _Rows:
     return _Rows(
         np.concatenate([part.profile for part in parts]), np.concatenate([part.weight for part in parts]), tuple(blocks)
     )
+
+
+def _ids(frame: Frame) -> Ints:
+    """What tells contexts apart: their id, else their profile."""
+    name = c.CONTEXT_ID if c.CONTEXT_ID in frame.contexts.column_names else c.PROFILE
+    return np.asarray(frame.context(name), dtype=np.int64)
 
 
 def _models(frame: Frame, models: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -313,7 +367,9 @@ def _tallies(frame: Frame, plan: _Plan, views: Mapping[str, View]) -> Iterator[t
     groups = [(name, *_codes(context_values(frame.contexts, name))) for name in by]
     for model, one, k in plan.counted:
         added_up = one.take(views[model], k)
-        key = Key(plan.protocol, plan.estimand, model, one.name + plan.suffix, k, "", "", TALLY, Population.ANY.value)
+        key = Key(
+            plan.protocol.kind, plan.estimand, model, one.name + plan.suffix, k, "", "", TALLY, Population.ANY.value
+        )
         for name, codes, labels in groups:
             for code, label in enumerate(labels):
                 yield key._replace(slice=name, slice_value=label), tally(added_up, weight, group, codes == code)
@@ -343,7 +399,8 @@ def evaluate(
     cutoffs: tuple[int, ...] = (5, 10, 20, 100),
     slices: Slices | None = None,
     replicates: int = 100,
-    protocol: str = SESSION,
+    protocol: Protocol | None = None,
+    cut: date | None = None,
     estimand: str = CONTEXT,
     list_length: int = 100,
     knowledge: Knowledge = NOTHING,
@@ -360,7 +417,8 @@ def evaluate(
         cutoffs: the k of metrics that have one.
         slices: what to slice by; None takes those of the usual context columns that the first frame has.
         replicates: of the bootstrap; 0 gives numbers without intervals.
-        protocol: written into every row; numbers of different protocols are never merged.
+        protocol: how the contexts are judged, written into every row; numbers of different protocols are never merged.
+        cut: the day at whose 00:00 UTC the models stopped seeing; written into every row.
         estimand: `context`, the mean over contexts weighted by 1 / inclusion_probability; or `profile`, the mean over
             profiles of each profile's weighted mean, which holds every context's values in memory and does not merge.
         list_length: how many of each model's best the frames hold; cut-offs beyond have no numbers about lists (full lists: any).
@@ -384,7 +442,8 @@ def evaluate(
                 counted=_counted(accumulators, cutoffs, there, list_length),
                 knowledge=knowledge, list_length=list_length,
                 slices=_slices(frame) if slices is None else slices,
-                replicates=replicates, seed=seed, protocol=protocol, estimand=estimand,
+                replicates=replicates, seed=seed, estimand=estimand, protocol=protocol or Protocol(),
+                evidence=Evidence() if cut is None else Evidence(cut.isoformat(), cut.isoformat()),
                 suffix=SAMPLED if sampled(frame) else "",
             )  # fmt: skip
             work = _Evaluation(plan)

@@ -1,4 +1,4 @@
-"""From sums to numbers: values with percentile intervals, and paired comparisons of two models."""
+"""From sums to numbers: values with percentile intervals."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ import numpy as np
 import pyarrow as pa
 
 from rec_platform import columns as c
-from rec_platform.errors import KeyRefused
 from rec_platform.evaluation.accumulators import Accumulator, with_error
+from rec_platform.evaluation.protocol import to_text
 from rec_platform.evaluation.registry import ACCUMULATORS
 from rec_platform.evaluation.scored import SAMPLED
+from rec_platform.evaluation.significance import paired_t
 from rec_platform.evaluation.sums import MEAN, Key, MetricSums
-from rec_platform.evaluation.ties import Bools, Floats, Ints
+from rec_platform.evaluation.tallies import ONE
+from rec_platform.evaluation.ties import Floats, Ints
 from rec_platform.tables import METRICS
 
 #: Both intervals and differences speak at 95 %.
@@ -24,28 +26,20 @@ POWER: Final = 1.959964 + 0.841621
 #: The smallest n that gets a verdict, unless told otherwise.
 MIN_CONTEXTS: Final = 30
 
-COMPARISON: Final = pa.schema(
-    [
-        *(field for field in METRICS.schema if field.name in ("protocol", "estimand")),
-        *((name, pa.string()) for name in ("model_a", "model_b")),
-        *(METRICS.schema.field(name) for name in (c.METRIC, c.CUTOFF, c.SLICE, c.SLICE_VALUE)),
-        *((name, pa.float64()) for name in ("value_a", "value_b", "difference", c.LOW, c.HIGH, c.DETECTABLE)),
-        (c.N, pa.int64()),
-        ("verdict", pa.string()),
-    ]
-)
+#: `metrics` without what is the same in every row.
+_NUMBERS: Final = pa.schema([one for one in METRICS.schema if one.name != "rules"])
 
 
-def _means(sums: MetricSums, rows: Ints) -> tuple[Floats, Floats]:
+def ratios(sums: MetricSums, rows: Ints) -> tuple[Floats, Floats]:
     """Value of each row, and in each replicate: float64 (rows,), (rows, R). NaN where nothing was weighed."""
     place = {key: row for row, key in enumerate(sums.keys)}
     below = np.array([place[sums.keys[row].denominator] for row in rows], dtype=np.int64)
-    over, under = sums.totals[rows].astype(np.float64), sums.totals[below].astype(np.float64)
+    over, under = (sums.totals[some, : 1 + sums.replicates].astype(np.float64) for some in (rows, below))
     means = np.divide(over, under, out=np.full(over.shape, np.nan), where=under > 0)
     return means[:, 0], means[:, 1:]
 
 
-def _percentiles(replicates: Floats, n: Ints, min_contexts: int) -> tuple[Floats, Floats, Floats]:
+def percentiles(replicates: Floats, n: Ints, min_contexts: int) -> tuple[Floats, Floats, Floats]:
     """Low, high and standard error per row; NaN where there is no verdict.
 
     No verdict: fewer than `min_contexts` contexts, no replicates, or a replicate that holds none of the contexts (few
@@ -59,21 +53,34 @@ def _percentiles(replicates: Floats, n: Ints, min_contexts: int) -> tuple[Floats
     return low, high, error
 
 
+def _error_of_groups(sums: MetricSums, rows: Ints) -> Floats:
+    """Standard error of each row from its groups of profiles; NaN where fewer than two hold anything."""
+    if not sums.by_group.shape[1] or not len(rows):
+        return np.full(len(rows), np.nan)
+    place = {key: row for row, key in enumerate(sums.keys)}
+    below = np.array([place[sums.keys[row].denominator] for row in rows], dtype=np.int64)
+    return paired_t(sums.by_group[rows] / ONE, sums.by_group[below] / ONE)[0]
+
+
 def metric_rows(
     sums: MetricSums, *, min_contexts: int = MIN_CONTEXTS, accumulators: tuple[Accumulator, ...] = ACCUMULATORS
 ) -> pa.Table:
     """The METRICS table of these sums: value, 95 % interval, n; a NaN interval is "no verdict".
 
     `detectable` is the smallest difference between two independent numbers like this one that a test at 5 % would find
-    with 80 % power: 2.80 x sqrt(2) x standard error. A paired comparison usually finds smaller ones.
+    with 80 % power: 2.80 x sqrt(2) x standard error; without a verdict the error is that of groups of profiles. A paired
+    comparison usually finds smaller ones.
     """
     rows = np.array([row for row, key in enumerate(sums.keys) if key.kind == MEAN], dtype=np.int64)
-    value, replicates = _means(sums, rows)
+    value, replicates = ratios(sums, rows)
     counts = sums.counts[rows]
-    low, high, error = _percentiles(replicates, counts[:, 0], min_contexts)
+    low, high, error = percentiles(replicates, counts[:, 0], min_contexts)
     keys = [sums.keys[row] for row in rows]
+    error = np.where(np.isnan(low), _error_of_groups(sums, rows), error)
     means = _table(keys, value, low, high, error, counts)
     shown = pa.concat_tables([means, _tally_rows(sums, accumulators, min_contexts)])
+    rules = to_text(sums.protocol, sums.evidence, sums.seed)
+    shown = shown.append_column("rules", pa.array([rules] * shown.num_rows, pa.string())).cast(METRICS.schema)
     return shown.sort_by([(name, "ascending") for name in METRICS.order])
 
 
@@ -84,9 +91,7 @@ def _table(keys: list[Key], value: Floats, low: Floats, high: Floats, error: Flo
     }  # fmt: skip
     names = {name: [key[Key._fields.index(name)] for key in keys] for name in METRICS.order}
     columns = {**names, **numbers}
-    return pa.Table.from_arrays(
-        [pa.array(columns[one.name], one.type) for one in METRICS.schema], schema=METRICS.schema
-    )
+    return pa.Table.from_arrays([pa.array(columns[one.name], one.type) for one in _NUMBERS], schema=_NUMBERS)
 
 
 def _tally_rows(sums: MetricSums, accumulators: tuple[Accumulator, ...], min_contexts: int) -> pa.Table:
@@ -120,46 +125,3 @@ def measured(sums: MetricSums, accumulators: tuple[Accumulator, ...] = ACCUMULAT
         for name in one.readings
     }
     return sorted(means | read)
-
-
-def compare(sums: MetricSums, model_a: str, model_b: str, *, min_contexts: int = MIN_CONTEXTS) -> pa.Table:
-    """The paired difference A - B of every metric, cut-off and slice, with its 95 % interval.
-
-    Both models are weighed by the same replicates, so what all models find hard cancels. `detectable` is the smallest
-    paired difference found with 80 % power. Verdict: `a is higher`, `b is higher`, `no difference shown`, `no verdict`, or
-    `different contexts` (one model is absent on some of the days: merge only days that have both). Columns: `COMPARISON`.
-    Raises `KeyRefused` for a model that was not evaluated.
-    """
-    place = {key: row for row, key in enumerate(sums.keys) if key.kind == MEAN}
-    models = {key.model for key in place}
-    for model in (model_a, model_b):
-        if model not in models:
-            raise KeyRefused(f"no model {model!r}", place="compare", repair=f"Evaluated: {', '.join(sorted(models))}.")
-    keys = [key for key in place if key.model == model_a and key._replace(model=model_b) in place]
-    rows_a = np.array([place[key] for key in keys], dtype=np.int64)
-    rows_b = np.array([place[key._replace(model=model_b)] for key in keys], dtype=np.int64)
-    (value_a, replicates_a), (value_b, replicates_b) = _means(sums, rows_a), _means(sums, rows_b)
-    n = sums.counts[rows_a, 0]
-    alike = _same_contexts(sums, keys, model_b)
-    low, high, error = _percentiles(replicates_a - replicates_b, np.where(alike, n, -1), min_contexts)
-    columns = {
-        **{name: [key[Key._fields.index(name)] for key in keys] for name in COMPARISON.names if name in Key._fields},
-        "model_a": [model_a] * len(keys), "model_b": [model_b] * len(keys),
-        "value_a": value_a, "value_b": value_b, "difference": value_a - value_b,
-        c.LOW: low, c.HIGH: high, c.DETECTABLE: POWER * error, c.N: n, "verdict": _verdicts(low, high, alike),
-    }  # fmt: skip
-    return pa.Table.from_arrays([pa.array(columns[one.name], one.type) for one in COMPARISON], schema=COMPARISON)
-
-
-def _same_contexts(sums: MetricSums, keys: list[Key], other: str) -> Bools:
-    """Whether the other model was judged on the same contexts: the weights are equal in every replicate."""
-    place = {key: row for row, key in enumerate(sums.keys)}
-    rows = np.array([place[key.denominator] for key in keys], dtype=np.int64)
-    others = np.array([place[key.denominator._replace(model=other)] for key in keys], dtype=np.int64)
-    return np.asarray((sums.totals[rows] == sums.totals[others]).all(axis=1))
-
-
-def _verdicts(low: Floats, high: Floats, alike: Bools) -> list[str]:
-    choices = [~alike, np.isnan(low), low > 0, high < 0]
-    words = ["different contexts", "no verdict", "a is higher", "b is higher"]
-    return [str(one) for one in np.select(choices, words, "no difference shown")]

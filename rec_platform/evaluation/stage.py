@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
 from datetime import date
 from typing import Any
 
@@ -16,12 +17,13 @@ from rec_platform.config import Settings
 from rec_platform.dmc12.frame import Frame, flat
 from rec_platform.errors import MissingInput
 from rec_platform.evaluation.accumulators import Accumulator
-from rec_platform.evaluation.evaluate import CONTEXT, SESSION, evaluate
+from rec_platform.evaluation.evaluate import CONTEXT, evaluate
 from rec_platform.evaluation.intervals import metric_rows
 from rec_platform.evaluation.metrics import Population
+from rec_platform.evaluation.protocol import SESSION, Protocol
 from rec_platform.evaluation.registry import ACCUMULATORS, ALL_METRICS, fingerprints, load
 from rec_platform.evaluation.scored import RANDOM
-from rec_platform.evaluation.slices import ALL, ItemSlice, Slices, popularity
+from rec_platform.evaluation.slices import ALL, Division, Slices, popularity
 from rec_platform.evaluation.sums import WEIGHT, Key, MetricSums, merge, of_table, to_table
 from rec_platform.partition import Partition
 from rec_platform.stage import Built, Input, Reader, Stage
@@ -46,7 +48,7 @@ class Metrics(Stage):
     def config(self, settings: Settings) -> dict[str, Any]:
         chosen = settings.evaluation.model_dump(mode="json")
         chosen["files"] = fingerprints(settings.evaluation.files)
-        return {"seed": settings.seed, "evaluation": chosen}
+        return {"seed": settings.seed, "evaluation": chosen, "protocol": asdict(protocol_of(settings))}
 
     def inputs(self, partition: Partition, settings: Settings) -> tuple[Input, ...]:
         day, here = partition.day, (partition.place,)
@@ -63,6 +65,13 @@ class Metrics(Stage):
             yield Built(partition, {METRICS.name: rows, METRIC_SUMS.name: to_table(sums)}, _extra(sums))
 
 
+def protocol_of(settings: Settings) -> Protocol:
+    """How the scores of a home with these settings are judged."""
+    rule = settings.rules.seen
+    seen = f"{rule.kind}({rule.days})" if rule.kind == "drop_within_days" else rule.kind
+    return Protocol(seen=seen, horizon_days=settings.labels.horizon_days)
+
+
 def _sums(partition: Partition, reader: Reader, settings: Settings) -> MetricSums:
     chosen = settings.evaluation
     own = load(chosen.files)
@@ -71,6 +80,7 @@ def _sums(partition: Partition, reader: Reader, settings: Settings) -> MetricSum
         seed=settings.seed, metrics=ALL_METRICS + own.metrics,
         accumulators=ACCUMULATORS + own.accumulators, cutoffs=chosen.cutoffs,
         slices=Slices(items=_bands(partition, reader)), replicates=chosen.replicates, list_length=chosen.keep_top,
+        protocol=protocol_of(settings), cut=partition.day,
     )  # fmt: skip
 
 
@@ -81,7 +91,7 @@ def _frames(files: Sequence[str]) -> Iterator[Frame]:
                 yield flat(pa.Table.from_batches([batch]))
 
 
-def _bands(partition: Partition, reader: Reader) -> tuple[ItemSlice, ...]:
+def _bands(partition: Partition, reader: Reader) -> tuple[Division, ...]:
     """Popularity bands by plays in the country over 28 days, as of 00:00 of the date; none without a snapshot."""
     if partition not in reader.published(TITLE_SNAPSHOT.name, partition.day):
         return ()

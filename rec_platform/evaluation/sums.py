@@ -18,6 +18,8 @@ import pyarrow as pa
 
 from rec_platform import columns as c
 from rec_platform.errors import ConfigError, NumericError
+from rec_platform.evaluation.protocol import Evidence, Protocol, check_same, of_text, to_text
+from rec_platform.evaluation.significance import GROUPS
 from rec_platform.evaluation.tallies import ONE, Tally, merged
 from rec_platform.evaluation.ties import Floats, Ints
 from rec_platform.tables import METRIC_SUMS
@@ -65,7 +67,8 @@ class MetricSums:
         replicates: R.
         keys: one per row, ascending.
         counts: int64 of shape (rows, 3): n, n_excluded, n_unreachable.
-        totals: int64 of shape (rows, 1 + R) in units of 2^-30: the sum, then the sum in each replicate.
+        totals: int64 of shape (rows, width(R)) in units of 2^-30: the sum, then the sum in each replicate, then that of
+            each hash group of profiles (`significance`); without replicates the sum alone.
         tallies: amounts by cell, for the keys of kind `tally`.
     """
 
@@ -75,11 +78,28 @@ class MetricSums:
     counts: Ints
     totals: Ints
     tallies: Mapping[Key, Tally] = field(default_factory=dict)
+    protocol: Protocol = field(default_factory=Protocol)
+    evidence: Evidence = field(default_factory=Evidence)
+
+    @property
+    def replicated(self) -> Ints:
+        """int64 of shape (rows, R)."""
+        return self.totals[:, 1 : 1 + self.replicates]
+
+    @property
+    def by_group(self) -> Ints:
+        """int64 of shape (rows, GROUPS), or (rows, 0) without replicates."""
+        return self.totals[:, 1 + self.replicates :]
+
+
+def width(replicates: int) -> int:
+    """Numbers kept per row."""
+    return 1 + replicates + (GROUPS if replicates else 0)
 
 
 def nothing(seed: int, replicates: int) -> MetricSums:
     """The sums of no context."""
-    return MetricSums(seed, replicates, (), np.zeros((0, 3), np.int64), np.zeros((0, 1 + replicates), np.int64))
+    return MetricSums(seed, replicates, (), np.zeros((0, 3), np.int64), np.zeros((0, width(replicates)), np.int64))
 
 
 def fixed(values: Floats) -> Ints:
@@ -133,8 +153,8 @@ def _bounded(values: Floats | Ints, limit: int) -> None:
 def merge(*sums: MetricSums) -> MetricSums:
     """The sums of all parts together: what one evaluation of all their contexts would have given, to the last bit.
 
-    Raises `ConfigError` if seeds or replicates differ, or the estimand is `profile` (a mean over profiles does not follow
-    from the means of parts that share profiles).
+    Raises `ConfigError` if protocols, seeds or replicates differ, or the estimand is `profile` (a mean over profiles does
+    not follow from the means of parts that share profiles).
     """
     parts = [part for part in sums if part.keys or part.tallies] or list(sums[:1])
     if len(parts) == 1:
@@ -143,17 +163,20 @@ def merge(*sums: MetricSums) -> MetricSums:
     keys = tuple(sorted(set().union(*(part.keys for part in parts))))
     row = {key: number for number, key in enumerate(keys)}
     counts = np.zeros((len(keys), 3), dtype=np.int64)
-    totals = np.zeros((len(keys), 1 + parts[0].replicates), dtype=np.int64)
+    totals = np.zeros((len(keys), width(parts[0].replicates)), dtype=np.int64)
     for part in parts:
         rows = np.fromiter((row[key] for key in part.keys), np.int64, len(part.keys))
         counts[rows] += part.counts
         totals[rows] = added(totals[rows], part.totals)
     counted = sorted(set().union(*(part.tallies for part in parts)))
     tallies = {key: merged([part.tallies[key] for part in parts if key in part.tallies]) for key in counted}
-    return MetricSums(parts[0].seed, parts[0].replicates, keys, counts, totals, tallies)
+    evidence = sum((part.evidence for part in parts[1:]), parts[0].evidence)
+    return MetricSums(parts[0].seed, parts[0].replicates, keys, counts, totals, tallies, parts[0].protocol, evidence)
 
 
 def _mergeable(parts: Sequence[MetricSums]) -> None:
+    for part in parts[1:]:
+        check_same(parts[0].protocol, part.protocol, place="merge")
     if len({(part.seed, part.replicates) for part in parts}) > 1:
         raise ConfigError(
             "sums of different bootstrap seeds or replicates", place="merge",
@@ -175,12 +198,14 @@ def to_table(sums: MetricSums) -> pa.Table:
     sizes = [one.size for _, one in counted]
     columns = {
         **{name: [key[place] for key in keys] for place, name in enumerate(Key._fields)},
+        "rules": [to_text(sums.protocol, sums.evidence, sums.seed)] * len(keys),
         "seed": [sums.seed] * len(keys),
         c.N: [*sums.counts[:, 0].tolist(), *(0 for _ in counted)],
         c.N_EXCLUDED: [*sums.counts[:, 1].tolist(), *(0 for _ in counted)],
         c.N_UNREACHABLE: [*sums.counts[:, 2].tolist(), *(0 for _ in counted)],
         "total": [*sums.totals[:, 0].tolist(), *sizes],
-        "replicates": _lists([*sums.totals[:, 1:], *(none for _ in counted)]),
+        "replicates": _lists([*sums.replicated, *(none for _ in counted)]),
+        "by_group": _lists([*sums.by_group, *(none for _ in counted)]),
         "cells": _lists([*empty, *(one.ids for _, one in counted)]),
         "weights": _lists([*empty, *(one.weights for _, one in counted)]),
         "groups": _lists([*empty, *(one.groups for _, one in counted)]),
@@ -202,18 +227,24 @@ def of_table(table: pa.Table) -> MetricSums:
     table = table.combine_chunks()
     keys = [Key(*values) for values in zip(*(table.column(name).to_pylist() for name in Key._fields), strict=True)]
     number = {name: table.column(name).to_numpy() for name in (c.N, c.N_EXCLUDED, c.N_UNREACHABLE, "total", "seed")}
-    lists = {name: _parts(table.column(name).chunk(0)) for name in ("replicates", "cells", "weights", "groups")}
+    lists = {
+        name: _parts(table.column(name).chunk(0)) for name in ("replicates", "by_group", "cells", "weights", "groups")
+    }
     order = sorted((row for row, key in enumerate(keys) if key.kind != TALLY), key=keys.__getitem__)
     counts = np.column_stack([number[name][order] for name in (c.N, c.N_EXCLUDED, c.N_UNREACHABLE)])
-    width = max((len(lists["replicates"][row]) for row in order), default=0)
-    totals = np.array([[number["total"][row], *lists["replicates"][row]] for row in order], np.int64)
+    drawn = max((len(lists["replicates"][row]) for row in order), default=0)
+    totals = np.array(
+        [[number["total"][row], *lists["replicates"][row], *lists["by_group"][row]] for row in order], np.int64
+    )
     tallies = {
         key: Tally(lists["cells"][row], lists["groups"][row], lists["weights"][row], int(number["total"][row]))
         for row, key in enumerate(keys)
         if key.kind == TALLY
     }
     rows = tuple(keys[row] for row in order)
-    return MetricSums(int(number["seed"][0]), width, rows, counts, totals.reshape(len(order), 1 + width), tallies)
+    protocol, evidence = of_text(table.column("rules")[0].as_py())
+    totals = totals.reshape(len(order), width(drawn))
+    return MetricSums(int(number["seed"][0]), drawn, rows, counts, totals, tallies, protocol, evidence)
 
 
 def _parts(lists: pa.ListArray) -> list[Ints]:

@@ -197,7 +197,7 @@ def metrics() -> Rows:
     nan = float("nan")
     return {
         **_metric_keys(3), c.VALUE: [0.1, 1.0, nan], c.LOW: [0.05, nan, nan], c.HIGH: [0.2, nan, nan],
-        c.DETECTABLE: [nan] * 3, c.N: [40, 3, 0], c.N_EXCLUDED: [1, 0, 0], c.N_UNREACHABLE: [0, 0, 0],
+        c.DETECTABLE: [nan] * 3, c.N: [40, 3, 0], c.N_EXCLUDED: [1, 0, 0], c.N_UNREACHABLE: [0, 0, 0], "rules": ["{}"] * 3,
     }  # fmt: skip
 
 
@@ -205,6 +205,7 @@ def metric_sums() -> Rows:
     return {
         **_metric_keys(2), "kind": ["mean", "tally"], "population": ["positive", "any"], "seed": [1, 1],
         c.N: [4, 4], c.N_EXCLUDED: [0, 0], c.N_UNREACHABLE: [0, 0], "total": [5, 9], "replicates": [[1, 2], []],
+        "by_group": [[3, 2], []], "rules": ["{}"] * 2,
         "cells": [[], [1, 2]], "groups": [[], [1, 1]], "weights": [[], [4, 4]],
     }  # fmt: skip
 

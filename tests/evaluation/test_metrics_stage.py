@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 
 import numpy as np
@@ -100,6 +101,8 @@ def test_the_roll_up_over_days_and_countries_equals_the_whole(world):
     rolled = roll_up(sums, min_contexts=5).to_pandas()
     options = {"seed": SETTINGS.seed, "cutoffs": (3, 10), "replicates": 20, "slices": Slices(), "list_length": 10}
     whole = metric_rows(evaluate(list(frames.values()), **options), min_contexts=5).to_pandas()
+    rules = [{json.loads(text)["data"] for text in rows.pop("rules")} for rows in (rolled, whole)]
+    assert rules[0] == rules[1]
     bands = rolled["slice"] == "popularity"
     pd.testing.assert_frame_equal(rolled[~bands].reset_index(drop=True), whole, check_exact=True)
     assert bands.any()

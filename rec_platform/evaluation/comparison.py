@@ -1,0 +1,127 @@
+"""Models compared: paired differences with intervals, tests, corrections and effect sizes, all from stored sums."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import combinations
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+
+from rec_platform import columns as c
+from rec_platform.errors import KeyRefused
+from rec_platform.evaluation.intervals import MIN_CONTEXTS, POWER, percentiles, ratios
+from rec_platform.evaluation.significance import benjamini_hochberg, holm, paired_t, randomisation
+from rec_platform.evaluation.sums import MEAN, Key, MetricSums
+from rec_platform.evaluation.tallies import ONE
+from rec_platform.evaluation.ties import Bools, Floats, Ints
+from rec_platform.tables import METRICS
+
+HIGHER, LOWER, LEVEL = "a is higher", "b is higher", "no difference shown"
+NO_VERDICT, DIFFERENT_CONTEXTS = "no verdict", "different contexts"
+
+COMPARISON: Final = pa.schema(
+    [
+        *(field for field in METRICS.schema if field.name in ("protocol", "estimand")),
+        *((name, pa.string()) for name in ("model_a", "model_b")),
+        *(METRICS.schema.field(name) for name in (c.METRIC, c.CUTOFF, c.SLICE, c.SLICE_VALUE)),
+        *((name, pa.float64()) for name in ("value_a", "value_b", "difference", c.LOW, c.HIGH, c.DETECTABLE)),
+        (c.N, pa.int64()),
+        *((name, pa.float64()) for name in ("effect", "p_t", "p_randomisation", "p_holm", "p_bh")),
+        ("verdict", pa.string()),
+    ]
+)
+
+
+def compare(sums: MetricSums, model_a: str, model_b: str, *, min_contexts: int = MIN_CONTEXTS) -> pa.Table:
+    """The paired difference A - B of every metric, cut-off and slice, with its 95 % interval and tests: `compare_pairs`."""
+    return compare_pairs(sums, [(model_a, model_b)], min_contexts=min_contexts)
+
+
+def compare_all(sums: MetricSums, models: Iterable[str] | None = None, *, min_contexts: int = MIN_CONTEXTS) -> pa.Table:
+    """Every pair of these models (None: all that were evaluated), corrected for all their tests together."""
+    names = sorted({key.model for key in sums.keys}) if models is None else list(models)
+    return compare_pairs(sums, list(combinations(names, 2)), min_contexts=min_contexts)
+
+
+def compare_pairs(sums: MetricSums, pairs: Sequence[tuple[str, str]], *, min_contexts: int = MIN_CONTEXTS) -> pa.Table:
+    """The paired differences A - B of these models in every metric, cut-off and slice.
+
+    Both models are weighed by the same replicates, so what all models find hard cancels in `low` and `high`. `detectable`
+    is the smallest paired difference found with 80 % power: 2.80 standard errors, of the replicates, or where there is no
+    verdict of the groups of profiles. `p_t` and `p_randomisation` test it over totals of groups of profiles
+    (`significance`); `p_holm` and `p_bh` correct `p_t` for all rows of this table with a verdict: choose rows with
+    `corrected` to make a smaller family. `effect` is the difference over the standard deviation of a context's difference,
+    as if contexts were unrelated: difference / (standard error x sqrt(n)).
+
+    Verdict: `a is higher`, `b is higher`, `no difference shown` (the interval holds 0), `no verdict` (too few contexts, or
+    too few profiles), `different contexts` (one model is absent on some of the days: merge only days that have both).
+    Columns: `COMPARISON`. Raises `KeyRefused` for a model that was not evaluated.
+    """
+    place = {key: row for row, key in enumerate(sums.keys)}
+    _check_models(sums, {model for pair in pairs for model in pair})
+    found = [(key, b) for a, b in pairs for key in sums.keys
+             if key.kind == MEAN and key.model == a and key._replace(model=b) in place]  # fmt: skip
+    left = np.array([place[key] for key, _ in found], dtype=np.int64)
+    right = np.array([place[key._replace(model=b)] for key, b in found], dtype=np.int64)
+    (value_a, replicates_a), (value_b, replicates_b) = ratios(sums, left), ratios(sums, right)
+    below = np.array([place[key.denominator] for key, _ in found], dtype=np.int64)
+    others = np.array([place[key.denominator._replace(model=b)] for key, b in found], dtype=np.int64)
+    n = sums.counts[left, 0]
+    alike = np.asarray((sums.totals[below] == sums.totals[others]).all(axis=1), dtype=bool)
+    low, high, error = percentiles(replicates_a - replicates_b, np.where(alike, n, -1), min_contexts)
+    error_of_groups, p_t, p_flips = _tests(sums, left, right, below, alike)
+    known = ~np.isnan(low)
+    error = np.where(known, error, error_of_groups)
+    columns = {
+        **_names([key for key, _ in found]), "model_b": [b for _, b in found],
+        "value_a": value_a, "value_b": value_b, "difference": value_a - value_b, c.LOW: low, c.HIGH: high,
+        c.DETECTABLE: POWER * error, c.N: n, "effect": _effect(value_a - value_b, error_of_groups, n),
+        "p_t": np.where(known, p_t, np.nan), "p_randomisation": np.where(known, p_flips, np.nan),
+        "p_holm": np.full(len(n), np.nan), "p_bh": np.full(len(n), np.nan), "verdict": _verdicts(low, high, alike),
+    }  # fmt: skip
+    table = pa.Table.from_arrays([pa.array(columns[one.name], one.type) for one in COMPARISON], schema=COMPARISON)
+    return corrected(table)
+
+
+def corrected(rows: pa.Table) -> pa.Table:
+    """The rows of a comparison with `p_holm` and `p_bh` for these rows as the family of tests."""
+    p = rows.column("p_t").to_numpy()
+    for name, adjusted in (("p_holm", holm(p)), ("p_bh", benjamini_hochberg(p))):
+        rows = rows.set_column(rows.schema.get_field_index(name), rows.schema.field(name), pa.array(adjusted))
+    return rows
+
+
+def _check_models(sums: MetricSums, wanted: Iterable[str]) -> None:
+    models = {key.model for key in sums.keys}
+    for model in sorted(set(wanted) - models):
+        raise KeyRefused(f"no model {model!r}", place="compare", repair=f"Evaluated: {', '.join(sorted(models))}.")
+
+
+def _names(keys: Sequence[Key]) -> dict[str, list[str | int]]:
+    fields = [name for name in COMPARISON.names if name in Key._fields]
+    names: dict[str, list[str | int]] = {name: [getattr(key, name) for key in keys] for name in fields}
+    return names | {"model_a": [key.model for key in keys]}
+
+
+def _tests(sums: MetricSums, left: Ints, right: Ints, below: Ints, alike: Bools) -> tuple[Floats, Floats, Floats]:
+    """Standard error of each difference over groups of profiles, p of the paired t test, p by randomisation."""
+    if not sums.by_group.shape[1] or not len(left):
+        nothing = np.full(len(left), np.nan)
+        return nothing, nothing, nothing
+    differences = (sums.by_group[left] - sums.by_group[right]) / ONE
+    error, p_t = paired_t(differences, sums.by_group[below] / ONE)
+    p_flips = np.where(np.isnan(p_t), np.nan, randomisation(differences, sums.seed))
+    return tuple(np.where(alike, one, np.nan) for one in (error, p_t, p_flips))  # type: ignore[return-value]
+
+
+def _effect(difference: Floats, error: Floats, n: Ints) -> Floats:
+    """0 where both models agree everywhere."""
+    spread = error * np.sqrt(n)
+    return np.divide(difference, spread, out=np.where(difference == 0, 0.0, np.nan), where=spread > 0)
+
+
+def _verdicts(low: Floats, high: Floats, alike: Bools) -> list[str]:
+    choices = [~alike, np.isnan(low), low > 0, high < 0]
+    return [str(one) for one in np.select(choices, [DIFFERENT_CONTEXTS, NO_VERDICT, HIGHER, LOWER], LEVEL)]
