@@ -7,7 +7,7 @@ import dagster as dg
 
 from assets.home import Home
 from assets.materialise import SINGLE_RUN, check_specs, materialise
-from assets.partitions import SAME, UNIVERSE, same_date_and_country
+from assets.partitions import LAYER, SAME, UNIVERSE, same_date_and_country
 from rec_platform.flow import STAGES
 
 
@@ -18,6 +18,8 @@ from rec_platform.flow import STAGES
     partitions_def=UNIVERSE.cells,
     backfill_policy=SINGLE_RUN,
     deps=[
+        dg.AssetDep("facts", partition_mapping=LAYER),
+        dg.AssetDep("reference"),
         dg.AssetDep("scores", partition_mapping=SAME),
         dg.AssetDep("feature_snapshots", partition_mapping=same_date_and_country()),
     ],

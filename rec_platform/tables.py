@@ -476,7 +476,7 @@ METRIC_SUMS: Final = TableSpec(
                 pa.string(),
                 "mean: a numerator; weight: a denominator (no metric); tally: amounts by cell",
             ),
-            field("population", pa.string(), "the contexts summed over: positive, pair, reachable, listed, taste or any"),
+            field("population", pa.string(), "the contexts summed over, by name, and what their metrics needed"),
             _RULES,
             field("seed", pa.int64(), "of the bootstrap; rows of different seeds do not merge"),
             field(c.N, pa.int64(), "contexts of the population"),

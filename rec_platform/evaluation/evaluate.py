@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import product as product_of
 from typing import Final
 
 import numpy as np
@@ -45,7 +44,6 @@ CHUNK: Final = 2**14
 #: Fewer rows than this in a matrix product waste it.
 ROWS_PER_PRODUCT: Final = 32
 CONTEXT, PROFILE = "context", "profile"
-_POPULATIONS: Final = tuple(str(one) for one in Population)
 
 
 @dataclass(frozen=True)
@@ -113,7 +111,9 @@ class _Evaluation:
 
     def __init__(self, plan: _Plan) -> None:
         self.plan, self.columns = plan, plan.columns
-        self._population = np.array([_POPULATIONS.index(one.metric.population) for one in plan.columns], dtype=np.int64)
+        names = [one.metric.counted_in for one in plan.columns]
+        self._populations = tuple(sorted({*names, Population.ANY.value}))
+        self._population = np.array([self._populations.index(name) for name in names], dtype=np.int64)
         self._cells: dict[tuple[str, str], _Cell] = {}
         self._tallies: dict[Key, Tally] = {}
         self._waiting: list[_Rows] = []
@@ -153,7 +153,7 @@ class _Evaluation:
         self, block: Block, views: Mapping[str, View], columns: tuple[_Column, ...], slices: Mapping[str, pa.Array]
     ) -> _Values:
         truth = block.scored.truth
-        member = np.column_stack([members(name, truth, block.has_taste) for name in _POPULATIONS])
+        member = np.column_stack([members(name, truth, block.has_taste) for name in self._populations])
         values = np.empty((truth.n_contexts, len(columns)))
         for place, column in enumerate(columns):
             inside = member[:, self._population[place]]
@@ -238,16 +238,19 @@ class _Evaluation:
 
     def _cell_rows(self, where: tuple[str, str], cell: _Cell) -> Iterator[tuple[Key, tuple[Ints, Ints]]]:
         """The rows of one slice value: counts and totals of each denominator, then of each numerator."""
-        columns = self.columns[: cell.totals.shape[1] - len(_POPULATIONS)]
+        columns = self.columns[: cell.totals.shape[1] - len(self._populations)]
         base = Key(self.plan.protocol.kind, self.plan.estimand, "", "", 0, *where, WEIGHT, "")
-        used = sorted({*self._population.tolist(), _POPULATIONS.index(Population.ANY)})
-        for model, place in product_of(sorted({column.model for column in self.columns}), used):
-            key = base._replace(model=model, population=_POPULATIONS[place])
-            yield key, (cell.counts[place], cell.totals[:, len(columns) + place])
+        whole = {(model, Population.ANY.value) for model in (RANDOM, CEILING, *self.plan.models)}
+        for model, population in sorted(whole | {(one.model, one.metric.counted_in) for one in columns}):
+            place = self._populations.index(population)
+            yield (
+                base._replace(model=model, population=population),
+                (cell.counts[place], cell.totals[:, len(columns) + place]),
+            )
         for place, one in enumerate(columns):
             key = base._replace(
                 model=one.model, metric=one.metric.name + self.plan.suffix, k=one.k, kind=MEAN,
-                population=str(one.metric.population),
+                population=one.metric.counted_in,
             )  # fmt: skip
             yield key, (cell.counts[self._population[place]], cell.totals[:, place])
 

@@ -43,7 +43,10 @@ class Population(StrEnum):
 
 
 def members(population: str, truth: Truth, has_taste: Bools | None = None) -> Bools:
-    """Which contexts belong to a population: bool, n values; `has_taste` (n values) is none where it is not known."""
+    """Which contexts belong to a population: bool, n values; `has_taste` (n values) is none where it is not known.
+
+    What a population's metrics need may follow its name after a colon: those contexts were judged with it.
+    """
     listed = truth.n_candidates > 0
     taste = np.zeros(truth.n_contexts, dtype=bool) if has_taste is None else has_taste
     return {
@@ -53,7 +56,7 @@ def members(population: str, truth: Truth, has_taste: Bools | None = None) -> Bo
         "listed": listed,
         "taste": listed & taste,
         "any": np.ones(truth.n_contexts, dtype=bool),
-    }[population]
+    }[population.partition(":")[0]]
 
 
 @dataclass(frozen=True)
@@ -78,6 +81,11 @@ class Metric:
 
     def __call__(self, groups: Any, k: int = 0) -> Floats:
         return self.value(groups, k)
+
+    @property
+    def counted_in(self) -> str:
+        """The population, with what is needed: contexts judged without it must not enter this metric's denominator."""
+        return ": ".join([str(self.population), *([", ".join(sorted(self.needs))] if self.needs else [])])
 
     def of(self, view: View, k: int) -> Floats:
         """Its value of each context of a view."""

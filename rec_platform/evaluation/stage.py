@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rec_platform import columns as c
 from rec_platform.clock import days_between
 from rec_platform.config import Settings
 from rec_platform.dmc12.frame import Frame, flat
 from rec_platform.errors import MissingInput
 from rec_platform.evaluation.accumulators import Accumulator
 from rec_platform.evaluation.evaluate import CONTEXT, evaluate
+from rec_platform.evaluation.gather import History, knowledge, knowledge_inputs, title_plays
 from rec_platform.evaluation.intervals import metric_rows
 from rec_platform.evaluation.metrics import Population
 from rec_platform.evaluation.protocol import SESSION, Protocol
@@ -27,11 +27,10 @@ from rec_platform.evaluation.slices import ALL, Division, Slices, popularity
 from rec_platform.evaluation.sums import WEIGHT, Key, MetricSums, merge, of_table, to_table
 from rec_platform.partition import Partition
 from rec_platform.stage import Built, Input, Reader, Stage
-from rec_platform.tables import METRIC_SUMS, METRICS, SCORES_TABLE, TITLE_SNAPSHOT
+from rec_platform.tables import METRIC_SUMS, METRICS, SCORES_TABLE
 
 #: Contexts read at a time from a scores file.
 BATCH = 2**13
-_PLAYS_28D = c.windowed(c.PLAYS, 28, "country")
 
 
 class Metrics(Stage):
@@ -54,12 +53,13 @@ class Metrics(Stage):
         day, here = partition.day, (partition.place,)
         return (
             Input(SCORES_TABLE.name, day, day, here),
-            Input(TITLE_SNAPSHOT.name, day, day, here, optional=True),
+            *knowledge_inputs(partition),
         )
 
     def build(self, partitions: Sequence[Partition], reader: Reader, settings: Settings) -> Iterator[Built]:
+        history = History(reader, reader.files(SCORES_TABLE.name, partitions))
         for partition in partitions:
-            sums = _sums(partition, reader, settings)
+            sums = _sums(partition, reader, settings, history)
             known = ACCUMULATORS + load(settings.evaluation.files).accumulators
             rows = metric_rows(sums, min_contexts=settings.evaluation.min_contexts, accumulators=known)
             yield Built(partition, {METRICS.name: rows, METRIC_SUMS.name: to_table(sums)}, _extra(sums))
@@ -72,11 +72,11 @@ def protocol_of(settings: Settings) -> Protocol:
     return Protocol(seen=seen, horizon_days=settings.labels.horizon_days)
 
 
-def _sums(partition: Partition, reader: Reader, settings: Settings) -> MetricSums:
+def _sums(partition: Partition, reader: Reader, settings: Settings, history: History) -> MetricSums:
     chosen = settings.evaluation
     own = load(chosen.files)
     return evaluate(
-        _frames(reader.files(SCORES_TABLE.name, [partition])),
+        _frames(reader.files(SCORES_TABLE.name, [partition])), knowledge=knowledge(partition, reader, history),
         seed=settings.seed, metrics=ALL_METRICS + own.metrics,
         accumulators=ACCUMULATORS + own.accumulators, cutoffs=chosen.cutoffs,
         slices=Slices(items=_bands(partition, reader)), replicates=chosen.replicates, list_length=chosen.keep_top,
@@ -93,11 +93,10 @@ def _frames(files: Sequence[str]) -> Iterator[Frame]:
 
 def _bands(partition: Partition, reader: Reader) -> tuple[Division, ...]:
     """Popularity bands by plays in the country over 28 days, as of 00:00 of the date; none without a snapshot."""
-    if partition not in reader.published(TITLE_SNAPSHOT.name, partition.day):
+    plays = title_plays(partition, reader)
+    if plays is None:
         return ()
-    table = reader.read(TITLE_SNAPSHOT.name, [partition], [c.TITLE, _PLAYS_28D])
-    titles, plays = (np.asarray(table.column(name).to_numpy(), dtype=np.int64) for name in (c.TITLE, _PLAYS_28D))
-    return (popularity(titles, plays),)
+    return (popularity(*(np.array(list(one), dtype=np.int64) for one in (plays.keys(), plays.values()))),)
 
 
 def _extra(sums: MetricSums) -> dict[str, Any]:

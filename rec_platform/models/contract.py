@@ -114,6 +114,8 @@ class RankerTrainer(ABC):
 
     name: ClassVar[str]
     code_version: ClassVar[int]
+    #: `probability` or `log_odds` where scores tell how likely engagement is; empty where they only order.
+    scale: ClassVar[str] = ""
 
     @abstractmethod
     def fit(

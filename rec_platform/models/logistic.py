@@ -76,6 +76,7 @@ class LogisticTrainer(RankerTrainer):
 
     name = "logistic"
     code_version = 1
+    scale = "log_odds"
 
     def fit(
         self, frames: Sequence[Frame], *, features: Sequence[FeatureNote], config: RankerConfig, seed: int

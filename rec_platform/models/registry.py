@@ -43,6 +43,11 @@ def model_names(rankers: tuple[str, ...]) -> tuple[str, ...]:
     return (*(baseline.name for baseline in BASELINES), *rankers)
 
 
+def score_scales() -> dict[str, str]:
+    """Model -> `probability` or `log_odds`, for the models whose scores are probabilities."""
+    return {trainer.name: trainer.scale for trainer in RANKER_TRAINERS if trainer.scale}
+
+
 def load_candidate_model(artefact: Artefact) -> CandidateModel:
     """The candidate model of an artefact; `ArtefactError` if this version of the code cannot read it."""
     trainer = candidate_trainers().get(artefact.model)

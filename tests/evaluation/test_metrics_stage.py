@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date
+from datetime import date, timedelta
 
 import numpy as np
 import pandas as pd
@@ -11,16 +11,18 @@ import pyarrow as pa
 import pytest
 
 from rec_platform import columns as c
+from rec_platform.clock import DAY, midnight
 from rec_platform.config import Settings
 from rec_platform.dmc12.frame import nested
 from rec_platform.errors import MissingInput
 from rec_platform.evaluation import Metrics, Slices, evaluate, metric_rows, roll_up, stored_sums
 from rec_platform.evaluation import stage as stage_module
+from rec_platform.evaluation.gather import History, knowledge
 from rec_platform.partition import Partition
-from rec_platform.tables import METRIC_SUMS, METRICS, SCORES_TABLE, TITLE_SNAPSHOT
+from rec_platform.tables import METRIC_SUMS, METRICS, PLAY_FACTS, SCORES_TABLE, TITLE_SNAPSHOT, TITLES
 from rec_platform.testing.readers import MemoryReader
 
-MODELS = ("a", "b")
+MODELS = ("a", "b", "random")
 FIRST, SECOND = Partition(date(2025, 3, 10), "FR"), Partition(date(2025, 3, 11), "GB")
 EMPTY = Partition(date(2025, 3, 11), "FR")
 SETTINGS = Settings.model_validate(
@@ -57,13 +59,52 @@ def snapshot(plays):
     return pa.table({one.name: pa.array(columns[one.name]).cast(one.type) for one in TITLE_SNAPSHOT.schema})
 
 
+def titles():
+    """Genres a, b, c in turn; title 0 was drama until the day before FIRST, and will be comedy."""
+    rows = [(title, KNOWN, [GENRES[title % 3]]) for title in range(30)]
+    rows += [(0, KNOWN - 1, ["drama"]), (0, TODAY, ["comedy"])]
+    columns = [list(column) for column in zip(*sorted(rows), strict=True)]
+    given = dict(zip((c.TITLE, c.KNOWN_AT, c.GENRES), columns, strict=True))
+    return table_of(TITLES, given)
+
+
+def plays(rows):
+    """(profile, title, known_at) as play facts of one partition."""
+    columns = dict(
+        zip((c.PROFILE, c.TITLE, c.KNOWN_AT), (list(column) for column in zip(*rows, strict=True)), strict=True)
+    )
+    return table_of(PLAY_FACTS, columns)
+
+
+def table_of(spec, given):
+    n = len(next(iter(given.values())))
+    fill = {pa.int64(): 0, pa.int8(): 0, pa.string(): "", pa.list_(pa.string()): []}
+    return pa.table(
+        {one.name: pa.array(given.get(one.name, [fill.get(one.type, 0)] * n), type=one.type) for one in spec.schema},
+        schema=spec.schema,
+    )
+
+
+GENRES = ("action", "biography", "crime")
+TODAY = midnight(FIRST.day)
+KNOWN = TODAY - 9 * DAY
+EARLIER = Partition(FIRST.day - timedelta(days=2), "GB")
+LONG_AGO = Partition(FIRST.day - timedelta(days=91), "FR")
+
+
 @pytest.fixture(name="world", scope="module")
 def world_fixture(full, stored, tmp_path_factory):
     frames = {FIRST: in_country(stored(full(1), 10), "FR"), SECOND: in_country(stored(full(2), 10), "GB")}
     tables = {partition: scores_table(frame) for partition, frame in frames.items()}
     tables[EMPTY] = SCORES_TABLE.schema.empty_table()
     snapshots = {FIRST: snapshot(np.arange(30)[::-1] ** 3)}
-    reader = MemoryReader({"scores": tables, "title_snapshot": snapshots}, folder=tmp_path_factory.mktemp("lake"))
+    facts = {
+        EARLIER: plays([(profile, profile % 7, KNOWN) for profile in range(5)] + [(6, 1, TODAY), (10**6, 1, KNOWN)]),
+        LONG_AGO: plays([(7, 3, KNOWN)]),
+        FIRST: plays([(8, 3, TODAY + 5)]),
+    }
+    known = {"title_snapshot": snapshots, "titles": {Partition(): titles()}, "play_facts": facts}
+    reader = MemoryReader({"scores": tables, **known}, folder=tmp_path_factory.mktemp("lake"))
     built = list(Metrics().build([FIRST, EMPTY, SECOND], reader, SETTINGS))
     for one in built:
         reader.add("metric_sums", one.partition, one.tables["metric_sums"])
@@ -103,9 +144,51 @@ def test_the_roll_up_over_days_and_countries_equals_the_whole(world):
     whole = metric_rows(evaluate(list(frames.values()), **options), min_contexts=5).to_pandas()
     rules = [{json.loads(text)["data"] for text in rows.pop("rules")} for rows in (rolled, whole)]
     assert rules[0] == rules[1]
-    bands = rolled["slice"] == "popularity"
-    pd.testing.assert_frame_equal(rolled[~bands].reset_index(drop=True), whole, check_exact=True)
+    bands, told = rolled["slice"] == "popularity", ~rolled["metric"].isin(whole["metric"])
+    pd.testing.assert_frame_equal(rolled[~bands & ~told].reset_index(drop=True), whole, check_exact=True)
     assert bands.any()
+    assert set(rolled[told]["metric"]) == {"novelty", "diversity", "popularity_lift", "genre_divergence"}
+
+
+def test_what_one_partition_alone_could_tell_is_a_mean_over_its_own_contexts(world):
+    """Only FIRST has a title snapshot, so only its contexts have a novelty."""
+    _, reader, built = world
+    rolled = roll_up(stored_sums(reader, date(2025, 3, 10), date(2025, 3, 11)), min_contexts=5).to_pandas()
+    alone = built[0].tables["metrics"].to_pandas()
+    ours, theirs = (
+        table[(table["metric"] == "novelty") & (table["slice"] == "all")].drop(columns="rules").reset_index(drop=True)
+        for table in (rolled, alone)
+    )
+    pd.testing.assert_frame_equal(ours, theirs, check_exact=True)
+
+
+def test_tastes_are_of_plays_visible_at_midnight_within_the_window(world):
+    _, reader, _ = world
+    history = History(reader, reader.files("scores", [FIRST, SECOND]))
+    facts = knowledge(FIRST, reader, history)
+    assert facts.tastes.profiles.tolist() == [0, 1, 2, 3, 4]
+    names = np.array(facts.titles.names)
+    assert names.tolist() == [*GENRES, "unknown"]
+    assert [names[row.argmax()] for row in facts.tastes.genres] == [
+        "action",
+        "biography",
+        "crime",
+        "action",
+        "biography",
+    ]
+    assert facts.titles.popularity(np.array([0, 999])) * (np.sum(np.arange(30) ** 3) + 31) == pytest.approx(
+        [29**3 + 1, 1]
+    )
+    assert facts.scales == {"logistic": "log_odds"}
+    assert knowledge(SECOND, reader, history).tastes is None
+
+
+def test_every_baseline_stands_beside_every_metric(world):
+    _, _, built = world
+    rows = built[0].tables["metrics"].to_pandas()
+    models = rows[rows["slice"] == "all"].groupby("metric")["model"].agg(set).to_dict()
+    assert {"novelty", "diversity", "gini", "median_rank", "nmrr"} < set(models)
+    assert {name for name, there in models.items() if there != {"a", "b", "random", "ceiling"}} == set()
 
 
 def test_the_roll_up_of_one_country_or_of_nothing(world):
@@ -121,7 +204,12 @@ def test_it_reads_its_own_partition_and_its_fingerprint_covers_what_it_reads(tmp
     stage = Metrics()
     read = [(one.table, one.first, one.last, one.countries, one.optional) for one in stage.inputs(FIRST, Settings())]
     day = date(2025, 3, 10)
-    assert read == [("scores", day, day, ("FR",), False), ("title_snapshot", day, day, ("FR",), True)]
+    assert read == [
+        ("scores", day, day, ("FR",), False), ("title_snapshot", day, day, ("FR",), True),
+        ("titles", None, None, None, False),
+        ("play_facts", day - timedelta(days=90), day - timedelta(days=1), None, True),
+    ]  # fmt: skip
+    assert [one.cut for one in stage.inputs(FIRST, Settings())] == [None, None, day, day]
     (tmp_path / "mine.py").write_text("A = 1\n")
     mine = {"evaluation": {"files": [str(tmp_path / "mine.py")]}}
     before = stage.config(Settings.model_validate(mine))
