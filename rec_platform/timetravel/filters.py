@@ -26,7 +26,7 @@ from __future__ import annotations
 import ast
 import difflib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Final, Literal, cast
 
@@ -47,27 +47,29 @@ from rec_platform.timetravel.zones import Zones
 
 Kind = Literal["number", "text", "texts", "id", "instant", "duration", "condition", "nothing"]
 Mask = npt.NDArray[np.bool_]
-#: What a timeline asks of each of its plays.
-Predicate = Callable[[pa.Table], Mask]
+#: What a timeline asks of its plays: a table or batch of them in, true for those that belong to the subset out.
+Predicate = Callable[[pa.Table | pa.RecordBatch], Mask]
 
 _IDS: Final = (c.PLAY_ID, c.PROFILE, c.TITLE, c.SESSION_ID)
 
 
-def _kind(field: pa.Field) -> Kind:
-    if field.name in _IDS:
+def _kind(column: pa.Field) -> Kind:
+    if column.name in _IDS:
         return "id"
-    if pa.types.is_list(field.type):
+    if pa.types.is_list(column.type):
         return "texts"
-    if pa.types.is_timestamp(field.type):
+    if pa.types.is_timestamp(column.type):
         return "instant"
-    return "text" if pa.types.is_string(field.type) else "number"
+    return "text" if pa.types.is_string(column.type) else "number"
 
 
 #: What a filter may read of a play, and what kind of thing it is.
-OF_PLAYS: Final[dict[str, Kind]] = {**{field.name: _kind(field) for field in PLAY_FACTS.schema}, c.COUNTRY: "text"}
+OF_PLAYS: Final[dict[str, Kind]] = {
+    **{column.name: _kind(column) for column in PLAY_FACTS.schema}, c.COUNTRY: "text"
+}  # fmt: skip
 #: What it may read of the play's title.
 OF_TITLES: Final[dict[str, Kind]] = {
-    field.name: _kind(field) for field in TITLES.schema if field.name not in (c.TITLE, c.KNOWN_AT)
+    column.name: _kind(column) for column in TITLES.schema if column.name not in (c.TITLE, c.KNOWN_AT)
 }
 #: When the play began, on the clock of its country.
 OF_CLOCKS: Final[dict[str, Kind]] = {"hour": "number", "weekday": "number"}
@@ -108,7 +110,7 @@ class Filter:
 
     text: str
     columns: tuple[str, ...]
-    _node: _Node
+    _node: _Node = field(repr=False)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Filter) and self.text == other.text
@@ -133,9 +135,10 @@ class Filter:
             titles: the rows of `titles`, all that were ever known.
             rules: their time zones are read where the condition reads the clock.
         """
-        revisions = _Revisions.of(titles)
+        reads_titles = any(name in OF_TITLES for name in self.columns)
+        revisions = _Revisions.of(titles if reads_titles else titles.slice(0, 0))
 
-        def mask(plays: pa.Table) -> Mask:
+        def mask(plays: pa.Table | pa.RecordBatch) -> Mask:
             found = self._node.of(_Plays(plays, revisions, rules))
             return np.asarray(found.to_numpy() if isinstance(found, pa.ChunkedArray) else _unboxed(found), dtype=bool)
 
@@ -405,7 +408,7 @@ class _Revisions:
 class _Plays:
     """Some plays with their titles: the columns of a condition, missing values as nulls."""
 
-    plays: pa.Table
+    plays: pa.Table | pa.RecordBatch
     titles: _Revisions
     rules: SourceRules
 

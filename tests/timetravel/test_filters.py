@@ -19,6 +19,7 @@ def masked(where: str, plays: pa.Table, titles: pa.Table) -> list[bool]:
     return parse_filter(where, place="test").bound(titles, RULES)(plays).tolist()
 
 
+@pytest.mark.slow
 @settings(max_examples=200, derandomize=True)
 @given(worlds(), filters)
 def test_every_filter_is_the_oracles(world: World, where: str) -> None:
@@ -27,7 +28,7 @@ def test_every_filter_is_the_oracles(world: World, where: str) -> None:
     assert masked(where, world.plays, world.titles) == wanted
 
 
-@settings(max_examples=100, derandomize=True)
+@settings(max_examples=50, derandomize=True)
 @given(worlds(), filters)
 def test_written_in_the_standard_way_it_says_the_same(world: World, where: str) -> None:
     standard = parse_filter(where, place="test").text
@@ -35,7 +36,7 @@ def test_written_in_the_standard_way_it_says_the_same(world: World, where: str) 
     assert masked(standard, world.plays, world.titles) == masked(where, world.plays, world.titles)
 
 
-@settings(max_examples=100, derandomize=True)
+@settings(max_examples=50, derandomize=True)
 @given(worlds(), filters)
 def test_it_reads_the_columns_it_names_and_no_others(world: World, where: str) -> None:
     needed = list(parse_filter(where, place="test").play_columns)
@@ -81,6 +82,14 @@ def test_hour_and_weekday_are_local_to_the_country_of_the_play(country: str, hou
     """2025-03-29, a Saturday, 20:00 UTC: 21:00 in Paris, Sunday 01:30 in Kolkata, and UTC by default."""
     here = play(**{c.COUNTRY: country})
     assert masked(f"hour == {hour} and weekday == {weekday}", here, TITLES.schema.empty_table()) == [True]
+
+
+@settings(max_examples=40, derandomize=True)
+@given(worlds(), filters)
+def test_a_batch_gets_what_the_table_gets(world: World, where: str) -> None:
+    ask = parse_filter(where, place="test").bound(world.titles, RULES)
+    parts = [ask(batch).tolist() for batch in world.plays.to_batches(max_chunksize=4)]
+    assert [one for part in parts for one in part] == ask(world.plays).tolist()
 
 
 def test_no_plays_give_an_empty_mask() -> None:
