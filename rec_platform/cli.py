@@ -12,7 +12,9 @@ import typer
 from rich.console import Console
 
 from rec_platform import clock, commands
+from rec_platform.cli_export import export
 from rec_platform.cli_features import features
+from rec_platform.cli_late import late
 from rec_platform.errors import PlatformError
 from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last
 from rec_platform.terminal import busy as _busy
@@ -45,6 +47,7 @@ def simulate(
         summary = commands.simulated(out, plays=plays, seed=seed, plays_format=plays_format, progress=progress)
     _print_pairs(summary, f"Simulated world in {out}", as_json=as_json)
 app.add_typer(features, name="features")
+app.command()(export)
 
 
 @app.command()
@@ -122,6 +125,27 @@ def metrics(
 
 
 @app.command()
+def report(
+    first: First,
+    last: Last,
+    countries: Countries = "",
+    out: Annotated[Path, typer.Option("--out", help="The file to write.", dir_okay=False)] = Path("report.html"),
+    home: Home = DEFAULT_HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Write one HTML page on some days: models with intervals, slices, lists, data and its drift. Opens from disk.
+
+    Example: rec-platform report --from 2011-11-01 --to 2011-12-09 --out report.html
+    """
+    days = clock.parse_day(first, place="--from"), clock.parse_day(last, place="--to")
+    with _progress("report") as progress:
+        made = commands.reported(
+            home, *days, countries=commands.countries(countries), out=out, progress=progress
+        )  # fmt: skip
+    _print_pairs(made, "Report", as_json=as_json)
+
+
+@app.command()
 def recommend(
     as_of: Annotated[str, typer.Option(help="The day the list is for, YYYY-MM-DD.")],
     profile: Annotated[str, typer.Option(help="The profile: our id or the source's own.")] = "",
@@ -165,6 +189,9 @@ def travel(
     with _busy("travelling"):
         rows = commands.travelled(home, profile=profile, title=title, country=country, as_of=instant)
     _print_rows(rows, f"Profile {profile} as of {clock.iso(instant)}", as_json=as_json)
+
+
+app.command()(late)
 
 
 @app.command()
