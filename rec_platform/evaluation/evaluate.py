@@ -37,6 +37,7 @@ from rec_platform.evaluation.sums import (
 )
 from rec_platform.evaluation.tallies import Tally, group_of, merged
 from rec_platform.evaluation.ties import Bools, Floats, Ints
+from rec_platform.evaluation.trec import TREC, in_trec_order
 from rec_platform.evaluation.view import EXPECTED, LISTS, Block, View, offered
 
 #: Contexts evaluated at a time: bounds memory to about 100 bytes x models x metrics x cut-offs each.
@@ -122,6 +123,7 @@ class _Evaluation:
     def take(self, frame: Frame) -> None:
         """Evaluate a frame's contexts; means over profiles wait until all are there."""
         plan = self.plan
+        frame = in_trec_order(frame, plan.models) if plan.protocol.ties == TREC else frame
         block = Block(
             frame, scored(frame, plan.models), plan.knowledge, longest=plan.list_length, seed=plan.seed
         )  # fmt: skip
@@ -421,6 +423,7 @@ def evaluate(
         slices: what to slice by; None takes those of the usual context columns that the first frame has.
         replicates: of the bootstrap; 0 gives numbers without intervals.
         protocol: how the contexts are judged, written into every row; numbers of different protocols are never merged.
+            With `ties="trec"` equal scores are ordered as trec_eval orders them.
         cut: the day at whose 00:00 UTC the models stopped seeing; written into every row.
         estimand: `context`, the mean over contexts weighted by 1 / inclusion_probability; or `profile`, the mean over
             profiles of each profile's weighted mean, which holds every context's values in memory and does not merge.

@@ -32,7 +32,7 @@ class Protocol:
         seen: what happens to titles the profile has already played: keep, drop, drop_within_days(n).
         cold: what happens to positives outside the candidate set; `kept`: they stay in the denominators, never found.
         horizon_days: length of the label window.
-        ties: how equal scores count; `expected`: the mean over all their orders.
+        ties: how equal scores count; `expected`: the mean over all their orders; `trec`: as trec_eval breaks them.
         weighting: what a context weighs.
     """
 
