@@ -7,7 +7,6 @@ from dataclasses import asdict
 from datetime import date
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -16,14 +15,15 @@ from rec_platform.config import Settings
 from rec_platform.dmc12.frame import Frame, flat
 from rec_platform.errors import MissingInput
 from rec_platform.evaluation.accumulators import Accumulator
+from rec_platform.evaluation.divisions import slice_inputs, slices_of
 from rec_platform.evaluation.evaluate import CONTEXT, evaluate
-from rec_platform.evaluation.gather import History, knowledge, knowledge_inputs, title_plays
+from rec_platform.evaluation.gather import History, knowledge, knowledge_inputs
 from rec_platform.evaluation.intervals import metric_rows
 from rec_platform.evaluation.metrics import Population
 from rec_platform.evaluation.protocol import SESSION, Protocol
 from rec_platform.evaluation.registry import ACCUMULATORS, ALL_METRICS, fingerprints, load
 from rec_platform.evaluation.scored import RANDOM
-from rec_platform.evaluation.slices import ALL, Division, Slices, popularity
+from rec_platform.evaluation.slices import ALL
 from rec_platform.evaluation.sums import WEIGHT, Key, MetricSums, merge, of_table, to_table
 from rec_platform.partition import Partition
 from rec_platform.stage import Built, Input, Reader, Stage
@@ -53,7 +53,7 @@ class Metrics(Stage):
         day, here = partition.day, (partition.place,)
         return (
             Input(SCORES_TABLE.name, day, day, here),
-            *knowledge_inputs(partition),
+            *dict.fromkeys((*knowledge_inputs(partition), *slice_inputs(partition))),
         )
 
     def build(self, partitions: Sequence[Partition], reader: Reader, settings: Settings) -> Iterator[Built]:
@@ -76,27 +76,20 @@ def _sums(partition: Partition, reader: Reader, settings: Settings, history: His
     chosen = settings.evaluation
     own = load(chosen.files)
     return evaluate(
-        _frames(reader.files(SCORES_TABLE.name, [partition])), knowledge=knowledge(partition, reader, history),
+        scored_frames(reader.files(SCORES_TABLE.name, [partition])), knowledge=knowledge(partition, reader, history),
         seed=settings.seed, metrics=ALL_METRICS + own.metrics,
         accumulators=ACCUMULATORS + own.accumulators, cutoffs=chosen.cutoffs,
-        slices=Slices(items=_bands(partition, reader)), replicates=chosen.replicates, list_length=chosen.keep_top,
+        slices=slices_of(partition, reader), replicates=chosen.replicates, list_length=chosen.keep_top,
         protocol=protocol_of(settings), cut=partition.day,
     )  # fmt: skip
 
 
-def _frames(files: Sequence[str]) -> Iterator[Frame]:
+def scored_frames(files: Sequence[str]) -> Iterator[Frame]:
+    """The contexts of these files of `scores`, some at a time."""
     for file in files:
         with pq.ParquetFile(file) as opened:
             for batch in opened.iter_batches(batch_size=BATCH):
                 yield flat(pa.Table.from_batches([batch]))
-
-
-def _bands(partition: Partition, reader: Reader) -> tuple[Division, ...]:
-    """Popularity bands by plays in the country over 28 days, as of 00:00 of the date; none without a snapshot."""
-    plays = title_plays(partition, reader)
-    if plays is None:
-        return ()
-    return (popularity(*(np.array(list(one), dtype=np.int64) for one in (plays.keys(), plays.values()))),)
 
 
 def _extra(sums: MetricSums) -> dict[str, Any]:

@@ -124,7 +124,7 @@ def test_it_builds_both_tables_for_every_partition_in_order(world):
 def test_popularity_bands_come_from_the_snapshot_of_the_partition_where_there_is_one(world):
     _, _, built = world
     slices = [set(one.tables["metrics"].column("slice").to_pylist()) for one in built]
-    usual = {"all", "country", "tenure_band", "activity_band", "device"}
+    usual = {"all", "country", "tenure_band", "activity_band", "device", "title_age"}
     assert slices == [usual | {"popularity"}, set(), usual]
 
 
@@ -144,7 +144,7 @@ def test_the_roll_up_over_days_and_countries_equals_the_whole(world):
     whole = metric_rows(evaluate(list(frames.values()), **options), min_contexts=5).to_pandas()
     rules = [{json.loads(text)["data"] for text in rows.pop("rules")} for rows in (rolled, whole)]
     assert rules[0] == rules[1]
-    bands, told = rolled["slice"] == "popularity", ~rolled["metric"].isin(whole["metric"])
+    bands, told = rolled["slice"].isin(["popularity", "title_age"]), ~rolled["metric"].isin(whole["metric"])
     pd.testing.assert_frame_equal(rolled[~bands & ~told].reset_index(drop=True), whole, check_exact=True)
     assert bands.any()
     assert set(rolled[told]["metric"]) == {"novelty", "diversity", "popularity_lift", "genre_divergence"}
@@ -208,8 +208,9 @@ def test_it_reads_its_own_partition_and_its_fingerprint_covers_what_it_reads(tmp
         ("scores", day, day, ("FR",), False), ("title_snapshot", day, day, ("FR",), True),
         ("titles", None, None, None, False),
         ("play_facts", day - timedelta(days=90), day - timedelta(days=1), None, True),
+        ("profile_snapshot", day, day, ("FR",), True),
     ]  # fmt: skip
-    assert [one.cut for one in stage.inputs(FIRST, Settings())] == [None, None, day, day]
+    assert [one.cut for one in stage.inputs(FIRST, Settings())] == [None, None, day, day, None]
     (tmp_path / "mine.py").write_text("A = 1\n")
     mine = {"evaluation": {"files": [str(tmp_path / "mine.py")]}}
     before = stage.config(Settings.model_validate(mine))
