@@ -1,0 +1,99 @@
+"""Plain logs: every way in gives the same interactions, and what is wrong is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from rec_platform.errors import SchemaError
+from rec_platform.protocols import Interactions, read_interactions, read_sequences
+
+ROWS = [("u2", "b", 30), ("u1", "a", 10), ("u1", "b", 20), ("u1", "c", 20)]
+
+
+def same(left: Interactions, right: Interactions) -> bool:
+    def texts(log: Interactions) -> list[tuple[str, str, int]]:
+        return sorted(
+            (log.profiles[who], log.titles[what], int(when))
+            for who, what, when in zip(log.profile, log.title, log.at, strict=True)
+        )
+
+    return texts(left) == texts(right)
+
+
+@pytest.fixture
+def expected() -> Interactions:
+    who, what, when = zip(*ROWS, strict=True)
+    return Interactions.of(pa.array(who), pa.array(what), np.array(when) * 1_000_000)
+
+
+def test_csv_parquet_and_odd_separators(tmp_path: Path, expected: Interactions) -> None:
+    names = {"profile": "user", "title": "item", "at": "ts"}
+    plain = tmp_path / "a.csv"
+    plain.write_text("user,item,ts\n" + "".join(f"{u},{i},{t}\n" for u, i, t in ROWS))
+    odd = tmp_path / "a.dat"
+    odd.write_text("".join(f"{u}::{i}::{t}\n" for u, i, t in ROWS))
+    flat = tmp_path / "a.parquet"
+    pq.write_table(pa.table(dict(zip(names.values(), zip(*ROWS, strict=True), strict=True))), flat)
+    assert same(read_interactions(plain, **names), expected)
+    assert same(read_interactions(odd, **names, separator="::", names=("user", "item", "ts")), expected)
+    assert same(read_interactions(flat, **names), expected)
+
+
+@pytest.mark.parametrize(("number", "unit"), [(1365029107, 10**6), (1365029107000, 10**3), (1365029107000000, 1)])
+def test_seconds_milliseconds_microseconds(tmp_path: Path, number: int, unit: int) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text(f"u,i,t\n1,2,{number}\n")
+    log = read_interactions(file, profile="u", title="i", at="t")
+    assert log.at.tolist() == [number * unit]
+
+
+def test_equal_times_keep_the_order_of_the_file(expected: Interactions) -> None:
+    mine = expected.profile == expected.profiles.index("u1")
+    assert [expected.titles[one] for one in expected.title[mine]] == ["a", "b", "c"]
+
+
+def test_sequences(tmp_path: Path) -> None:
+    file = tmp_path / "s.txt"
+    file.write_text("1 10 11 10\n2 11\n")
+    log = read_sequences(file)
+    assert not log.timed
+    assert log.at.tolist() == [0, 1, 2, 0]
+    assert [log.titles[one] for one in log.title] == ["10", "11", "10", "11"]
+    assert log.starts.tolist() == [0, 3, 4]
+
+
+def test_a_missing_column_is_named_with_those_there(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("u,i\n1,2\n")
+    with pytest.raises(SchemaError, match="no column 'user'") as fault:
+        read_interactions(file, profile="user", title="i")
+    assert "['u', 'i']" in fault.value.repair
+
+
+def test_a_missing_value_is_counted(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("u,i,t\n1,2,3\n,2,4\n")
+    with pytest.raises(SchemaError, match="1 rows without a value"):
+        read_interactions(file, profile="u", title="i", at="t")
+
+
+def test_a_time_that_is_none(tmp_path: Path) -> None:
+    file = tmp_path / "a.csv"
+    file.write_text("u,i,t\n1,2,soon\n")
+    with pytest.raises(SchemaError, match="no time"):
+        read_interactions(file, profile="u", title="i", at="t")
+
+
+def test_a_line_of_other_width_and_an_empty_sequence(tmp_path: Path) -> None:
+    file = tmp_path / "a.dat"
+    file.write_text("1::2::3\n1::2\n")
+    with pytest.raises(SchemaError, match="line 2 does not have 3 fields"):
+        read_interactions(file, profile="u", title="i", separator="::", names=("u", "i", "t"))
+    file.write_text("1 2\n3\n")
+    with pytest.raises(SchemaError, match="line 2 has no item"):
+        read_sequences(file)
