@@ -10,7 +10,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rec_platform.timetravel import kernels
-from rec_platform.timetravel.kernels import Int32, Int64
+from rec_platform.timetravel.kernels import Int16, Int32, Int64
+
+_FEWEST_BITS = 4
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class Ids:
         parts = [np.asarray(pc.unique(column if not isinstance(column, np.ndarray) else pa.array(column)))
                  for column in columns]  # fmt: skip
         ids = kernels.plain(np.unique(np.concatenate(parts)), np.int64)
-        shift = 64 - max(int(2 * len(ids)).bit_length(), 4)
+        shift = 64 - max(int(2 * len(ids)).bit_length(), _FEWEST_BITS)
         return cls(ids, kernels.hash_table(ids, shift), shift)
 
     def __len__(self) -> int:
@@ -45,6 +47,46 @@ class Ids:
     def codes(self, wanted: npt.ArrayLike) -> Int32:
         """The code of each wanted id, -1 for ids that are not in the set (int32)."""
         return kernels.hash_codes(self.table, self.ids, self.shift, kernels.plain(wanted, np.int64))
+
+
+class GrowingIds:
+    """Codes for ids that come batch by batch, in order of appearance; `ordered` tells what they are in order of id.
+
+    >>> growing = GrowingIds()
+    >>> growing.codes(np.array([7, 3, 7])).tolist(), growing.codes(np.array([5, 3])).tolist()
+    ([0, 1, 0], [2, 1])
+    >>> ids, code = growing.ordered()
+    >>> ids.ids.tolist(), code.tolist()
+    ([3, 5, 7], [2, 0, 1])
+    """
+
+    def __init__(self) -> None:
+        self._n = 0
+        self._ids: Int64 = np.empty(0, dtype=np.int64)
+        self._resize(_FEWEST_BITS)
+
+    def codes(self, given: npt.ArrayLike) -> Int32:
+        """The code of each given id (int32); ids never seen get new ones."""
+        wanted = kernels.plain(given, np.int64)
+        codes = np.empty(len(wanted), dtype=np.int32)
+        done = 0
+        while done < len(wanted):
+            more, self._n = kernels.take_in(self._table, self._ids, self._n, self._shift, wanted[done:], codes[done:])
+            done += more
+            if done < len(wanted):
+                self._resize(64 - self._shift + 2)
+        return codes
+
+    def ordered(self) -> tuple[Ids, Int32]:
+        """The set, and the code in it of each code given out so far."""
+        found = self._ids[: self._n].copy()
+        ids = Ids.of(found)
+        return ids, ids.codes(found)
+
+    def _resize(self, bits: int) -> None:
+        found, self._shift = self._ids[: self._n].copy(), 64 - bits
+        self._ids = np.concatenate([found, np.empty((1 << bits) // 2 - len(found), dtype=np.int64)])
+        self._table = kernels.hash_table(found, self._shift)
 
 
 @dataclass(frozen=True)
@@ -73,6 +115,32 @@ class Texts:
             values = values.combine_chunks()
         found = pc.index_in(values, value_set=pa.array(self.texts, pa.string()).cast(_plain_type(values.type)))
         return kernels.plain(pc.fill_null(found, -1).to_numpy(zero_copy_only=False), np.int32)
+
+
+class GrowingTexts:
+    """As `GrowingIds`, for a few texts without nulls (countries).
+
+    >>> growing = GrowingTexts()
+    >>> growing.codes(pa.array(["FR", "DE"])).tolist(), growing.codes(pa.array(["AT", "FR"])).tolist()
+    ([0, 1], [2, 0])
+    >>> growing.ordered()
+    (Texts(texts=('AT', 'DE', 'FR')), array([2, 1, 0], dtype=int16))
+    """
+
+    def __init__(self) -> None:
+        self._codes: dict[str, int] = {}
+
+    def codes(self, given: pa.Array) -> Int16:
+        """The code of each given text (int16); texts never seen get new ones."""
+        coded = given if pa.types.is_dictionary(given.type) else pc.dictionary_encode(given)
+        of_text = [self._codes.setdefault(text, len(self._codes)) for text in coded.dictionary.to_pylist()]
+        return np.asarray(np.array(of_text, dtype=np.int16)[coded.indices.to_numpy(zero_copy_only=False)])
+
+    def ordered(self) -> tuple[Texts, Int16]:
+        """The set, and the code in it of each code given out so far."""
+        texts = Texts(tuple(sorted(self._codes)))
+        place = {text: code for code, text in enumerate(texts.texts)}
+        return texts, np.array([place[text] for text in self._codes], dtype=np.int16)
 
 
 def _plain_type(kind: pa.DataType) -> pa.DataType:

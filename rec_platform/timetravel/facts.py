@@ -1,43 +1,49 @@
-"""Facts: counts, sums and instants about the past, declared as data and computed for any contexts and items.
+"""Facts of any contexts and items, computed by the kernels from one timeline. What a fact is: declared.py.
 
-A `Fact` says whose past is looked at (entity), what is measured and over which window. Facts about profiles are exact
-at the context's own instant by both clocks; facts about titles, countries and the platform are exact as of the last tick
-(00:00 UTC) at or before it. At 00:00 both agree with the snapshot tables to the bit.
+Everything of a profile is a running count over the moves of a window (kernels.py), so contexts are read in runs: by
+country, profile and time. Everything of titles, countries and the platform is looked up in the slabs of a tick.
 """
 
 from __future__ import annotations
 
+import threading
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from threading import Lock
-from typing import Final, cast
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final, cast
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from rec_platform.clock import DAY
+from rec_platform import columns as c
 from rec_platform.errors import ConfigError
 from rec_platform.timetravel import kernels
 from rec_platform.timetravel.declared import (
+    DISTINCT,
     FACTS_VERSION,
     INSTANTS,
     MEASURES,
     OF_RECORDS,
-    SUMS,
     Entity,
     Fact,
     Measure,
 )
-from rec_platform.timetravel.kernels import ALL_TIME, NONE, Float64, Int32, Int64
+from rec_platform.timetravel.histories import Histories, Moves
+from rec_platform.timetravel.kernels import ALL_TIME, HOUR, NONE, Bools, Float64, Int32, Int64
 from rec_platform.timetravel.revisions import value_at
-from rec_platform.timetravel.ticks import TickRoller, TickTable, earliest
+from rec_platform.timetravel.ticks import Column, Sweep, TickTable, earliest
 from rec_platform.timetravel.timeline import Timeline, countries_of
 from rec_platform.timetravel.zones import Zones
 
 Values = Float64 | Int64
 
-_KEPT_TICKS: Final = 2
+#: What the slabs that a reader keeps may take, in bytes.
+KEPT_BYTES: Final = 1 << 28
+#: The column of the plays that a measure sums; another measure is a column itself.
+_SUMMED: Final = {c.PLAYS: None, c.ENGAGED_PLAYS: c.ENGAGED}
 
 
 def compute(
@@ -66,51 +72,140 @@ def compute(
 
 @dataclass(frozen=True)
 class _Asked:
-    """Contexts and items as codes, all of one tick."""
+    """Contexts and items as codes, in runs: by place, profile and time. `opens` is true where a run begins."""
 
+    histories: Histories
     profile: Int32
     place: Int32
     at: Int64
     offsets: Int64
     item: Int32
-    day: int
+    attributes: dict[tuple[str, str, int], Float64] = field(default_factory=dict)
+    _moves: dict[tuple[int, str], Moves] = field(default_factory=dict)
+    _local: dict[int, tuple[Int64, ...]] = field(default_factory=dict)
+
+    @cached_property
+    def opens(self) -> Bools:
+        opens = np.ones(len(self.at), dtype=np.bool_)
+        opens[1:] = (self.profile[1:] != self.profile[:-1]) | (self.place[1:] != self.place[:-1])
+        return opens
+
+    @cached_property
+    def items(self) -> Int64:
+        """The items as keys to look up."""
+        return self.item.astype(np.int64)
+
+    def local(self, entity: str, window: int, zones: Zones) -> tuple[Int64, Int64, int]:
+        """The local hour or weekday of a window's moves and of each context, and how many there may be."""
+        moves = self.moves(window)
+        if window not in self._local:
+            self._local[window] = kernels.local_keys(
+                moves.bounds, moves.rows, self.histories.played, self.at, self.place, zones.starts, zones.begins,
+                zones.offsets,
+            )  # fmt: skip
+        hours, weekdays, hour, weekday = self._local[window]
+        return (hours, hour, 24) if entity == "profile_hour" else (weekdays, weekday, 7)
+
+    @property
+    def in_runs(self) -> bool:
+        """Whether they stand as promised."""
+        by_place, by_profile, by_time = np.diff(self.place), np.diff(self.profile), np.diff(self.at)
+        later = (by_place == 0) & ((by_profile > 0) | ((by_profile == 0) & (by_time >= 0)))
+        return bool(((by_place > 0) | later).all())
+
+    def moves(self, window: int) -> Moves:
+        """The moves of a window."""
+        if (window, "") not in self._moves:
+            self._moves[window, ""] = self.histories.moves(self.profile, self.at, self.opens, window)
+        return self._moves[window, ""]
+
+    def moves_between(self, changes: Int64, name: str, window: int) -> Moves:
+        """The moves of a window where runs end at some instants, too; `name` is the instants'."""
+        before = np.searchsorted(changes, self.at)
+        opens = self.opens.copy()
+        opens[1:] |= before[1:] != before[:-1]
+        if (opens == self.opens).all():
+            return self.moves(window)
+        if (window, name) not in self._moves:
+            self._moves[window, name] = self.histories.moves(self.profile, self.at, opens, window)
+        return self._moves[window, name]
 
 
-class _Tick:
-    """The slabs of one tick, cut to the columns that facts of each scope read."""
+class _Scratch(threading.local):
+    """Zeros that kernels use and leave as zeros, one array per thread and use."""
 
-    def __init__(self, table: TickTable, columns: tuple[tuple[str, int], ...]) -> None:
-        self._table = table
-        self._position = {column: k for k, column in enumerate(columns)}
-        self._cut: dict[tuple[str, tuple[tuple[str, int], ...]], Int64] = {}
+    def __init__(self) -> None:
+        self._arrays: dict[str, Int64] = {}
 
-    def slab(self, scope: str, columns: tuple[tuple[str, int], ...]) -> Int64:
-        """int64 (places, titles or 1, columns) of a scope: title_country, title, country, platform."""
-        key = (scope, columns)
-        if key not in self._cut:
-            self._cut[key] = np.ascontiguousarray(self._made(scope, columns))
-        return self._cut[key]
+    def zeros(self, n: int, use: str = "sums") -> Int64:
+        if use not in self._arrays or len(self._arrays[use]) < n:
+            self._arrays[use] = np.zeros(n, dtype=np.int64)
+        return self._arrays[use]
 
-    def _made(self, scope: str, columns: tuple[tuple[str, int], ...]) -> Int64:
-        parts = [self._column(scope, measure, window) for measure, window in columns]
-        return np.stack(parts, axis=-1)
 
-    def _column(self, scope: str, measure: str, window: int) -> Int64:
-        table, apart = self._table, scope in ("title_country", "country")
-        if measure in SUMS:
-            full = (table.sums if apart else table.total)[:, :, self._position[measure, window]]
-            return full if scope.startswith("title") else full.sum(axis=1, keepdims=True)
-        if measure == "first_played_at":
+_SCRATCH: Final = _Scratch()
+
+
+class _Ticks:
+    """The slabs of facts of one kind of tick, newest ticks kept; `_LOOKED_UP` tells what is looked up how."""
+
+    def __init__(self, timeline: Timeline, facts: Sequence[Fact], countries: Sequence[str], micros: int) -> None:
+        self.facts, self.micros = tuple(facts), micros
+        sums = (fact for fact in facts if fact.measure not in INSTANTS)
+        self._columns: tuple[Column, ...] = tuple(dict.fromkeys(self._column(fact) for fact in sums))
+        self._sweep: Sweep = timeline.sweep(
+            self._columns, countries, per_tick=micros // HOUR, ends=any(fact.measure in INSTANTS for fact in facts)
+        )
+        self.place = np.array([self._sweep.place(country) for country in countries], dtype=np.int32)
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[int, dict[tuple[str, bool], npt.NDArray[Any]]] = OrderedDict()
+        self.bytes = 8 * len(facts) * max(len(timeline.titles), 1) * max(len(countries), 1)
+
+    def groups(self) -> dict[tuple[str, bool], list[Fact]]:
+        """The facts by entity, and by whether they are instants."""
+        found: dict[tuple[str, bool], list[Fact]] = {}
+        for fact in self.facts:
+            found.setdefault((fact.entity, fact.measure in INSTANTS), []).append(fact)
+        return found
+
+    def slabs(self, tick: int, keep: int) -> dict[tuple[str, bool], npt.NDArray[Any]]:
+        """Per group of facts the slab (places, titles or 1, facts) of a tick."""
+        with self._lock:
+            if tick not in self._kept:
+                table = self._sweep.table(tick)
+                self._kept[tick] = {key: self._cut(table, facts) for key, facts in self.groups().items()}
+                while len(self._kept) > keep:
+                    self._kept.popitem(last=False)
+            return self._kept[tick]
+
+    def _column(self, fact: Fact) -> Column:
+        name = c.PLAYS if fact.measure == DISTINCT else _column_of(fact.measure) or c.PLAYS
+        return name, ALL_TIME if fact.micros < 0 else fact.micros // self.micros
+
+    def _cut(self, table: TickTable, facts: Sequence[Fact]) -> npt.NDArray[Any]:
+        dtype = np.int64 if facts[0].measure in INSTANTS else np.float64
+        parts = [self._values(table, fact) for fact in facts]
+        return np.stack(parts, axis=-1).astype(dtype, order="C")
+
+    def _values(self, table: TickTable, fact: Fact) -> Int64:
+        apart, per_title = fact.entity in ("title_country", "country"), fact.level == "item"
+        if fact.measure == "first_played_at":
             full = table.first if apart else table.total_first
-            return full if scope.startswith("title") else earliest(full, axis=1)
-        full = table.last if apart else table.total_last
-        full = full if scope.startswith("title") else full.max(axis=1, keepdims=True)
-        return full if window < 0 else np.where(full >= (table.tick - window) * DAY, full, NONE)
+            return full if per_title else earliest(full, axis=1)
+        if fact.measure == "last_played_at":
+            full = table.last if apart else table.total_last
+            full = full if per_title else full.max(axis=1, keepdims=True)
+            return full if fact.micros < 0 else np.where(full >= table.tick * self.micros - fact.micros, full, NONE)
+        full = (table.sums if apart else table.total)[:, :, self._columns.index(self._column(fact))]
+        if fact.measure == DISTINCT:
+            return np.count_nonzero(full, axis=1, keepdims=True)
+        return full if per_title else full.sum(axis=1, keepdims=True)
 
 
 class FactReader:
     """Reads facts of many batches of contexts from one timeline; batches in order of time are cheapest.
 
+    Reads facts without filters, and no shares: `DeclaredReader` (reading.py) reads those through readers like this one.
     Safe to use from several threads; a batch's values never depend on the batches before it.
 
     Args:
@@ -122,18 +217,31 @@ class FactReader:
     def __init__(self, timeline: Timeline, facts: Sequence[Fact], countries: Sequence[str]) -> None:
         self.facts = tuple(facts)
         self._timeline = timeline
-        self._countries = {country: place for place, country in enumerate(countries)}
-        self._zones = Zones.of(tuple(countries), timeline.rules.time_zones)
-        self._lock = Lock()
-        self._ticks: OrderedDict[int, _Tick] = OrderedDict()
-        ticked = [fact for fact in self.facts if fact.by_tick and fact.measure in SUMS]
-        self._columns = tuple(dict.fromkeys((fact.measure, _days(fact)) for fact in ticked))
-        self._roller = self._new_roller(countries)
+        self._countries = tuple(countries)
+        self._zones = Zones.of(self._countries, timeline.rules.time_zones)
+        self._check()
+        by_micros: dict[int, list[Fact]] = {}
+        for fact in self.facts:
+            if fact.by_tick:
+                by_micros.setdefault(fact.tick_micros, []).append(fact)
+        self._ticks = [_Ticks(timeline, mine, self._countries, micros) for micros, mine in by_micros.items()]
 
-    def _new_roller(self, countries: Sequence[str]) -> TickRoller:
-        elsewhere = len(countries)
-        place = [self._countries.get(country, elsewhere) for country in self._timeline.countries.texts]
-        return TickRoller(self._timeline.days, self._columns, np.array(place, dtype=np.int32), elsewhere + 1)
+    @property
+    def bytes_per_day(self) -> int:
+        """What the slabs of a day's ticks take."""
+        return sum(ticks.bytes * (24 * HOUR // ticks.micros) for ticks in self._ticks)
+
+    def prepare(self, at: npt.ArrayLike) -> None:
+        """Make the slabs that contexts at these instants read, in order of time, ahead of threads that read them.
+
+        They are kept together if there are no more of them than `KEPT_BYTES` holds.
+        """
+        for ticks in self._ticks:
+            for tick in np.unique(np.asarray(at, dtype=np.int64) // ticks.micros).tolist():
+                ticks.slabs(tick, self._kept(ticks))
+
+    def _kept(self, ticks: _Ticks) -> int:
+        return max(2, KEPT_BYTES // max(self.bytes_per_day, 1) * (24 * HOUR // ticks.micros))
 
     def read(
         self,
@@ -144,143 +252,120 @@ class FactReader:
         offsets: npt.ArrayLike,
         title_id: npt.ArrayLike,
     ) -> dict[str, Values]:
-        """As `compute`, for contexts of the reader's countries; `ConfigError` for another one."""
-        place = np.array([self._place(name) for name in np.asarray(country, dtype=object)], dtype=np.int32)
-        profile = self._timeline.profiles.codes(profile_id)
-        item = self._timeline.titles.codes(title_id)
-        now, bounds = kernels.plain(at, np.int64), kernels.plain(offsets, np.int64)
-        days = now // DAY
-        if len(days) and (days == days[0]).all():
-            return self._of_tick(_Asked(profile, place, now, bounds, item, int(days[0])))
-        out: dict[str, Values] = {
-            fact.name: _empty(fact, len(now) if fact.level == "context" else len(item)) for fact in self.facts
-        }
-        for day in np.unique(days):
-            members = np.flatnonzero(days == day)
-            rows, inner = _rows_of(bounds, members)
-            part = self._of_tick(_Asked(profile[members], place[members], now[members], inner, item[rows], int(day)))
-            for fact in self.facts:
-                out[fact.name][members if fact.level == "context" else rows] = part[fact.name]
-        return out
+        """As `compute`, for contexts of the reader's countries; `ConfigError` for another one.
 
-    def _place(self, country: str) -> int:
-        if country not in self._countries:
+        Contexts in order of (country as this reader has them, profile, time) are read as they stand; others are sorted
+        first, and their values put back.
+        """
+        asked = _Asked(
+            self._timeline.histories, self._timeline.profiles.codes(profile_id), self._places(country),
+            kernels.plain(at, np.int64), kernels.plain(offsets, np.int64), self._timeline.titles.codes(title_id),
+        )  # fmt: skip
+        if asked.in_runs:
+            return self._read(asked)
+        order = np.lexsort((asked.at, asked.profile, asked.place))
+        rows, inner = _rows_of(asked.offsets, order)
+        found = self._read(
+            _Asked(asked.histories, asked.profile[order], asked.place[order], asked.at[order], inner, asked.item[rows])
+        )
+        return {
+            fact.name: _put_back(found[fact.name], order if fact.level == "context" else rows) for fact in self.facts
+        }
+
+    def _places(self, country: Sequence[str] | npt.NDArray[np.generic]) -> Int32:
+        names = pa.array(np.asarray(country, dtype=object), pa.string())
+        place = pc.index_in(names, value_set=pa.array(self._countries, pa.string()))
+        if place.null_count:
+            other = names.filter(pc.is_null(place))[0].as_py()
             raise ConfigError(
-                f"a context of country {country!r}", place="fact reader",
+                f"a context of country {other!r}", place="fact reader",
                 repair=f"This reader was made for {list(self._countries)}; name every country when making it.",
             )  # fmt: skip
-        return self._countries[country]
+        return cast(Int32, kernels.plain(place.to_numpy(zero_copy_only=False), np.int32))
 
-    def _tick(self, day: int) -> _Tick:
-        with self._lock:
-            if day not in self._ticks:
-                self._ticks[day] = _Tick(self._roller.table(day), self._columns)
-                if len(self._ticks) > _KEPT_TICKS:
-                    self._ticks.popitem(last=False)
-            return self._ticks[day]
-
-    def _of_tick(self, asked: _Asked) -> dict[str, Values]:
-        out: dict[str, Values] = {}
-        for family, read in _FAMILIES:
-            facts = [fact for fact in self.facts if family(fact)]
-            if facts:
-                out.update(read(self, asked, facts))
-        return out
-
-    # -- one method per family of facts; each shares what its facts have in common --------------------------------
-
-    def _profile_sums(self, asked: _Asked, facts: list[Fact]) -> dict[str, Values]:
-        h, out = self._timeline.histories, {}
-        for measure in dict.fromkeys(fact.measure for fact in facts):
-            mine = [fact for fact in facts if fact.measure == measure]
-            windows = np.array([fact.micros for fact in mine], dtype=np.int64)
-            sums = kernels.window_sums(
-                h.starts, h.played, h.known, h.known_sorted, h.by_played(measure), h.by_known(measure),
-                h.side_starts, h.side_rows, asked.profile, asked.at, windows,
-            )  # fmt: skip
-            out.update({fact.name: row.astype(np.float64) for fact, row in zip(mine, sums, strict=True)})
-        return cast(dict[str, Values], out)
-
-    def _profile_instants(self, asked: _Asked, facts: list[Fact]) -> dict[str, Values]:
-        h, rows = self._timeline.histories, self._timeline.profile_rows
-        out: dict[str, Values] = {}
-        for fact in facts:
-            if fact.measure == "signup_at":
-                out[fact.name] = value_at(rows.starts, rows.known, rows.signup_at, asked.profile, asked.at)
-            elif fact.measure == "last_played_at":
-                out[fact.name] = kernels.last_played(
-                    h.starts, h.played, h.known_sorted, h.newest, asked.profile, asked.at, fact.micros
-                )
-            else:
-                out[fact.name] = kernels.first_played(
-                    h.starts, h.played, h.known, h.known_sorted, asked.profile, asked.at, fact.micros
-                )
-        return out
-
-    def _profile_clock(self, asked: _Asked, facts: list[Fact]) -> dict[str, Values]:
-        h, z, out = self._timeline.histories, self._zones, {}
-        for measure, window in dict.fromkeys((fact.measure, fact.micros) for fact in facts):
-            rows = kernels.clock_sums(
-                h.starts, h.played, h.known, h.by_played(measure), asked.profile, asked.at, window,
-                asked.place, z.starts, z.begins, z.offsets,
-            )  # fmt: skip
-            for fact in facts:
-                if (fact.measure, fact.micros) == (measure, window):
-                    out[fact.name] = rows[0 if fact.entity == "profile_hour" else 1].astype(np.float64)
-        return cast(dict[str, Values], out)
-
-    def _profile_title(self, asked: _Asked, facts: list[Fact]) -> dict[str, Values]:
-        h, made, out = self._timeline.histories, {}, cast(dict[str, Values], {})
-        for fact in facts:
-            measure = fact.measure if fact.measure in SUMS else "plays"
-            if (measure, fact.micros) not in made:
-                made[measure, fact.micros] = kernels.pair_facts(
-                    h.starts, h.played, h.known, h.title, len(self._timeline.titles), h.by_played(measure),
-                    asked.profile, asked.at, fact.micros, asked.offsets, asked.item,
+    def _check(self) -> None:
+        held = self._timeline.histories.measures
+        for fact in self.facts:
+            column = _column_of(fact.measure) if _summed(fact) else None
+            if column is not None and column not in held:
+                raise ConfigError(
+                    f"fact {fact.name!r} sums {column!r}, which this timeline does not hold", place="fact reader",
+                    repair=f"It was built with measures {list(held)}; name {column!r} there.",
                 )  # fmt: skip
-            sums, first, last = made[measure, fact.micros]
-            instant = first if fact.measure == "first_played_at" else last
-            out[fact.name] = sums.astype(np.float64) if fact.measure in SUMS else instant
-        return out
 
-    def _profile_attribute(self, asked: _Asked, facts: list[Fact]) -> dict[str, Values]:
-        h, titles, made = self._timeline.histories, self._timeline.title_rows, {}
-        for key in dict.fromkeys((fact.attribute, fact.measure, fact.micros) for fact in facts):
-            attribute = titles.lists[key[0]]
-            made[key] = kernels.attribute_facts(
-                h.starts, h.played, h.known, h.title, h.by_played(key[1]), asked.profile, asked.at, key[2],
-                asked.offsets, asked.item, titles.starts, titles.known, attribute.starts, attribute.values,
-                len(attribute.names),
-            )  # fmt: skip
-        return {
-            fact.name: made[fact.attribute, fact.measure, fact.micros][0 if fact.over == "mean" else 1]
-            for fact in facts
-        }
-
-    def _ticked(self, asked: _Asked, facts: list[Fact]) -> dict[str, Values]:
-        tick, out = self._tick(asked.day), cast(dict[str, Values], {})
-        for scope in dict.fromkeys(fact.entity for fact in facts):
-            for missing, wanted in ((0, SUMS), (NONE, INSTANTS)):
-                mine = [fact for fact in facts if fact.entity == scope and fact.measure in wanted]
-                if mine:
-                    slab = tick.slab(scope, tuple((fact.measure, _days(fact)) for fact in mine))
-                    rows = _looked_up(slab, scope, asked, missing)
-                    for fact, row in zip(mine, rows, strict=True):
-                        out[fact.name] = row.astype(np.float64) if wanted is SUMS else row
-        return out
-
-    def _records(self, asked: _Asked, facts: list[Fact]) -> dict[str, Values]:
+    def _read(self, asked: _Asked) -> dict[str, Values]:
         out: dict[str, Values] = {}
-        rows, at = self._timeline.title_rows, np.repeat(asked.at, np.diff(asked.offsets))
-        for fact in facts:
-            if fact.measure == "available_from":
-                out[fact.name] = self._offered_since(asked, at)
-            elif fact.measure == "released_at":
-                out[fact.name] = value_at(rows.starts, rows.known, rows.released_at, asked.item, at)
-            else:
-                found = value_at(rows.starts, rows.known, rows.runtime_ms, asked.item, at)
-                out[fact.name] = np.where(found == NONE, np.nan, found.astype(np.float64))
+        for fact in self.facts:
+            if not fact.by_tick:
+                out[fact.name] = _FAMILIES[_family(fact)](self, asked, fact)
+        for ticks in self._ticks:
+            out.update(self._ticked(asked, ticks))
         return out
+
+    # -- one method per family of facts ---------------------------------------------------------------------------
+
+    def _amounts(self, moves: Moves, fact: Fact) -> Int64:
+        if fact.measure == DISTINCT:
+            return moves.distinct(moves.titles, _SCRATCH.zeros(len(self._timeline.titles)))
+        return moves.amounts(_column_of(fact.measure))
+
+    def _profile_sum(self, asked: _Asked, fact: Fact) -> Values:
+        moves = asked.moves(fact.micros)
+        return kernels.moved_sums(moves.bounds, moves.opens, self._amounts(moves, fact))
+
+    def _profile_instant(self, asked: _Asked, fact: Fact) -> Values:
+        h, rows = self._timeline.histories, self._timeline.profile_rows
+        if fact.measure == "signup_at":
+            return value_at(rows.starts, rows.known, rows.signup_at, asked.profile, asked.at)
+        if fact.measure == "first_played_at":
+            return kernels.first_played(h.starts, h.played, h.known, asked.profile, asked.at, fact.micros)
+        moves = asked.moves(fact.micros)
+        return kernels.moved_lasts(moves.bounds, moves.opens, moves.rows, moves.signs, h.played)
+
+    def _profile_clock(self, asked: _Asked, fact: Fact) -> Values:
+        z, moves, n_titles = self._zones, asked.moves(fact.micros), len(self._timeline.titles)
+        keys, wanted, n = asked.local(fact.entity, fact.micros, z)
+        if fact.measure == DISTINCT:
+            amounts = moves.distinct(keys * n_titles + moves.titles, _SCRATCH.zeros(n * n_titles, "distinct"))
+        else:
+            amounts = self._amounts(moves, fact)
+        return kernels.moved_lookups(
+            moves.bounds, moves.opens, keys, amounts, np.arange(len(wanted) + 1), wanted, _SCRATCH.zeros(n)
+        )
+
+    def _profile_title(self, asked: _Asked, fact: Fact) -> Values:
+        h, moves, n = self._timeline.histories, asked.moves(fact.micros), len(self._timeline.titles)
+        if fact.measure not in INSTANTS:
+            return kernels.moved_lookups(
+                moves.bounds, moves.opens, moves.titles, self._amounts(moves, fact), asked.offsets, asked.items,
+                _SCRATCH.zeros(n),
+            )  # fmt: skip
+        following = h.next_of_title if fact.measure == "first_played_at" and fact.micros >= 0 else _NO_ROWS
+        ends = kernels.moved_title_ends(
+            moves.bounds, moves.opens, moves.rows, moves.signs, asked.at, h.played, h.known, h.title, following,
+            asked.offsets, asked.item, _SCRATCH.zeros(n), _SCRATCH.zeros(n, "first"), _SCRATCH.zeros(n, "last"),
+        )  # fmt: skip
+        return cast(Int64, ends[0 if fact.measure == "first_played_at" else 1])
+
+    def _profile_attribute(self, asked: _Asked, fact: Fact) -> Values:
+        titles, attribute = self._timeline.title_rows, self._timeline.title_rows.lists[fact.attribute]
+        key = (fact.attribute, fact.measure, fact.micros)
+        if key not in asked.attributes:
+            moves = asked.moves_between(self._timeline.changes(fact.attribute), fact.attribute, fact.micros)
+            asked.attributes[key] = kernels.moved_attributes(
+                moves.bounds, moves.opens, moves.titles, self._amounts(moves, fact), asked.at, asked.offsets, asked.item,
+                titles.starts, titles.known, attribute.starts, attribute.values, len(attribute.names),
+            )  # fmt: skip
+        return cast(Float64, asked.attributes[key][0 if fact.over == "mean" else 1])
+
+    def _record(self, asked: _Asked, fact: Fact) -> Values:
+        rows, at = self._timeline.title_rows, np.repeat(asked.at, np.diff(asked.offsets))
+        if fact.measure == "available_from":
+            return self._offered_since(asked, at)
+        if fact.measure == "released_at":
+            return value_at(rows.starts, rows.known, rows.released_at, asked.item, at)
+        found = value_at(rows.starts, rows.known, rows.runtime_ms, asked.item, at)
+        return np.where(found == NONE, np.nan, found.astype(np.float64))
 
     def _offered_since(self, asked: _Asked, at: Int64) -> Int64:
         timeline = self._timeline
@@ -292,37 +377,59 @@ class FactReader:
         since = timeline.first_visible[np.maximum(asked.item, 0)]
         return np.where((asked.item >= 0) & (since < at), since, NONE)
 
+    def _ticked(self, asked: _Asked, ticks: _Ticks) -> dict[str, Values]:
+        tick = asked.at // ticks.micros
+        made: dict[tuple[str, bool], npt.NDArray[Any]] = {}
+        for key, facts in ticks.groups().items():
+            rows = len(asked.item if facts[0].level == "item" else asked.at)
+            made[key] = np.full((len(facts), rows), NONE if key[1] else 0, dtype=np.int64 if key[1] else np.float64)
+        for one in np.unique(tick).tolist():
+            members = np.flatnonzero(tick == one).astype(np.int32)
+            for key, slab in ticks.slabs(one, self._kept(ticks)).items():
+                entity = key[0]
+                place = ticks.place[asked.place] if entity in _APART else np.zeros_like(asked.place)
+                if entity.startswith("title"):
+                    look_up = kernels.item_instants if key[1] else kernels.item_sums
+                    look_up(slab, place, members, asked.offsets, asked.item, made[key])
+                elif slab.shape[1]:
+                    known = members[place[members] >= 0]
+                    made[key][:, known] = slab[place[known], 0, :].T
+        return {
+            fact.name: row for key, facts in ticks.groups().items() for fact, row in zip(facts, made[key], strict=True)
+        }
 
-_Read = Callable[[FactReader, _Asked, list[Fact]], dict[str, Values]]
-_FAMILIES: Final[tuple[tuple[Callable[[Fact], bool], _Read], ...]] = (
-    (lambda fact: fact.entity == "profile" and fact.measure in SUMS, FactReader._profile_sums),
-    (lambda fact: fact.entity == "profile" and fact.measure in INSTANTS, FactReader._profile_instants),
-    (lambda fact: fact.entity in ("profile_hour", "profile_weekday"), FactReader._profile_clock),
-    (lambda fact: fact.entity == "profile_title", FactReader._profile_title),
-    (lambda fact: fact.entity == "profile_attribute", FactReader._profile_attribute),
-    (lambda fact: fact.by_tick, FactReader._ticked),
-    (lambda fact: fact.entity in ("title", "title_country") and fact.measure in OF_RECORDS, FactReader._records),
-)
+
+_APART: Final = ("title_country", "country")
+_NO_ROWS: Final[Int32] = np.empty(0, dtype=np.int32)
+_Read = Callable[[FactReader, _Asked, Fact], Values]
+_FAMILIES: Final[dict[str, _Read]] = {
+    "sum": FactReader._profile_sum, "instant": FactReader._profile_instant, "clock": FactReader._profile_clock,
+    "profile_title": FactReader._profile_title, "profile_attribute": FactReader._profile_attribute,
+    "record": FactReader._record,
+}  # fmt: skip
 
 
-def _days(fact: Fact) -> int:
-    return ALL_TIME if fact.window is None else fact.micros // DAY
+def _family(fact: Fact) -> str:
+    if fact.entity in ("profile_hour", "profile_weekday"):
+        return "clock"
+    if fact.entity == "profile":
+        return "instant" if fact.measure in INSTANTS else "sum"
+    return "record" if fact.measure in OF_RECORDS else fact.entity
 
 
-def _empty(fact: Fact, rows: int) -> Values:
-    if fact.measure in INSTANTS:
-        return np.full(rows, NONE, dtype=np.int64)
-    return np.zeros(rows, dtype=np.float64)
+def _summed(fact: Fact) -> bool:
+    return fact.measure not in (*INSTANTS, *OF_RECORDS, DISTINCT)
 
 
-def _looked_up(slab: Int64, scope: str, asked: _Asked, missing: int) -> Int64:
-    """The slab's values for each item or context: shape (columns, items or contexts)."""
-    place = asked.place if scope in ("title_country", "country") else np.zeros_like(asked.place)
-    if scope.startswith("title"):
-        return kernels.item_columns(slab, place, asked.offsets, asked.item, missing)
-    if not slab.shape[1]:
-        return np.full((slab.shape[2], len(place)), missing, dtype=np.int64)
-    return np.ascontiguousarray(slab[place, 0, :].T)
+def _column_of(measure: str) -> str | None:
+    """The column of the plays that a measure sums; None where plays are counted."""
+    return _SUMMED.get(measure, measure)
+
+
+def _put_back(values: Values, order: npt.NDArray[np.intp]) -> Values:
+    out = np.empty_like(values)
+    out[order] = values
+    return out
 
 
 def _rows_of(offsets: Int64, members: npt.NDArray[np.intp]) -> tuple[Int64, Int64]:

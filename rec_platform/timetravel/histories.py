@@ -1,18 +1,23 @@
-"""The profiles' side of the timeline: each profile's plays in both orders, with running sums.
+"""The profiles' side of the timeline: each profile's plays in the order they were played.
 
-*Ana's evening* (clock.py) stands at its place among Ana's plays by `played`, and two days later by `known`.
+*Ana's evening* (clock.py) stands at its place among Ana's plays; that it became known two days later is in `known`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
 from rec_platform.timetravel import kernels
-from rec_platform.timetravel.kernels import Int32, Int64
+from rec_platform.timetravel.kernels import Bools, Int32, Int64
+from rec_platform.timetravel.log import Log, Values
+
+_PIECE: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -24,70 +29,74 @@ class Histories:
         played: when each play began.
         known: from when on it is visible, max(played_at, known_at).
         title: its title's code.
-        watched, engaged: running sums in row order, one value more than rows.
-        known_order: the rows sorted by (profile, known).
-        known_sorted: `known` in that order.
-        side_starts, side_rows: per profile, the rows known more than a day after they were played.
+        measures: integer columns of the plays.
+        n_titles: how many titles there are.
     """
 
     starts: Int64
     played: Int64
     known: Int64
     title: Int32
-    watched: Int64
-    engaged: Int64
-    known_order: Int32
-    known_sorted: Int64
-    side_starts: Int64
-    side_rows: Int32
+    measures: Mapping[str, Values]
+    n_titles: int
 
     @classmethod
-    def of(
-        cls,
-        profile: Int32,
-        n_profiles: int,
-        *,
-        played: Int64,
-        known: Int64,
-        title: Int32,
-        watched: Int64,
-        engaged: npt.NDArray[np.int8],
-    ) -> Histories:
-        """Histories of plays in any order; `profile` holds codes below `n_profiles`."""
-        starts = kernels.group_starts(profile, n_profiles)
-        order = kernels.group_order(profile, starts)
-        kernels.sort_within(starts, order, played)
-        played, known = played[order], known[order]
-        known_order = np.arange(len(order), dtype=np.int32)
-        kernels.sort_within(starts, known_order, known)
-        side = np.flatnonzero(known - played > kernels.DAY).astype(np.int32)
+    def of(cls, log: Log, n_profiles: int, n_titles: int) -> Histories:
+        """Histories of plays in any order; codes of profiles and titles are below `n_profiles`, `n_titles`."""
+        starts = kernels.group_starts(log.profile, n_profiles)
+        order = kernels.group_order(log.profile, starts)
+        kernels.sort_within(starts, order, log.played)
+        measures = {name: taken(values, order) for name, values in log.measures.items()}
         return cls(
-            starts, played, known, title[order],
-            kernels.running_sum(watched, order), kernels.running_sum(engaged, order),
-            known_order, known[known_order], np.searchsorted(side, starts).astype(np.int64), side,
-        )  # fmt: skip
+            starts, taken(log.played, order), taken(log.known, order), taken(log.title, order), measures, n_titles
+        )
 
     @cached_property
-    def newest(self) -> Int32:
-        """In known order, the latest row so far of the profile."""
-        return kernels.newest_so_far(self.starts, self.known_order)
+    def next_of_title(self) -> Int32:
+        """For each row, the profile's next play of the same title; -1 if there is none."""
+        return kernels.next_of_title(self.starts, self.title, np.full(self.n_titles, -1, dtype=np.int64))
 
     @cached_property
-    def watched_by_known(self) -> Int64:
-        """Running sums of `watched` in known order."""
-        return kernels.reordered_sum(self.watched, self.known_order)
+    def known_sorted(self) -> Int64:
+        """`known` of each profile's plays in ascending order: the first k are those visible to a context with k plays."""
+        order = np.arange(len(self.known), dtype=np.int32)
+        kernels.sort_within(self.starts, order, self.known)
+        return np.asarray(taken(self.known, order))
+
+    def moves(self, profile: Int32, at: Int64, opens: Bools, window: int) -> Moves:
+        """The moves of a window (microseconds; ALL_TIME: nothing goes out) over contexts that stand in runs."""
+        bounds, rows, signs = kernels.window_moves(self.starts, self.played, self.known, profile, at, opens, window)
+        return Moves(self, opens, bounds, rows, signs)
+
+
+@dataclass(frozen=True)
+class Moves:
+    """The plays that come into a window and go out of it, from each context to the next; see `kernels.window_moves`."""
+
+    of: Histories
+    opens: Bools
+    bounds: Int64
+    rows: Int32
+    signs: Int64
 
     @cached_property
-    def engaged_by_known(self) -> Int64:
-        """Running sums of `engaged` in known order."""
-        return kernels.reordered_sum(self.engaged, self.known_order)
+    def titles(self) -> Int64:
+        """The title of each moved play."""
+        return self.of.title[self.rows].astype(np.int64)
 
-    def by_played(self, measure: str) -> Int64 | None:
-        """The running sums of a measure in row order; None for plays, which are counted by position."""
-        return {"watched_ms": self.watched, "engaged_plays": self.engaged}.get(measure)
+    def amounts(self, column: str | None) -> Int64:
+        """What each move adds to a sum: of a column of the plays, or 1 (None: plays are counted)."""
+        return self.signs if column is None else self.of.measures[column][self.rows] * self.signs
 
-    def by_known(self, measure: str) -> Int64 | None:
-        """The running sums of a measure in known order; None for plays."""
-        if measure == "plays":
-            return None
-        return self.watched_by_known if measure == "watched_ms" else self.engaged_by_known
+    def distinct(self, keys: Int64, counts: Int64) -> Int64:
+        """What each move adds to a count of distinct keys; `counts` is all zeros, and left so."""
+        return kernels.first_moves(self.bounds, self.opens, keys, self.signs, counts)
+
+
+def taken(values: npt.NDArray[Any], order: Int32) -> npt.NDArray[Any]:
+    """values[order], piece by piece, because NumPy widens what it indexes by."""
+    out = np.empty(len(order), dtype=values.dtype)
+    for first in range(0, len(order), _PIECE):
+        piece = slice(first, first + _PIECE)
+        np.take(values, order[piece], out=out[piece], mode="clip")
+    return out

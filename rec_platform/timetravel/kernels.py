@@ -6,6 +6,8 @@ signature and one result, whatever the number of threads (decision 0021).
 
 Words used below: `known` is max(played_at, known_at), so that a play is visible at T iff known < T. A history is the
 slice starts[p]:starts[p + 1] of arrays sorted by (profile, played_at). `NONE` stands where there is no instant.
+**Moves** are the plays that come into a window, and go out of it, from one context of a profile to its next: every fact
+of a profile is a running count over them (decision 0052).
 """
 
 from __future__ import annotations
@@ -22,11 +24,16 @@ import numpy.typing as npt
 
 Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]
+Int16 = npt.NDArray[np.int16]
 Float64 = npt.NDArray[np.float64]
+Float32 = npt.NDArray[np.float32]
+Bools = npt.NDArray[np.bool_]
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 #: "No such instant"; also what `first_visible_play` and `signup_at` give where there is none.
 NONE: Final = -(2**63)
+#: After every instant.
+FOREVER: Final = 2**63 - 1
 #: The window of facts over all time.
 ALL_TIME: Final = -1
 DAY: Final = 86_400_000_000
@@ -80,6 +87,27 @@ def hash_codes(table: Int32, ids: Int64, shift: int, wanted: Int64) -> Int32:
     return codes
 
 
+@compiled
+def take_in(table: Int32, ids: Int64, n: int, shift: int, given: Int64, codes: Int32) -> tuple[int, int]:
+    """Write the code of each given id; ids never seen get the next codes, in `ids` from position `n` on.
+
+    Stops when half the slots are taken. Returns how many given ids are done and how many ids there are.
+    """
+    mask = len(table) - 1
+    for i in range(len(given)):
+        slot = _slot(given[i], shift)
+        while table[slot] >= 0 and ids[table[slot]] != given[i]:
+            slot = (slot + 1) & mask
+        if table[slot] < 0:
+            if 2 * n >= len(table):
+                return i, n
+            ids[n] = given[i]
+            table[slot] = n
+            n += 1
+        codes[i] = table[slot]
+    return len(given), n
+
+
 # ------------------------------------------------------------------------------------------------ building histories
 
 
@@ -107,50 +135,41 @@ def group_order(codes: Int32, starts: Int64) -> Int32:
 
 
 @compiled
+def next_of_title(starts: Int64, title: Int32, latest: Int64) -> Int32:
+    """The profile's next play of the same title, for each row; -1 if there is none. `latest` is -1 for each title."""
+    out = np.full(len(title), -1, dtype=np.int32)
+    for p in range(len(starts) - 1):
+        for row in range(starts[p + 1] - 1, starts[p] - 1, -1):
+            out[row] = latest[title[row]]
+            latest[title[row]] = row
+        for row in range(starts[p], starts[p + 1]):
+            latest[title[row]] = -1
+    return out
+
+
+@compiled
 def sort_within(starts: Int64, order: Int32, keys: Int64) -> None:
-    """Sort each group's rows by `keys[row]` in place; groups already in order (the usual case) cost one look."""
+    """Sort each group's rows by `keys[row]` in place, equal keys in their given order.
+
+    Groups that are nearly in order (the usual case: a log comes day by day) cost little more than one look.
+    """
     for group in range(len(starts) - 1):
         lo, hi = starts[group], starts[group + 1]
+        shifts = 4 * (hi - lo)
         for i in range(lo + 1, hi):
-            if keys[order[i]] < keys[order[i - 1]]:
+            row, key, j = order[i], keys[order[i]], i
+            while j > lo and keys[order[j - 1]] > key:
+                order[j] = order[j - 1]
+                j -= 1
+            order[j] = row
+            shifts -= i - j
+            if shifts < 0:
                 rows = order[lo:hi].copy()
                 values = np.empty(hi - lo, dtype=np.int64)
-                for j in range(hi - lo):
-                    values[j] = keys[rows[j]]
+                for r in range(hi - lo):
+                    values[r] = keys[rows[r]]
                 order[lo:hi] = rows[np.argsort(values, kind="mergesort")]
                 break
-
-
-@compiled
-def running_sum(values: npt.NDArray[np.generic], order: Int32) -> Int64:
-    """Sums over the first k rows of `order`, k = 0..len(order)."""
-    out = np.empty(len(order) + 1, dtype=np.int64)
-    out[0] = 0
-    for i in range(len(order)):
-        out[i + 1] = out[i] + values[order[i]]
-    return out
-
-
-@compiled
-def reordered_sum(prefix: Int64, order: Int32) -> Int64:
-    """`running_sum` of the values whose sums in row order are `prefix`, taken in another order."""
-    out = np.empty(len(order) + 1, dtype=np.int64)
-    out[0] = 0
-    for i in range(len(order)):
-        out[i + 1] = out[i] + prefix[order[i] + 1] - prefix[order[i]]
-    return out
-
-
-@compiled
-def newest_so_far(starts: Int64, order: Int32) -> Int32:
-    """Per group, the largest row among the first k of `order`: in known order, the last play that is visible."""
-    out = np.empty(len(order), dtype=np.int32)
-    for group in range(len(starts) - 1):
-        best = np.int32(-1)
-        for i in range(starts[group], starts[group + 1]):
-            best = max(best, order[i])
-            out[i] = best
-    return out
 
 
 @compiled
@@ -161,7 +180,7 @@ def take_least(least: Int64, codes: Int32, values: Int64) -> None:
             least[codes[i]] = values[i]
 
 
-# ---------------------------------------------------------------------------------------- facts of one profile's past
+# ------------------------------------------------------------------------------------ moves of windows over histories
 
 
 @compiled
@@ -177,77 +196,277 @@ def lower_bound(values: Int64, lo: int, hi: int, bound: int) -> int:
 
 
 @compiled
-def window_sums(
+def _push(heap: Int32, n: int, known: Int64, row: int) -> None:
+    """Put a row into the first n + 1 places of a heap whose top is known first."""
+    while n > 0 and known[heap[(n - 1) >> 1]] > known[row]:
+        heap[n] = heap[(n - 1) >> 1]
+        n = (n - 1) >> 1
+    heap[n] = row
+
+
+@compiled
+def _pop(heap: Int32, n: int, known: Int64) -> None:
+    """Take the top out of a heap of n rows."""
+    row, place = heap[n - 1], 0
+    while 2 * place + 1 < n - 1:
+        child = 2 * place + 1
+        if child + 1 < n - 1 and known[heap[child + 1]] < known[heap[child]]:
+            child += 1
+        if known[heap[child]] >= known[row]:
+            break
+        heap[place] = heap[child]
+        place = child
+    heap[place] = row
+
+
+@compiled
+def _span(starts: Int64, played: Int64, profile: int, first: int, last: int, window: int) -> tuple[int, int]:
+    """The profile's rows that windows ending from `first` to `last` can hold."""
+    if profile < 0:
+        return 0, 0
+    lo, hi = starts[profile], starts[profile + 1]
+    end = lower_bound(played, lo, hi, last)
+    return (lo if window < 0 else lower_bound(played, lo, end, first - window)), end
+
+
+@compiled
+def window_moves(
     starts: Int64,
     played: Int64,
     known: Int64,
-    known_sorted: Int64,
-    by_played: Int64 | None,
-    by_known: Int64 | None,
-    side_starts: Int64,
-    side_rows: Int32,
     profile: Int32,
     at: Int64,
-    windows: Int64,
-) -> Int64:
-    """Sums over the visible plays of each context's profile in [at - w, at), per window: shape (windows, contexts).
+    opens: Bools,
+    window: int,
+) -> tuple[Int64, Int32, Int64]:
+    """The plays that come into and go out of [at - window, at), by both clocks, from each context to the next.
 
-    The design's formula, both clocks exact: [known < T] - [played < T - w] + [played < T - w and known >= T]. The last
-    term runs over the profile's side list, the plays that became known more than a day after they were played (*Ana's
-    evening* is one). `by_played` and `by_known` are running sums in the two orders; None counts plays.
+    Contexts stand in runs of one profile in order of time; `opens` is true where a run begins, with an empty window.
+    Plays are walked once as they were played. Those not known yet wait in a heap and come in when they are, if the
+    window still holds them then (*Ana's evening* waits two days).
+
+    Returns:
+        bounds (n + 1): the moves before context i are bounds[i]:bounds[i + 1] of the others; rows of plays; signs, 1
+        for a play that comes in, -1 for one that goes out.
     """
-    out = np.zeros((len(windows), len(at)), dtype=np.int64)
-    for i in range(len(at)):
-        p = profile[i]
-        if p < 0:
-            continue
-        lo, hi, now = starts[p], starts[p + 1], at[i]
-        k = lower_bound(known_sorted, lo, hi, now)
-        visible = k - lo if by_known is None else by_known[k] - by_known[lo]
-        for j in range(len(windows)):
-            total = visible
-            if windows[j] >= 0:
-                since = now - windows[j]
-                a = lower_bound(played, lo, hi, since)
-                if by_played is None:
-                    total -= a - lo
-                else:
-                    total -= by_played[a] - by_played[lo]
-                for s in range(side_starts[p], side_starts[p + 1]):
-                    r = side_rows[s]
-                    if played[r] >= since:
-                        break
-                    if known[r] >= now:
-                        if by_played is None:
-                            total += 1
-                        else:
-                            total += by_played[r + 1] - by_played[r]
-            out[j, i] = total
+    n = len(at)
+    room, longest, i = 0, 0, 0
+    while i < n:
+        j = i + 1
+        while j < n and not opens[j]:
+            j += 1
+        lo, hi = _span(starts, played, profile[i], at[i], at[j - 1], window)
+        room += hi - lo if window < 0 or j == i + 1 else 2 * (hi - lo)
+        longest = max(longest, hi - lo)
+        i = j
+    bounds = np.zeros(n + 1, dtype=np.int64)
+    rows, signs = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int64)
+    heap = np.empty(longest, dtype=np.int32)
+    made, waiting, come, go, hi, i, before = 0, 0, 0, 0, 0, 0, np.int64(NONE)
+    for i in range(n):
+        now = at[i]
+        since = now - window if window >= 0 else np.int64(NONE)
+        if opens[i]:
+            waiting, before = 0, np.int64(NONE)
+            come, hi = _span(starts, played, profile[i], now, FOREVER, window)
+            go = come
+        while go < come and played[go] < since:
+            if known[go] < before:
+                rows[made], signs[made] = go, -1
+                made += 1
+            go += 1
+        while waiting > 0 and known[heap[0]] < now:
+            row = heap[0]
+            _pop(heap, waiting, known)
+            waiting -= 1
+            if played[row] >= since:
+                rows[made], signs[made] = row, 1
+                made += 1
+        while come < hi and played[come] < now:
+            if played[come] < since:
+                go = come + 1
+            elif known[come] < now:
+                rows[made], signs[made] = come, 1
+                made += 1
+            else:
+                _push(heap, waiting, known, come)
+                waiting += 1
+            come += 1
+        before = now
+        bounds[i + 1] = made
+    return bounds, rows[:made], signs[:made]
+
+
+@compiled
+def first_moves(bounds: Int64, opens: Bools, keys: Int64, signs: Int64, counts: Int64) -> Int64:
+    """For each move 1 if it brings its key's first play into the window, -1 if it takes out the last, else 0.
+
+    Running sums of these count distinct keys. `counts` is all zeros, one per key, and is left so.
+    """
+    out = np.zeros(len(keys), dtype=np.int64)
+    begin = 0
+    for i in range(len(opens)):
+        if opens[i]:
+            for m in range(begin, bounds[i]):
+                counts[keys[m]] = 0
+            begin = bounds[i]
+        for m in range(bounds[i], bounds[i + 1]):
+            had = counts[keys[m]]
+            counts[keys[m]] = had + signs[m]
+            if signs[m] > 0 and had == 0:
+                out[m] = 1
+            elif signs[m] < 0 and had == 1:
+                out[m] = -1
+    for m in range(begin, len(keys)):
+        counts[keys[m]] = 0
     return out
 
 
 @compiled
-def last_played(
-    starts: Int64,
-    played: Int64,
-    known_sorted: Int64,
-    newest: Int32,
-    profile: Int32,
-    at: Int64,
-    window: int,
-) -> Int64:
-    """The last visible play of each context's profile in [at - window, at); `NONE` if none. A prefix maximum."""
-    out = np.full(len(at), NONE, dtype=np.int64)
-    for i in range(len(at)):
-        p = profile[i]
-        if p < 0:
-            continue
-        k = lower_bound(known_sorted, starts[p], starts[p + 1], at[i])
-        if k > starts[p]:
-            last = played[newest[k - 1]]
-            if window < 0 or last >= at[i] - window:
-                out[i] = last
+def moved_sums(bounds: Int64, opens: Bools, amounts: Int64) -> Float64:
+    """The sum of what is in each context's window; `amounts` of moves that go out are negative."""
+    out = np.empty(len(opens), dtype=np.float64)
+    total = np.int64(0)
+    for i in range(len(opens)):
+        if opens[i]:
+            total = np.int64(0)
+        for m in range(bounds[i], bounds[i + 1]):
+            total += amounts[m]
+        out[i] = total
     return out
+
+
+@compiled
+def moved_lasts(bounds: Int64, opens: Bools, rows: Int32, signs: Int64, played: Int64) -> Int64:
+    """The last play of each context's window; `NONE` if none. It is the last that ever came in, since it goes out last."""
+    out = np.full(len(opens), NONE, dtype=np.int64)
+    held, last = np.int64(0), np.int32(-1)
+    for i in range(len(opens)):
+        if opens[i]:
+            held, last = np.int64(0), np.int32(-1)
+        for m in range(bounds[i], bounds[i + 1]):
+            held += signs[m]
+            if signs[m] > 0:
+                last = max(last, rows[m])
+        if held > 0:
+            out[i] = played[last]
+    return out
+
+
+@compiled
+def moved_lookups(
+    bounds: Int64, opens: Bools, keys: Int64, amounts: Int64, offsets: Int64, wanted: Int64, sums: Int64
+) -> Float64:
+    """Per wanted key of each context, the sum over the plays with that key in its window; 0 for keys below 0.
+
+    Keys are titles (wanted: those of the items) or local hours or weekdays (wanted: the context's own). `sums` is all
+    zeros, one per key, and is left so.
+    """
+    out = np.zeros(len(wanted), dtype=np.float64)
+    begin = 0
+    for i in range(len(opens)):
+        if opens[i]:
+            for m in range(begin, bounds[i]):
+                sums[keys[m]] = 0
+            begin = bounds[i]
+        for m in range(bounds[i], bounds[i + 1]):
+            sums[keys[m]] += amounts[m]
+        for j in range(offsets[i], offsets[i + 1]):
+            if wanted[j] >= 0:
+                out[j] = sums[wanted[j]]
+    for m in range(begin, len(keys)):
+        sums[keys[m]] = 0
+    return out
+
+
+@compiled
+def moved_title_ends(
+    bounds: Int64,
+    opens: Bools,
+    rows: Int32,
+    signs: Int64,
+    at: Int64,
+    played: Int64,
+    known: Int64,
+    title: Int32,
+    following: Int32,
+    offsets: Int64,
+    item: Int32,
+    held: Int64,
+    first: Int64,
+    last: Int64,
+) -> Int64:
+    """Per item, the first and last play of its title in the context's window, shape (2, items); `NONE` if none.
+
+    When a title's first play goes out, the next that had come in takes its place; `following` has the profile's next
+    play of the same title for each row, and is read only where plays go out. `held` is all zeros, one per title, and is
+    left so; `first` and `last` hold rows and mean nothing where `held` is 0.
+    """
+    out = np.full((2, len(item)), NONE, dtype=np.int64)
+    begin = 0
+    for i in range(len(opens)):
+        if opens[i]:
+            for m in range(begin, bounds[i]):
+                held[title[rows[m]]] = 0
+            begin = bounds[i]
+        for m in range(bounds[i], bounds[i + 1]):
+            row = rows[m]
+            t = title[row]
+            held[t] += signs[m]
+            if signs[m] > 0:
+                first[t] = row if held[t] == 1 else min(first[t], row)
+                last[t] = row if held[t] == 1 else max(last[t], row)
+            elif held[t] > 0 and first[t] == row:
+                row = following[row]
+                while row >= 0 and known[row] >= at[i - 1]:
+                    row = following[row]
+                first[t] = row if row >= 0 else last[t]
+        for j in range(offsets[i], offsets[i + 1]):
+            if item[j] >= 0 and held[item[j]] > 0:
+                out[0, j], out[1, j] = played[first[item[j]]], played[last[item[j]]]
+    for m in range(begin, len(rows)):
+        held[title[rows[m]]] = 0
+    return out
+
+
+@compiled
+def local_keys(
+    bounds: Int64,
+    rows: Int32,
+    played: Int64,
+    at: Int64,
+    zone: Int32,
+    zone_starts: Int64,
+    zone_from: Int64,
+    zone_offset: Int64,
+) -> tuple[Int64, Int64, Int64, Int64]:
+    """The local hour (0..23) and weekday (0..6, 0 is a Thursday) of each moved play and of each context itself.
+
+    The zone is the context's. Zones are steps: from zone_from[k] on, local time is UTC + zone_offset[k].
+    """
+    hours, weekdays = np.empty(len(rows), dtype=np.int64), np.empty(len(rows), dtype=np.int64)
+    hour, weekday = np.empty(len(at), dtype=np.int64), np.empty(len(at), dtype=np.int64)
+    for i in range(len(at)):
+        begin, end = zone_starts[zone[i]], zone_starts[zone[i] + 1]
+        z = begin
+        for m in range(bounds[i], bounds[i + 1]):
+            z = _step(zone_from, z, end, played[rows[m]])
+            local = played[rows[m]] + zone_offset[z]
+            hours[m], weekdays[m] = local // HOUR % 24, local // DAY % 7
+        z = _step(zone_from, z, end, at[i])
+        local = at[i] + zone_offset[z]
+        hour[i], weekday[i] = local // HOUR % 24, local // DAY % 7
+    return hours, weekdays, hour, weekday
+
+
+@compiled
+def _step(zone_from: Int64, z: int, end: int, instant: int) -> int:
+    """The step that holds at an instant, looked for from step z on; the first step begins before all time."""
+    while z + 1 < end and zone_from[z + 1] <= instant:
+        z += 1
+    while zone_from[z] > instant:
+        z -= 1
+    return z
 
 
 @compiled
@@ -255,7 +474,6 @@ def first_played(
     starts: Int64,
     played: Int64,
     known: Int64,
-    known_sorted: Int64,
     profile: Int32,
     at: Int64,
     window: int,
@@ -264,7 +482,7 @@ def first_played(
     out = np.full(len(at), NONE, dtype=np.int64)
     for i in range(len(at)):
         p = profile[i]
-        if p < 0 or starts[p] == starts[p + 1] or known_sorted[starts[p]] >= at[i]:
+        if p < 0 or starts[p] == starts[p + 1]:
             continue
         row = starts[p]
         if window >= 0:
@@ -274,109 +492,6 @@ def first_played(
                 out[i] = played[row]
                 break
             row += 1
-    return out
-
-
-@compiled
-def clock_sums(
-    starts: Int64,
-    played: Int64,
-    known: Int64,
-    by_played: Int64 | None,
-    profile: Int32,
-    at: Int64,
-    window: int,
-    zone: Int32,
-    zone_starts: Int64,
-    zone_from: Int64,
-    zone_offset: Int64,
-) -> Int64:
-    """Sums over visible plays in the window that began in the context's local hour (row 0) or weekday (row 1).
-
-    Zones are steps: from zone_from[k] on, local time is UTC + zone_offset[k].
-    """
-    out = np.zeros((2, len(at)), dtype=np.int64)
-    for i in range(len(at)):
-        p, now = profile[i], at[i]
-        if p < 0:
-            continue
-        z, z_end = zone_starts[zone[i]], zone_starts[zone[i] + 1]
-        here = z
-        while here + 1 < z_end and zone_from[here + 1] <= now:
-            here += 1
-        today = (now + zone_offset[here]) // DAY
-        hour_starts = (now + zone_offset[here]) // HOUR * HOUR - today * DAY
-        row = starts[p]
-        if window >= 0:
-            row = lower_bound(played, row, starts[p + 1], now - window)
-        while row < starts[p + 1] and played[row] < now:
-            if known[row] < now:
-                while z + 1 < z_end and zone_from[z + 1] <= played[row]:
-                    z += 1
-                local = played[row] + zone_offset[z]
-                amount = np.int64(1)
-                if by_played is not None:
-                    amount = by_played[row + 1] - by_played[row]
-                day = local // DAY
-                if hour_starts <= local - day * DAY < hour_starts + HOUR:
-                    out[0, i] += amount
-                if (today - day) % 7 == 0:
-                    out[1, i] += amount
-            row += 1
-    return out
-
-
-# ----------------------------------------------------------------------- facts of a profile and each item of a context
-
-
-@compiled
-def pair_facts(
-    starts: Int64,
-    played: Int64,
-    known: Int64,
-    title: Int32,
-    n_titles: int,
-    by_played: Int64 | None,
-    profile: Int32,
-    at: Int64,
-    window: int,
-    offsets: Int64,
-    item: Int32,
-) -> Int64:
-    """Per item: sum, first and last over the profile's visible plays of that title in the window; shape (3, items).
-
-    One walk over the profile's history per context fills a scratch row per title; its items then look theirs up.
-    """
-    out = np.empty((3, len(item)), dtype=np.int64)
-    scratch = np.full((n_titles, 4), -1, dtype=np.int64)  # context that wrote it, sum, first, last
-    for i in range(len(at)):
-        p, now = profile[i], at[i]
-        if p >= 0:
-            row = starts[p]
-            if window >= 0:
-                row = lower_bound(played, row, starts[p + 1], now - window)
-            while row < starts[p + 1] and played[row] < now:
-                if known[row] < now:
-                    amount = np.int64(1)
-                    if by_played is not None:
-                        amount = by_played[row + 1] - by_played[row]
-                    mine = scratch[title[row]]
-                    if mine[0] != i:
-                        mine[0] = i
-                        mine[1] = 0
-                        mine[2] = played[row]
-                    mine[1] += amount
-                    mine[3] = played[row]
-                row += 1
-        for j in range(offsets[i], offsets[i + 1]):
-            if item[j] >= 0 and scratch[item[j], 0] == i:
-                out[0, j] = scratch[item[j], 1]
-                out[1, j] = scratch[item[j], 2]
-                out[2, j] = scratch[item[j], 3]
-            else:
-                out[0, j] = 0
-                out[1, j] = NONE
-                out[2, j] = NONE
     return out
 
 
@@ -392,15 +507,12 @@ def revision(starts: Int64, known: Int64, key: int, now: int) -> int:
 
 
 @compiled
-def attribute_facts(
-    starts: Int64,
-    played: Int64,
-    known: Int64,
-    title: Int32,
-    by_played: Int64 | None,
-    profile: Int32,
+def moved_attributes(
+    bounds: Int64,
+    opens: Bools,
+    titles: Int64,
+    amounts: Int64,
     at: Int64,
-    window: int,
     offsets: Int64,
     item: Int32,
     revision_starts: Int64,
@@ -412,43 +524,30 @@ def attribute_facts(
     """Per item, over the values its title has in a list attribute: mean (row 0) and maximum (row 1) of the sum of the
     profile's visible plays, in the window, of titles with that value. NaN for a title without values.
 
-    What values a title has is itself read as known at the context's instant.
+    What values a title has is itself read as known at the context's instant; a run of contexts must end where that
+    changes for a title with visible plays. `titles` are those of the moved plays.
     """
     out = np.full((2, len(item)), np.nan, dtype=np.float64)
-    scratch = np.full((n_values, 2), -1, dtype=np.int64)  # context that wrote it, sum
+    sums = np.zeros(n_values, dtype=np.int64)
     for i in range(len(at)):
-        p, now = profile[i], at[i]
-        if p >= 0:
-            row = starts[p]
-            if window >= 0:
-                row = lower_bound(played, row, starts[p + 1], now - window)
-            while row < starts[p + 1] and played[row] < now:
-                if known[row] < now:
-                    r = revision(revision_starts, revision_known, title[row], now)
-                    if r >= 0:
-                        amount = np.int64(1)
-                        if by_played is not None:
-                            amount = by_played[row + 1] - by_played[row]
-                        for v in range(value_starts[r], value_starts[r + 1]):
-                            mine = scratch[values[v]]
-                            if mine[0] != i:
-                                mine[0] = i
-                                mine[1] = 0
-                            mine[1] += amount
-                row += 1
+        now = at[i]
+        if opens[i]:
+            sums[:] = 0
+        for m in range(bounds[i], bounds[i + 1]):
+            r = revision(revision_starts, revision_known, titles[m], now)
+            if r >= 0 and amounts[m] != 0:
+                for v in range(value_starts[r], value_starts[r + 1]):
+                    sums[values[v]] += amounts[m]
         for j in range(offsets[i], offsets[i + 1]):
             if item[j] < 0:
                 continue
             r = revision(revision_starts, revision_known, item[j], now)
             if r < 0 or value_starts[r] == value_starts[r + 1]:
                 continue
-            total = np.int64(0)
-            most = np.int64(0)
+            total, most = np.int64(0), sums[values[value_starts[r]]]
             for v in range(value_starts[r], value_starts[r + 1]):
-                mine = scratch[values[v]]
-                if mine[0] == i:
-                    total += mine[1]
-                    most = max(most, mine[1])
+                total += sums[values[v]]
+                most = max(most, sums[values[v]])
             out[0, j] = total / (value_starts[r + 1] - value_starts[r])
             out[1, j] = most
     return out
@@ -513,84 +612,141 @@ def revisions_at(starts: Int64, known: Int64, key: Int32, at: Int64) -> Int64:
 
 
 @compiled
-def add_day(
+def add_plays(
     sums: Int64,
-    first: Int64,
-    last: Int64,
     windows: Int64,
     measures: Int64,
     rows: Int32,
+    amounts: Int64,
     tick: int,
+    per_tick: int,
     place: Int32,
-    country: Int32,
+    country: Int16,
     title: Int32,
     played: Int64,
-    visible_day: Int32,
-    watched: Int64,
-    engaged: npt.NDArray[np.int8],
-    only_day: int,
+    visible_hour: Int32,
+    only: int,
 ) -> None:
-    """Add plays to the state of `tick` (a day number): sums (places, titles, columns), first and last (places, titles).
+    """Add plays to the sums (places, titles, columns) of `tick`; ticks are numbered hours // per_tick since 1970.
 
-    `rows` are the plays that may enter; those whose visible_day is not `only_day` are skipped (ALL_TIME: those not
-    visible at the tick). A column takes a play whose UTC day is at or after tick - window. `place` maps country codes
-    to rows of the state.
+    `rows` are the plays that may enter; those not visible at the tick are skipped, and so are those that did not become
+    visible in the tick `only` (ALL_TIME: any). A column takes a play of tick - window or later. `amounts` has a row per
+    measure; `measures` tells which one each column sums. `place` maps country codes to rows of the state.
     """
+    for r in range(len(rows)):
+        row = rows[r]
+        visible = visible_hour[row] // per_tick
+        if visible >= tick or (only != ALL_TIME and visible != only):
+            continue
+        mine = sums[place[country[row]], title[row]]
+        when = played[row] // (per_tick * HOUR)
+        for k in range(len(windows)):
+            if windows[k] < 0 or when >= tick - windows[k]:
+                mine[k] += amounts[measures[k], r]
+
+
+@compiled
+def add_ends(
+    first: Int64,
+    last: Int64,
+    rows: Int32,
+    tick: int,
+    per_tick: int,
+    place: Int32,
+    country: Int16,
+    title: Int32,
+    played: Int64,
+    visible_hour: Int32,
+    only: int,
+) -> None:
+    """As `add_plays`, for the first and last visible play ever (places, titles)."""
     for row in rows:
-        if visible_day[row] >= tick or (only_day != ALL_TIME and visible_day[row] != only_day):
+        visible = visible_hour[row] // per_tick
+        if visible >= tick or (only != ALL_TIME and visible != only):
             continue
         at, t = place[country[row]], title[row]
-        day = played[row] // DAY
-        for k in range(len(windows)):
-            if windows[k] < 0 or day >= tick - windows[k]:
-                sums[at, t, k] += _amount(measures[k], watched[row], engaged[row])
         if first[at, t] == NONE or played[row] < first[at, t]:
             first[at, t] = played[row]
         last[at, t] = max(last[at, t], played[row])
 
 
 @compiled
-def _amount(measure: int, watched: int, engaged: int) -> int | np.int64:
-    if measure == 0:
-        return 1
-    return watched if measure == 1 else np.int64(engaged)
-
-
-@compiled
-def drop_day(
+def drop_plays(
     sums: Int64,
     column: int,
-    measure: int,
     rows: Int32,
+    amounts: Int64,
     tick: int,
+    per_tick: int,
     place: Int32,
-    country: Int32,
+    country: Int16,
     title: Int32,
-    visible_day: Int32,
-    watched: Int64,
-    engaged: npt.NDArray[np.int8],
+    visible_hour: Int32,
 ) -> None:
-    """Take the plays in `rows` (those of the day that leaves the column's window) out of it, if they were counted."""
-    for row in rows:
-        if visible_day[row] < tick:
-            sums[place[country[row]], title[row], column] -= _amount(measure, watched[row], engaged[row])
+    """Take the plays in `rows` (those that leave the column's window after `tick`) out of it, if they were counted."""
+    for r in range(len(rows)):
+        row = rows[r]
+        if visible_hour[row] // per_tick < tick:
+            sums[place[country[row]], title[row], column] -= amounts[r]
 
 
 @compiled
-def item_columns(table: Int64, place: Int32, offsets: Int64, item: Int32, missing: int) -> Int64:
-    """table[place of the context, title of the item, column] for each item: shape (columns, items); `missing` for
-    unknown countries and titles."""
-    n_columns = table.shape[2]
-    out = np.empty((n_columns, len(item)), dtype=np.int64)
-    for i in range(len(place)):
+def item_sums(slab: Float64, place: Int32, members: Int32, offsets: Int64, item: Int32, out: Float64) -> None:
+    """out[column, item] = slab[place of the context, title of the item, column] for the items of `members`.
+
+    Unknown countries and titles keep what is there.
+    """
+    n_columns = slab.shape[2]
+    for i in members:
+        if place[i] < 0:
+            continue
         for j in range(offsets[i], offsets[i + 1]):
-            if place[i] < 0 or item[j] < 0:
+            if item[j] >= 0:
                 for k in range(n_columns):
-                    out[k, j] = missing
-            else:
+                    out[k, j] = slab[place[i], item[j], k]
+
+
+@compiled
+def item_instants(slab: Int64, place: Int32, members: Int32, offsets: Int64, item: Int32, out: Int64) -> None:
+    """As `item_sums`, for instants."""
+    n_columns = slab.shape[2]
+    for i in members:
+        if place[i] < 0:
+            continue
+        for j in range(offsets[i], offsets[i + 1]):
+            if item[j] >= 0:
                 for k in range(n_columns):
-                    out[k, j] = table[place[i], item[j], k]
+                    out[k, j] = slab[place[i], item[j], k]
+
+
+# ------------------------------------------------------------------------------------------- columns of a frame's items
+
+
+@compiled
+def gathered(values: Int64, rows: Int64, offsets: Int64) -> Int64:
+    """The values of some runs: run i begins at rows[i] and goes to offsets[i]:offsets[i + 1] of what is returned."""
+    out = np.empty(offsets[-1], dtype=np.int64)
+    for i in range(len(rows)):
+        for j in range(offsets[i + 1] - offsets[i]):
+            out[offsets[i] + j] = values[rows[i] + j]
     return out
+
+
+@compiled
+def scatter(values: Float64, rows: Int64, offsets: Int64, out: Float32) -> None:
+    """Write runs of values, narrowed, to where they belong: the reverse of `gathered`."""
+    for i in range(len(rows)):
+        for j in range(offsets[i + 1] - offsets[i]):
+            out[rows[i] + j] = np.float32(values[offsets[i] + j])
+
+
+@compiled
+def spread(values: Float64, rows: Int64, offsets: Int64, out: Float32) -> None:
+    """Write each run's one value, narrowed, to all of its rows."""
+    for i in range(len(rows)):
+        value = np.float32(values[i])
+        for j in range(offsets[i + 1] - offsets[i]):
+            out[rows[i] + j] = value
 
 
 # ---------------------------------------------------------------------------------------------------- availability

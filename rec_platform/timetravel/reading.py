@@ -9,18 +9,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Final, cast
-from weakref import WeakKeyDictionary
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
 from rec_platform.config import SourceRules
-from rec_platform.errors import ConfigError
-from rec_platform.timetravel.declared import SHARE, Fact, filters_of
+from rec_platform.timetravel.declared import NUMERIC, SHARE, Fact, filters_of
 from rec_platform.timetravel.facts import FactReader, Values
 from rec_platform.timetravel.kernels import Int64
+from rec_platform.timetravel.log import SUMMED
 from rec_platform.timetravel.timeline import Timeline, countries_of
 
 
@@ -38,27 +37,11 @@ def timeline_of(
     Args:
         plays: with `PLAY_COLUMNS` of the timeline and `play_columns_of(facts)`.
     """
-    timeline = Timeline.build(plays, titles, profiles, availability, rules=rules)
-    _SUBSETS[timeline] = {
-        one.text: Timeline.build(
-            plays.filter(pa.array(one.bound(titles, rules)(plays))), titles, profiles, availability, rules=rules
-        )
-        for one in filters_of(facts)
-    }
-    return timeline
-
-
-_SUBSETS: Final[WeakKeyDictionary[Timeline, dict[str, Timeline]]] = WeakKeyDictionary()
-
-
-def _subset(timeline: Timeline, where: str) -> Timeline:
-    """The timeline over the plays that pass a filter."""
-    held = _SUBSETS.get(timeline, {})
-    if where not in held:
-        raise ConfigError(
-            f"no subset of plays where {where!r}", place="timeline", repair="Build it with `timeline_of(facts=...)`."
-        )
-    return held[where]
+    measures = dict.fromkeys(fact.measure for fact in facts if fact.measure in NUMERIC)
+    subsets = {one.text: one.bound(titles, rules) for one in filters_of(facts)}
+    return Timeline.build(
+        plays, titles, profiles, availability, rules=rules, measures=(*SUMMED, *measures), subsets=subsets
+    )
 
 
 @dataclass(frozen=True)
@@ -96,7 +79,7 @@ class DeclaredReader:
         distinct = dict.fromkeys(one for lowered in self._lowered.values() for one in lowered.all)
         self._names = {one: f"fact_{position}" for position, one in enumerate(distinct)}
         self._readers = [
-            FactReader(_subset(timeline, where) if where else timeline, self._plain(where), countries)
+            FactReader(timeline.subset(where) if where else timeline, self._plain(where), countries)
             for where in dict.fromkeys(one.where for one in distinct)
         ]
 

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from rec_platform import columns as c
 from rec_platform.timetravel import kernels
 from rec_platform.timetravel.codes import Ids, Texts
-from rec_platform.timetravel.kernels import NONE, Int32, Int64
+from rec_platform.timetravel.kernels import NONE, Bools, Int32, Int64
 
 _FOREVER = 2**63 - 1
 _KEPT_SETS = 64
@@ -32,11 +32,15 @@ def instants(column: pa.ChunkedArray | pa.Array, missing: int = NONE) -> Int64:
 
 @dataclass(frozen=True)
 class ListAttribute:
-    """A list attribute (genres, tags) of revisions: revision r has values[starts[r]:starts[r + 1]], distinct codes."""
+    """A list attribute (genres, tags) of revisions: revision r has values[starts[r]:starts[r + 1]], distinct codes.
+
+    `differs` is true where a revision has other values than the one above it.
+    """
 
     names: Texts
     starts: Int64
     values: Int32
+    differs: Bools
 
     @classmethod
     def of(cls, column: pa.ChunkedArray) -> ListAttribute:
@@ -44,7 +48,8 @@ class ListAttribute:
         names = Texts(tuple(sorted({text for row in lists for text in row})))
         starts = np.concatenate([[0], np.cumsum([len(row) for row in lists], dtype=np.int64)]).astype(np.int64)
         flat = pa.array([text for row in lists for text in row], pa.string())
-        return cls(names, starts, names.codes(flat))
+        differs = np.array([i == 0 or lists[i] != lists[i - 1] for i in range(len(lists))], dtype=np.bool_)
+        return cls(names, starts, names.codes(flat), differs)
 
 
 @dataclass(frozen=True)
@@ -62,6 +67,13 @@ class TitleRevisions:
         starts, known, titles = ordered(titles, c.TITLE, ids)
         lists = {name: ListAttribute.of(titles.column(name)) for name in (c.GENRES, c.TAGS)}
         return cls(starts, known, instants(titles.column(c.RELEASED_AT)), instants(titles.column(c.RUNTIME_MS)), lists)
+
+    def changes(self, attribute: str, visible_since: Int64) -> Int64:
+        """When a list of a title that had visible plays by then became another, ascending."""
+        title = np.repeat(np.arange(len(self.starts) - 1), np.diff(self.starts))
+        other = self.lists[attribute].differs.copy()
+        other[self.starts[:-1][np.diff(self.starts) > 0]] = True
+        return np.sort(self.known[other & (self.known >= visible_since[title])])
 
 
 @dataclass(frozen=True)

@@ -1,71 +1,119 @@
-"""The titles' side of the timeline: sums per title, country and column as of a tick, rolled from tick to tick.
+"""The titles' side of the timeline: sums per title and country as of the last tick, rolled from tick to tick.
 
-A tick is 00:00 UTC of a day. The state of a tick is a dense slab (places, titles, columns); rolling it one day forward
-adds the plays that became visible on that day and takes out those of the days that leave the windows, so a sweep over
-90 days touches each play a few times, late plays change exactly the ticks after they became known, and memory does not
-grow with the number of days.
+A tick is 00:00 UTC of a day, or the full hour. The state of a tick is a dense slab (places, titles, columns); rolling it
+one tick forward adds the plays that became visible since and takes out those of the tick that leaves the windows, so a
+sweep over 90 days touches each play a few times, late plays change exactly the ticks after they became known, and memory
+does not grow with the number of days.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import OrderedDict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 
-from rec_platform.clock import DAY
+from rec_platform import columns as c
 from rec_platform.timetravel import kernels
-from rec_platform.timetravel.kernels import ALL_TIME, NONE, Int32, Int64
+from rec_platform.timetravel.kernels import ALL_TIME, HOUR, NONE, Int16, Int32, Int64
+from rec_platform.timetravel.log import Log, Values
 
-#: The codes of summed measures inside the kernels.
-SUMMED = {"plays": 0, "watched_ms": 1, "engaged_plays": 2}
+#: A sum: (column of the plays or `plays`, window in ticks or ALL_TIME).
+Column = tuple[str, int]
+
+_PIECE: Final = 1 << 20
+_KEPT_BYTES: Final = 1 << 27
 
 
 @dataclass(frozen=True)
-class DayPlays:
-    """Plays grouped by the UTC day they were played on, for title-side facts. Rows are plays in their given order."""
+class TitlePlays:
+    """Plays for title-side facts; rows are plays in the order they came.
 
-    country: Int32
+    Attributes:
+        country, title: codes.
+        played: when each play began.
+        visible_hour: the hour (since 1970, UTC) it became visible in.
+        measures: integer columns of the plays.
+        n_titles: how many titles there are.
+    """
+
+    country: Int16
     title: Int32
     played: Int64
-    visible_day: Int32
-    watched: Int64
-    engaged: npt.NDArray[np.int8]
+    visible_hour: Int32
+    measures: Mapping[str, Values]
     n_titles: int
-    first_day: int
-    day_starts: Int64
-    day_order: Int32
-    late_rows: Int32
-    late_days: Int32
+    _groups: dict[int, TickGroups] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
-    def of(
-        cls, *, country: Int32, title: Int32, played: Int64, known: Int64, watched: Int64,
-        engaged: npt.NDArray[np.int8], n_titles: int,
-    ) -> DayPlays:  # fmt: skip
-        """Plays in any order; `known` is max(played_at, known_at)."""
-        day = played // DAY
-        first, last = (int(day.min()), int(day.max())) if len(day) else (0, -1)
-        since_first = (day - first).astype(np.int32)
-        starts = kernels.group_starts(since_first, last - first + 1)
-        visible = (known // DAY).astype(np.int32)
-        late = np.flatnonzero(visible > day).astype(np.int32)
+    def of(cls, log: Log, n_titles: int) -> TitlePlays:
+        """The plays of a log, in its order (day by day is fastest)."""
+        return cls(log.country, log.title, log.played, _ticks(log.known, 1), log.measures, n_titles)
+
+    def by_tick(self, per_tick: int) -> TickGroups:
+        """The plays grouped by tick, of so many hours each."""
+        if per_tick not in self._groups:
+            visible = self.visible_hour if per_tick == 1 else self.visible_hour // per_tick
+            self._groups[per_tick] = TickGroups.of(_ticks(self.played, per_tick), visible)
+        return self._groups[per_tick]
+
+    def amounts(self, names: tuple[str, ...], rows: Int32) -> Int64:
+        """int64 (names, rows): what each play adds to each measure."""
+        out = np.ones((len(names), len(rows)), dtype=np.int64)
+        for row, name in zip(out, names, strict=True):
+            if name != c.PLAYS:
+                row[:] = self.measures[name][rows]
+        return out
+
+
+def _ticks(instants: Int64, per_tick: int) -> Int32:
+    out = np.empty(len(instants), dtype=np.int32)
+    for first in range(0, len(out), _PIECE):
+        piece = slice(first, first + _PIECE)
+        out[piece] = instants[piece] // (per_tick * HOUR)
+    return out
+
+
+@dataclass(frozen=True)
+class TickGroups:
+    """Rows of plays by the tick they were played in; tick `first` + g has order[starts[g]:starts[g + 1]].
+
+    `order` is None where the plays stand by tick already. `late` are rows that became visible in a later tick than they
+    were played in, by the tick they became visible in (`late_ticks`).
+    """
+
+    first: int
+    starts: Int64
+    order: Int32 | None
+    late: Int32
+    late_ticks: Int32
+
+    @classmethod
+    def of(cls, played: Int32, visible: Int32) -> TickGroups:
+        first, last = (int(played.min()), int(played.max())) if len(played) else (0, -1)
+        late = np.flatnonzero(visible > played).astype(np.int32)
         late = late[np.argsort(visible[late], kind="stable")]
-        order = kernels.group_order(since_first, starts)
-        return cls(
-            country, title, played, visible, watched, engaged, n_titles, first, starts, order, late, visible[late]
-        )
+        since_first = played - np.int32(first)
+        starts = kernels.group_starts(since_first, last - first + 1)
+        order = None if (played[1:] >= played[:-1]).all() else kernels.group_order(since_first, starts)
+        return cls(first, starts, order, late, visible[late])
 
-    def of_days(self, first: int, last: int) -> Int32:
-        """Rows of plays played from day number `first` to `last`, the latter excluded."""
-        lo, hi = np.clip([first - self.first_day, last - self.first_day], 0, len(self.day_starts) - 1)
-        return self.day_order[self.day_starts[lo] : self.day_starts[max(lo, hi)]]
+    def played_in(self, first: int, last: int) -> Iterator[Int32]:
+        """Rows of plays of the ticks from `first` to `last`, the latter excluded, in pieces."""
+        lo, hi = np.clip([first - self.first, last - self.first], 0, len(self.starts) - 1)
+        begin, end = int(self.starts[lo]), int(self.starts[max(lo, hi)])
+        for row in range(begin, end, _PIECE):
+            stop = min(row + _PIECE, end)
+            yield np.arange(row, stop, dtype=np.int32) if self.order is None else self.order[row:stop]
 
-    def late_on(self, day: int) -> Int32:
-        """Rows of plays of earlier days that became known on this day."""
-        lo, hi = np.searchsorted(self.late_days, [day, day + 1])
-        return self.late_rows[lo:hi]
+    def late_in(self, tick: int) -> Int32:
+        """Rows of plays of earlier ticks that became visible in this one."""
+        lo, hi = np.searchsorted(self.late_ticks, [tick, tick + 1])
+        return self.late[lo:hi]
 
 
 @dataclass(frozen=True)
@@ -73,8 +121,10 @@ class TickTable:
     """Title-side sums as of a tick.
 
     Attributes:
-        sums: int64 (places, titles, columns): one place per country asked for, in turn, then one for all others.
-        first, last: int64 (places, titles): first and last visible play, ever; `NONE` if none.
+        tick: its number since 1970.
+        sums: int64 (places, titles, columns).
+        first, last: int64 (places, titles): first and last visible play, ever; `NONE` if none. Without titles where
+            nobody asked for them.
     """
 
     tick: int
@@ -89,7 +139,7 @@ class TickTable:
 
     @cached_property
     def total_last(self) -> Int64:
-        return np.asarray(self.last.max(axis=0, keepdims=True))
+        return np.asarray(self.last.max(axis=0, keepdims=True, initial=NONE))
 
     @cached_property
     def total_first(self) -> Int64:
@@ -98,8 +148,8 @@ class TickTable:
 
 def earliest(instants: Int64, *, axis: int) -> Int64:
     """The smallest instant along an axis, leaving `NONE` out."""
-    big = np.iinfo(np.int64).max
-    least = np.where(instants == NONE, big, instants).min(axis=axis, keepdims=True)
+    big = kernels.FOREVER
+    least = np.where(instants == NONE, big, instants).min(axis=axis, keepdims=True, initial=big)
     return np.where(least == big, NONE, least)
 
 
@@ -108,52 +158,101 @@ class TickRoller:
 
     Args:
         plays: the plays.
-        columns: (measure, window in days or ALL_TIME), distinct.
-        place: int32 per country code: its place in the state; the last place holds all other countries.
+        columns: the sums to keep, distinct.
+        place: int32 per country code: its place in the state.
         n_places: places in all.
+        per_tick: hours of a tick.
+        ends: keep first and last plays too.
     """
 
-    def __init__(self, plays: DayPlays, columns: tuple[tuple[str, int], ...], place: Int32, n_places: int) -> None:
-        self._plays = plays
-        self._place = place
-        self._measures = np.array([SUMMED[measure] for measure, _ in columns], dtype=np.int64)
+    def __init__(
+        self, plays: TitlePlays, columns: tuple[Column, ...], place: Int32, n_places: int, *, per_tick: int = 24,
+        ends: bool = False,
+    ) -> None:  # fmt: skip
+        self._plays, self._place, self._per_tick, self._ends = plays, place, per_tick, ends
+        self._groups = plays.by_tick(per_tick)
+        self._names = tuple(dict.fromkeys(name for name, _ in columns))
+        self._measures = np.array([self._names.index(name) for name, _ in columns], dtype=np.int64)
         self._windows = np.array([window for _, window in columns], dtype=np.int64)
         self._shape = (n_places, max(plays.n_titles, 1), len(columns))
-        self._day: int | None = None
+        self._tick: int | None = None
 
-    def table(self, day: int) -> TickTable:
-        """The state as of 00:00 UTC of a day number; rolls forward, or starts anew for an earlier day."""
-        if self._day is None or day < self._day:
-            self._start(day)
-        while self._day is not None and self._day < day:
-            self._roll(self._day)
-            self._day += 1
-        return TickTable(day, self._sums.copy(), self._first.copy(), self._last.copy())
+    @property
+    def bytes(self) -> int:
+        """The size of a table."""
+        places, titles, n_columns = self._shape
+        return 8 * places * titles * (n_columns + (2 if self._ends else 0))
 
-    def _start(self, day: int) -> None:
+    def table(self, tick: int) -> TickTable:
+        """The state as of the start of a tick; rolls forward, or starts anew for an earlier one."""
+        if self._tick is None or tick < self._tick:
+            self._start(tick)
+        while self._tick is not None and self._tick < tick:
+            self._roll(self._tick)
+            self._tick += 1
+        return TickTable(tick, self._sums.copy(), self._first.copy(), self._last.copy())
+
+    def _start(self, tick: int) -> None:
+        ends = self._shape[:2] if self._ends else (self._shape[0], 0)
         self._sums = np.zeros(self._shape, dtype=np.int64)
-        self._first = np.full(self._shape[:2], NONE, dtype=np.int64)
-        self._last = np.full(self._shape[:2], NONE, dtype=np.int64)
-        self._add(self._plays.of_days(self._plays.first_day, day), day, ALL_TIME)
-        self._day = day
+        self._first, self._last = np.full(ends, NONE, dtype=np.int64), np.full(ends, NONE, dtype=np.int64)
+        whole = self._ends or ALL_TIME in self._windows
+        since = self._groups.first if whole else tick - int(self._windows.max(initial=0))
+        for rows in self._groups.played_in(since, tick):
+            self._add(rows, tick, ALL_TIME)
+        self._tick = tick
 
-    def _roll(self, day: int) -> None:
-        for column, window in enumerate(self._windows):
-            if window >= 0:
-                self._drop(column, self._plays.of_days(day - int(window), day - int(window) + 1), day)
-        self._add(self._plays.of_days(day, day + 1), day + 1, day)
-        self._add(self._plays.late_on(day), day + 1, day)
+    def _roll(self, tick: int) -> None:
+        for window in np.unique(self._windows[self._windows >= 0]).tolist():
+            for rows in self._groups.played_in(tick - window, tick - window + 1):
+                self._drop(window, rows, tick)
+        for rows in (*self._groups.played_in(tick, tick + 1), self._groups.late_in(tick)):
+            self._add(rows, tick + 1, tick)
 
-    def _add(self, rows: Int32, day: int, only_day: int) -> None:
+    def _add(self, rows: Int32, tick: int, only: int) -> None:
         p = self._plays
-        kernels.add_day(
-            self._sums, self._first, self._last, self._windows, self._measures, rows, day, self._place,
-            p.country, p.title, p.played, p.visible_day, p.watched, p.engaged, only_day,
-        )  # fmt: skip
+        if len(self._windows):
+            kernels.add_plays(
+                self._sums, self._windows, self._measures, rows, p.amounts(self._names, rows), tick, self._per_tick,
+                self._place, p.country, p.title, p.played, p.visible_hour, only,
+            )  # fmt: skip
+        if self._ends:
+            kernels.add_ends(
+                self._first, self._last, rows, tick, self._per_tick, self._place, p.country, p.title, p.played,
+                p.visible_hour, only,
+            )  # fmt: skip
 
-    def _drop(self, column: int, rows: Int32, day: int) -> None:
+    def _drop(self, window: int, rows: Int32, tick: int) -> None:
         p = self._plays
-        kernels.drop_day(
-            self._sums, column, int(self._measures[column]), rows, day, self._place,
-            p.country, p.title, p.visible_day, p.watched, p.engaged,
-        )  # fmt: skip
+        amounts = p.amounts(self._names, rows)
+        for column in np.flatnonzero(self._windows == window).tolist():
+            kernels.drop_plays(
+                self._sums, column, rows, amounts[self._measures[column]], tick, self._per_tick, self._place,
+                p.country, p.title, p.visible_hour,
+            )  # fmt: skip
+
+
+@dataclass
+class Sweep:
+    """A roller shared by all who ask for the same columns: ticks asked in order of time cost one walk over the plays.
+
+    It keeps the newest few tables, so that several countries or readers may ask for a tick again. Its places are those of
+    `countries`, then one for all others.
+    """
+
+    roller: TickRoller
+    countries: tuple[str, ...]
+    _lock: Lock = field(default_factory=Lock)
+    _tables: OrderedDict[int, TickTable] = field(default_factory=OrderedDict)
+
+    def place(self, country: str) -> int:
+        """The place of a country, -1 if it has none."""
+        return self.countries.index(country) if country in self.countries else -1
+
+    def table(self, tick: int) -> TickTable:
+        with self._lock:
+            if tick not in self._tables:
+                self._tables[tick] = self.roller.table(tick)
+                while len(self._tables) > max(1, _KEPT_BYTES // max(self.roller.bytes, 1)):
+                    self._tables.popitem(last=False)
+            return self._tables[tick]

@@ -6,9 +6,8 @@ Ana's evening, played on the 10th and delivered on the 12th, is not in any answe
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
-from threading import Lock
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,33 +16,20 @@ import pyarrow as pa
 from rec_platform import columns as c
 from rec_platform.clock import DAY
 from rec_platform.config import SourceRules
-from rec_platform.errors import SchemaError
+from rec_platform.errors import ConfigError
 from rec_platform.timetravel import kernels
 from rec_platform.timetravel.codes import Ids, Texts
 from rec_platform.timetravel.histories import Histories
-from rec_platform.timetravel.kernels import ALL_TIME, NONE, Int32, Int64
+from rec_platform.timetravel.kernels import ALL_TIME, FOREVER, NONE, Int32, Int64
+from rec_platform.timetravel.log import KEYS, SUMMED, Log, LogReader, Plays, Predicate
 from rec_platform.timetravel.revisions import Offers, ProfileRevisions, TitleRevisions, instants, value_at
-from rec_platform.timetravel.ticks import DayPlays, TickRoller, TickTable
+from rec_platform.timetravel.ticks import Column, Sweep, TickRoller, TitlePlays
 
-#: The columns `Timeline.build` reads of the plays.
-PLAY_COLUMNS = (c.PROFILE, c.TITLE, c.PLAYED_AT, c.KNOWN_AT, c.WATCHED_MS, c.ENGAGED, c.COUNTRY)
+#: The columns `Timeline.build` reads of the plays, unless other measures are named.
+PLAY_COLUMNS = (*KEYS, *SUMMED)
 
-_FOREVER = np.iinfo(np.int64).max
-
-
-@dataclass
-class _Popularity:
-    """The walk behind `country_title_plays` for one window; it keeps the newest tick, which is asked for many times."""
-
-    roller: TickRoller
-    lock: Lock = field(default_factory=Lock)
-    newest: TickTable | None = None
-
-    def table(self, day: int) -> TickTable:
-        with self.lock:
-            if self.newest is None or self.newest.tick != day:
-                self.newest = self.roller.table(day)
-            return self.newest
+#: A sweep keeps all countries of the log while its state is smaller than this, so that their partitions share it.
+_SHARED_BYTES = 1 << 26
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -52,59 +38,82 @@ class Timeline:
 
     Attributes:
         profiles, titles, countries: the ids and texts of all inputs, as dense codes.
-        histories: plays by profile, in both orders.
-        days: plays by day, for title-side facts.
+        histories: plays by profile.
+        days: plays as they came, for title-side facts.
         title_rows, profile_rows: reference rows by key and known_at.
         offers: availability; None where the source has none.
         first_visible: int64 per title code: when its first play became visible; the largest int64 if never.
         rules: the source's rules; its time zones are read here.
+        subsets: by name, a timeline of some of the plays, with the same codes, records and offers.
     """
 
     profiles: Ids
     titles: Ids
     countries: Texts
     histories: Histories
-    days: DayPlays
+    days: TitlePlays
     title_rows: TitleRevisions
     profile_rows: ProfileRevisions
     offers: Offers | None
     first_visible: Int64
     rules: SourceRules
-    _popularity: dict[int, _Popularity] = field(default_factory=dict, compare=False, repr=False)
+    subsets: Mapping[str, Timeline] = field(default_factory=dict)
+    _sweeps: dict[tuple[object, ...], Sweep] = field(default_factory=dict, compare=False, repr=False)
+    _changes: dict[str, Int64] = field(default_factory=dict, compare=False, repr=False)
 
     @classmethod
     def build(
-        cls, plays: pa.Table, titles: pa.Table, profiles: pa.Table, availability: pa.Table, *, rules: SourceRules
-    ) -> Timeline:
+        cls, plays: Plays, titles: pa.Table, profiles: pa.Table, availability: pa.Table, *, rules: SourceRules,
+        measures: Sequence[str] = SUMMED, subsets: Mapping[str, Predicate] | None = None,
+    ) -> Timeline:  # fmt: skip
         """A timeline over everything given.
 
+        From files, without ever holding their rows:
+
+            batches = pyarrow.dataset.dataset(files).to_batches(columns=list(PLAY_COLUMNS))
+            Timeline.build(batches, titles, profiles, availability, rules=rules)
+
         Args:
-            plays: play facts with their `country`, in any order (day by day is fastest).
+            plays: play facts with their `country`, in any order (day by day is fastest): a table, or batches of one.
             titles, profiles, availability: as in tables.py; no availability rows means the source has none.
             rules: the source's rules.
+            measures: the integer columns of the plays that facts may sum; a missing value adds 0.
+            subsets: for each name a predicate: a batch of the plays in, true for those that belong to it out. Asked once
+                per play, when it is read; `timeline.subset(name)` is the timeline of the plays where it held.
 
         Raises:
-            SchemaError: a column of `PLAY_COLUMNS` is missing.
+            SchemaError: a column of the plays is missing.
         """
-        _check(plays)
-        title_ids = Ids.of(plays.column(c.TITLE), titles.column(c.TITLE), availability.column(c.TITLE))
-        profile_ids = Ids.of(plays.column(c.PROFILE), profiles.column(c.PROFILE))
-        countries = Texts.of(plays.column(c.COUNTRY))
-        title = title_ids.codes(_ints(plays, c.TITLE))
-        played = instants(plays.column(c.PLAYED_AT))
-        known = np.maximum(played, instants(plays.column(c.KNOWN_AT)))
-        watched, engaged = _ints(plays, c.WATCHED_MS), _ints(plays, c.ENGAGED).astype(np.int8)
-        first_visible = np.full(len(title_ids), _FOREVER, dtype=np.int64)
-        kernels.take_least(first_visible, title, known)
-        return cls(
-            profile_ids, title_ids, countries,
-            Histories.of(profile_ids.codes(_ints(plays, c.PROFILE)), len(profile_ids),
-                         played=played, known=known, title=title, watched=watched, engaged=engaged),
-            DayPlays.of(country=countries.codes(plays.column(c.COUNTRY)), title=title, played=played, known=known,
-                        watched=watched, engaged=engaged, n_titles=len(title_ids)),
+        reader = LogReader(measures, subsets or {})
+        reader.take_in(plays)
+        reader.titles.codes(np.concatenate([ids(titles, c.TITLE), ids(availability, c.TITLE)]))
+        reader.profiles.codes(ids(profiles, c.PROFILE))
+        (profile_ids, profile), (title_ids, title), (countries, country) = (
+            reader.profiles.ordered(), reader.titles.ordered(), reader.countries.ordered(),
+        )  # fmt: skip
+        log, masks = reader.log(profile, title, country), reader.masks()
+        first_visible = np.full(len(title_ids), FOREVER, dtype=np.int64)
+        kernels.take_least(first_visible, log.title, log.known)
+        whole = cls(
+            profile_ids, title_ids, countries, *_sides(log, profile_ids, title_ids),
             TitleRevisions.of(titles, title_ids), ProfileRevisions.of(profiles, profile_ids),
             Offers.of(availability, title_ids) if availability.num_rows else None, first_visible, rules,
         )  # fmt: skip
+        return replace(whole, subsets={name: whole._of(log.where(mask)) for name, mask in masks.items()})
+
+    def _of(self, log: Log) -> Timeline:
+        """The timeline of other plays beside the same records."""
+        histories, days = _sides(log, self.profiles, self.titles)
+        return replace(self, histories=histories, days=days, subsets={}, _sweeps={})
+
+    def subset(self, name: str) -> Timeline:
+        """The timeline of the plays for which a predicate given to `build` held; `ConfigError` for an unknown name."""
+        if name not in self.subsets:
+            raise ConfigError(
+                f"no subset {name!r}", place="timeline",
+                repair=f"It was built with {sorted(self.subsets)}; name the predicate when building it.",
+            )  # fmt: skip
+        return self.subsets[name]
 
     def available(self, country: str, at: int) -> Int64:
         """The titles offered in the country at an instant, as known then: ids, ascending.
@@ -136,7 +145,7 @@ class Timeline:
         """When each profile's first play began, of those visible at its instant; `NONE` (the least int64) if none."""
         profile, now = self._asked(profile_ids, at)
         h = self.histories
-        return kernels.first_played(h.starts, h.played, h.known, h.known_sorted, profile, now, ALL_TIME)
+        return kernels.first_played(h.starts, h.played, h.known, profile, now, ALL_TIME)
 
     def signup_at(self, profile_ids: npt.ArrayLike, at: npt.ArrayLike) -> Int64:
         """Each profile's signup as its record known before the instant has it; `NONE` (the least int64) if not."""
@@ -144,20 +153,40 @@ class Timeline:
         rows = self.profile_rows
         return value_at(rows.starts, rows.known, rows.signup_at, profile, now)
 
+    def sweep(self, columns: tuple[Column, ...], countries: Sequence[str], *, per_tick: int, ends: bool) -> Sweep:
+        """The walk over ticks that keeps these sums per title; one for all who ask for the same.
+
+        Its state has a place per country of the timeline, so that the partitions of all countries share a walk; where
+        so many would take too much room, a place per country asked for; `Sweep.place` tells. The last is for the others.
+        """
+        n_columns = len(columns) + 2 * ends
+        fits = 8 * n_columns * len(self.titles) * len(self.countries) <= _SHARED_BYTES
+        kept = self.countries.texts if fits else tuple(countries)
+        key = (columns, kept, per_tick, ends)
+        if key not in self._sweeps:
+            place = np.array(
+                [kept.index(text) if text in kept else len(kept) for text in self.countries.texts], np.int32
+            )
+            roller = TickRoller(self.days, columns, place, len(kept) + 1, per_tick=per_tick, ends=ends)
+            self._sweeps.setdefault(key, Sweep(roller, kept))
+        return self._sweeps[key]
+
+    def changes(self, attribute: str) -> Int64:
+        """When a list attribute of a title that had visible plays by then became another, ascending."""
+        if attribute not in self._changes:
+            self._changes[attribute] = self.title_rows.changes(attribute, self.first_visible)
+        return self._changes[attribute]
+
     def country_title_plays(self, country: str, at: int, days: int) -> tuple[Int64, Int64]:
         """Plays of each title in the country over the last `days` days, as of the last tick (00:00 UTC) <= at.
 
         Returns:
             title ids (ascending) and counts, for titles with at least one.
         """
-        place = self.countries.code(country)
-        if place < 0:
+        if self.countries.code(country) < 0:
             return np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64)
-        if days not in self._popularity:
-            n = len(self.countries)
-            roller = TickRoller(self.days, ((c.PLAYS, days),), np.arange(n, dtype=np.int32), n)
-            self._popularity.setdefault(days, _Popularity(roller))
-        counts = self._popularity[days].table(at // DAY).sums[place, :, 0]
+        sweep = self.sweep(((c.PLAYS, days),), (country,), per_tick=24, ends=False)
+        counts = sweep.table(at // DAY).sums[sweep.place(country), :, 0]
         played = np.flatnonzero(counts)
         return self.titles.ids[played], counts[played]
 
@@ -166,16 +195,12 @@ class Timeline:
         return profile, kernels.plain(np.broadcast_to(np.asarray(at, dtype=np.int64), profile.shape), np.int64)
 
 
-def _check(plays: pa.Table) -> None:
-    missing = [name for name in PLAY_COLUMNS if name not in plays.column_names]
-    if missing:
-        raise SchemaError(
-            f"columns missing: {missing}", place=f"plays of a timeline, which have {plays.column_names}",
-            repair=f"Read play_facts with {list(PLAY_COLUMNS)}.",
-        )  # fmt: skip
+def _sides(log: Log, profiles: Ids, titles: Ids) -> tuple[Histories, TitlePlays]:
+    return Histories.of(log, len(profiles), len(titles)), TitlePlays.of(log, len(titles))
 
 
-def _ints(table: pa.Table, name: str) -> Int64:
+def ids(table: pa.Table, name: str) -> Int64:
+    """An id column as int64."""
     return instants(table.column(name))
 
 

@@ -76,13 +76,13 @@ def test_every_context_says_the_newest_it_was_made_from(tmp_path: Path) -> None:
 
 
 def test_a_lookup_that_takes_in_the_instant_itself_is_blocked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    honest = kernels.window_sums
+    honest = kernels.window_moves
 
     def faulty(*arguments: Any) -> Any:
         """`known <= at` for `known < at`."""
-        return honest(*arguments[:9], arguments[9] + 1, *arguments[10:])
+        return honest(*arguments[:4], arguments[4] + 1, *arguments[5:])
 
-    monkeypatch.setattr(kernels, "window_sums", faulty)
+    monkeypatch.setattr(kernels, "window_moves", faulty)
     assert failed(build(), tmp_path) >= {"newest_known_before_at"}
 
 

@@ -1,0 +1,156 @@
+"""The plays as they came, coded and compact: what histories and days are made of.
+
+A log is read batch by batch, so that the rows of the source are never in memory at once; what stays of a play are some
+30 bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from rec_platform import columns as c
+from rec_platform.errors import SchemaError
+from rec_platform.timetravel.codes import GrowingIds, GrowingTexts
+from rec_platform.timetravel.kernels import Bools, Int16, Int32, Int64
+from rec_platform.timetravel.revisions import instants
+
+Values = npt.NDArray[np.signedinteger[Any]]
+#: Which plays of a batch belong to a subset.
+Predicate: TypeAlias = Callable[[pa.Table], Bools]
+Plays: TypeAlias = pa.Table | Iterable[pa.Table | pa.RecordBatch]
+
+#: The columns every timeline reads of the plays, besides its measures.
+KEYS: Final = (c.PROFILE, c.TITLE, c.PLAYED_AT, c.KNOWN_AT, c.COUNTRY)
+#: The columns whose sums are measures, unless others are named.
+SUMMED: Final = (c.WATCHED_MS, c.ENGAGED)
+
+_ROWS: Final = 1 << 20
+
+
+@dataclass(frozen=True)
+class Log:
+    """Plays in the order they came.
+
+    Attributes:
+        profile, title, country: codes.
+        played: when each play began.
+        known: from when on it is visible, max(played_at, known_at).
+        measures: integer columns in the narrowest type that holds them.
+    """
+
+    profile: Int32
+    title: Int32
+    country: Int16
+    played: Int64
+    known: Int64
+    measures: Mapping[str, Values]
+
+    def __len__(self) -> int:
+        return len(self.played)
+
+    def where(self, mask: Bools) -> Log:
+        """The plays where the mask is true."""
+        measures = {name: values[mask] for name, values in self.measures.items()}
+        return Log(
+            self.profile[mask], self.title[mask], self.country[mask], self.played[mask], self.known[mask], measures
+        )
+
+
+class LogReader:
+    """Takes in batches of plays; `log` is what came of them.
+
+    Args:
+        measures: the integer columns to keep.
+        subsets: by name, which plays of a batch belong to a part of the log.
+    """
+
+    def __init__(self, measures: Sequence[str], subsets: Mapping[str, Predicate]) -> None:
+        self.profiles, self.titles, self.countries = GrowingIds(), GrowingIds(), GrowingTexts()
+        self._subsets = subsets
+        self._measures = tuple(measures)
+        self._parts: dict[str, list[npt.NDArray[Any]]] = {
+            name: [] for name in ("profile", "title", "country", "played", "known", *measures, *map(_mask, subsets))
+        }
+
+    def take_in(self, plays: Plays) -> None:
+        """Read all batches; `SchemaError` if a column is missing."""
+        for batch in _batches(plays):
+            _check(batch, (*KEYS, *self._measures))
+            self._take_in(batch)
+
+    def _take_in(self, batch: pa.Table) -> None:
+        played, parts = instants(batch.column(c.PLAYED_AT)), self._parts
+        parts["profile"].append(self.profiles.codes(instants(batch.column(c.PROFILE))))
+        parts["title"].append(self.titles.codes(instants(batch.column(c.TITLE))))
+        parts["country"].append(self.countries.codes(_whole(batch.column(c.COUNTRY))))
+        parts["played"].append(played)
+        parts["known"].append(np.maximum(played, instants(batch.column(c.KNOWN_AT))))
+        for name in self._measures:
+            parts[name].append(narrowest(instants(batch.column(name), missing=0)))
+        for name, holds in self._subsets.items():
+            parts[_mask(name)].append(np.asarray(holds(batch), dtype=np.bool_))
+
+    def log(self, profile: Int32, title: Int32, country: Int16) -> Log:
+        """All plays, with the code that each code given out here has in the end. Once: parts go as they are used."""
+        return Log(
+            self._recoded("profile", profile), self._recoded("title", title), self._recoded("country", country),
+            self._joined("played", np.int64), self._joined("known", np.int64),
+            {name: self._joined(name, np.int8) for name in self._measures},
+        )  # fmt: skip
+
+    def masks(self) -> dict[str, Bools]:
+        """Which plays of the log belong to each subset."""
+        return {name: self._joined(_mask(name), np.bool_) for name in self._subsets}
+
+    def _recoded(self, name: str, code: npt.NDArray[Any]) -> npt.NDArray[Any]:
+        self._parts[name] = [code[part] for part in self._parts[name]]
+        return self._joined(name, code.dtype.type)
+
+    def _joined(self, name: str, empty: type[np.generic]) -> npt.NDArray[Any]:
+        parts = self._parts.pop(name)
+        return np.concatenate(parts) if parts else np.empty(0, dtype=empty)
+
+
+def _mask(name: str) -> str:
+    return f"subset {name}"
+
+
+def _batches(plays: Plays) -> Iterator[pa.Table]:
+    """Tables of at most about a million rows."""
+    for part in [plays] if isinstance(plays, pa.Table) else plays:
+        whole = pa.Table.from_batches([part]) if isinstance(part, pa.RecordBatch) else part
+        for first in range(0, max(whole.num_rows, 1), _ROWS):
+            yield whole.slice(first, _ROWS)
+
+
+def _check(plays: pa.Table, names: Sequence[str]) -> None:
+    missing = [name for name in names if name not in plays.column_names]
+    if missing:
+        raise SchemaError(
+            f"columns missing: {missing}", place=f"plays of a timeline, which have {plays.column_names}",
+            repair=f"Read play_facts with {list(names)}.",
+        )  # fmt: skip
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    joined = column.unify_dictionaries().combine_chunks()
+    return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
+
+
+def narrowest(values: Int64) -> Values:
+    """The same integers in the narrowest of int8, int16, int32, int64.
+
+    >>> narrowest(np.array([0, 300])).dtype
+    dtype('int16')
+    """
+    least, most = (int(values.min()), int(values.max())) if len(values) else (0, 0)
+    for kind in (np.int8, np.int16, np.int32):
+        if np.iinfo(kind).min <= least and most <= np.iinfo(kind).max:
+            return values.astype(kind)
+    return values
