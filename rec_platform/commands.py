@@ -26,6 +26,7 @@ from rec_platform.evaluation.stage import rolled_up, stored_sums
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.features import FeatureGenerator, FeatureSet
 from rec_platform.flow import Platform, Window
+from rec_platform.flow.late import counts, ledger
 from rec_platform.partition import Partition, checked_country
 from rec_platform.pipeline import Pipeline, Sources
 from rec_platform.plays.ingest import ingest
@@ -89,8 +90,10 @@ def print_reconciliation(result: Reconciliation, *, as_json: bool) -> None:
 
 
 def status(home: Path) -> list[Row]:
-    """One row per table that was ever published."""
-    index = Platform(home).index
+    """One row per table that was ever published; `late` counts partitions made without plays that came later."""
+    platform = Platform(home)
+    index = platform.index
+    made_without = _made_without(platform)
     rows = []
     for spec in TABLES:
         states = index.state(spec.name)
@@ -106,6 +109,7 @@ def status(home: Path) -> list[Row]:
                 "last day": str(days[-1]) if days else "",
                 "version": index.versions[spec.name],
                 "stale": sum(bool(state.stale) for state in states.values()),
+                "late": made_without.get(spec.name, 0),
                 "failed": len(index.lake.holes(spec.name)),
             }
         )
@@ -114,6 +118,13 @@ def status(home: Path) -> list[Row]:
             "the lake is empty", place=str(home), repair="Run `rec-platform ingest --mapping FILE FILES`."
         )
     return rows
+
+
+def _made_without(platform: Platform) -> dict[str, int]:
+    """Partitions in the late ledger, by table."""
+    if not platform.index.state(PLAY_FACTS.name):
+        return {}
+    return counts(ledger(platform.lake, platform.index, platform.stages, platform.settings), platform.stages)
 
 
 # --- metrics ---------------------------------------------------------------------------------------------------------

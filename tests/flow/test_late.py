@@ -1,0 +1,202 @@
+"""The late ledger: a delivery after a run names exactly what was made without it, and by how much its features differ."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections import Counter
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from simulated_homes import MAPPING
+from test_run import CELLS, COUNTRIES, DAYS, deliver, play
+from typer.testing import CliRunner
+
+from rec_platform.cli import app
+from rec_platform.clock import day_of, midnight, to_micros
+from rec_platform.commands import status
+from rec_platform.config import SOURCE_FILE
+from rec_platform.flow import Platform
+from rec_platform.flow import run as flow_run
+from rec_platform.flow.late import Late, ledger
+from rec_platform.flow.late_features import differences, together
+from rec_platform.lake import Lake, Manifest
+from rec_platform.partition import Partition
+from rec_platform.tables import AVAILABILITY
+
+MADE = ("facts", "feature_snapshots", "candidate_models", "training_sets", "ranker_models")
+#: What was delivered on the 7th: (day, country, profile, title, when it became known).
+LATE = (
+    (DAYS[2], "DE", 1, 13, datetime(2025, 1, 5, 6)),
+    (DAYS[2], "DE", 2, 14, datetime(2025, 1, 7, 0)),
+    (DAYS[4], "FR", 1, 13, datetime(2025, 1, 6, 0)),
+)
+
+
+def make(home: Path, stages: tuple[str, ...] = MADE, *, force: bool = False) -> None:
+    platform = Platform(home)
+    partitions = dict.fromkeys(MADE, CELLS) | {
+        name: [Partition(day) for day in DAYS] for name in ("candidate_models", "ranker_models")
+    }
+    for stage in stages:
+        platform.run(stage, partitions[stage], run_id="test", force=force).raise_if_failed()
+
+
+def rows(day: date, country: str, *, with_late: bool) -> list[dict[str, object]]:
+    late = [
+        play(day, who, title, known=known.replace(tzinfo=None), hour=15)
+        for on, place, who, title, known in LATE
+        if with_late and (on, place) == (day, country)
+    ]
+    return [play(day, who, who + 10) for who in (1, 2)] + late
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home made up to the 6th of January."""
+    home = tmp_path_factory.mktemp("late") / "home"
+    home.mkdir()
+    shutil.copy(MAPPING, home / SOURCE_FILE)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flow_run, "audit", lambda *_args, **_kw: [])
+        deliver(Lake(home), {cell: rows(cell.day, cell.place, with_late=False) for cell in CELLS})
+        publish_no_offers(Lake(home))
+        make(home)
+    return home
+
+
+def publish_no_offers(lake: Lake) -> None:
+    with lake.staging("deliver") as staging:
+        none = staging.write(AVAILABILITY, Partition(), AVAILABILITY.schema.empty_table())
+        lake.publish([none], Manifest("deliver", "reference"))
+
+
+@pytest.fixture(scope="module")
+def after(before: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same home once the late plays came and the facts of their days were made again."""
+    home = Path(shutil.copytree(before, tmp_path_factory.mktemp("late") / "home"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(flow_run, "audit", lambda *_args, **_kw: [])
+        deliver(Lake(home), {cell: rows(cell.day, cell.place, with_late=True) for cell in CELLS})
+        make(home)
+    return home
+
+
+@pytest.fixture
+def home(after: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(flow_run, "audit", lambda *_args, **_kw: [])
+    return Path(shutil.copytree(after, tmp_path / "home"))
+
+
+def found(home: Path) -> list[Late]:
+    platform = Platform(home)
+    return ledger(platform.lake, platform.index, platform.stages, platform.settings)
+
+
+def as_counts(lines: list[Late]) -> dict[tuple[str, Partition], int]:
+    return {(one.stage, one.partition): one.plays for one in lines}
+
+
+def expected() -> dict[tuple[str, Partition], int]:
+    """From the definition: played before the partition's reach ends, and known at its cut or later."""
+    counts: Counter[tuple[str, Partition]] = Counter()
+    trained: dict[date, set[int]] = {}
+    for number, (day, _, _, _, known) in enumerate(LATE):
+        moment = to_micros(known.replace(tzinfo=datetime.fromisoformat("2025-01-01T00:00Z").tzinfo))
+        for made in DAYS:
+            unseen_at_start = moment >= midnight(made)
+            unseen_at_end = moment >= midnight(made + timedelta(days=1))
+            for country in COUNTRIES:
+                counts["feature_snapshots", Partition(made, country)] += day < made and unseen_at_start
+                counts["training_sets", Partition(made, country)] += day <= made and unseen_at_end
+            counts["candidate_models", Partition(made)] += day < made and unseen_at_start
+            if day <= made and unseen_at_end:
+                trained.setdefault(made, set()).add(number)
+    for made in DAYS:
+        seen = set().union(*(plays for day, plays in trained.items() if day < made))
+        counts["ranker_models", Partition(made)] += len(seen)
+    return {key: number for key, number in counts.items() if number}
+
+
+def test_it_names_exactly_what_was_made_without_the_late_plays(home: Path) -> None:
+    lines = found(home)
+    assert as_counts(lines) == expected()
+    # in words, for the play of the 3rd known on the 5th, 06:00, and the one of the same day known on the 7th
+    assert as_counts(lines)["training_sets", Partition(DAYS[2], "FR")] == 2
+    assert as_counts(lines)["training_sets", Partition(DAYS[4], "FR")] == 2  # the second, and the one of the 5th
+    assert as_counts(lines)["candidate_models", Partition(DAYS[4])] == 2
+    assert ("candidate_models", Partition(DAYS[2])) not in as_counts(lines)
+    assert as_counts(lines)["ranker_models", Partition(DAYS[5])] == 3
+    one = next(line for line in lines if (line.stage, line.partition) == ("training_sets", Partition(DAYS[2], "DE")))
+    assert (one.profiles, day_of(one.played_from), day_of(one.known_from)) == (2, DAYS[2], DAYS[4])
+
+
+def test_an_empty_ledger_says_so(before: Path) -> None:
+    assert found(before) == []
+    told = CliRunner().invoke(app, ["late", "--home", str(before)])
+    assert told.exit_code == 0
+    assert "No late plays" in told.output
+    nothing = json.loads(CliRunner().invoke(app, ["late", "--home", str(before), "--json"]).output)
+    assert nothing == {"partitions": [], "sampled": [], "features": []}
+
+
+def test_making_it_again_as_known_then_leaves_it_in_the_ledger(home: Path) -> None:
+    make(home, ("candidate_models", "training_sets"), force=True)
+    assert as_counts(found(home)) == expected()
+
+
+def test_training_sets_with_all_that_is_known_now_leave_it(home: Path) -> None:
+    (home / "platform.toml").write_text('[training]\nknown_by = "now"\n', encoding="utf-8")
+    make(home, ("training_sets",))
+    left = {stage for stage, _ in as_counts(found(home))}
+    assert left == {"feature_snapshots", "candidate_models"}
+    kinds = Platform(home).lake.read("training_sets", columns=["known_by"]).column("known_by").unique().to_pylist()
+    assert kinds == ["now"]
+
+
+def test_a_partition_first_made_after_the_delivery_is_not_late(home: Path) -> None:
+    """The 7th is made after the late plays came: it knew of two and could not know of the third, which was there."""
+    tomorrow = DAYS[-1] + timedelta(days=1)
+    platform = Platform(home)
+    platform.run("candidate_models", [Partition(tomorrow)], run_id="test").raise_if_failed()
+    assert ("candidate_models", Partition(tomorrow)) not in as_counts(found(home))
+
+
+def test_features_differ_by_what_the_late_plays_add(home: Path) -> None:
+    lines = [line for line in found(home) if line.stage == "training_sets"]
+    compared = {one.partition: one for one in differences(Platform(home), lines)}
+    assert set(compared) == {line.partition for line in lines}
+    # contexts of the 3rd are at noon, before the late plays of 15:00; those of the 4th are after them
+    assert compared[Partition(DAYS[2], "DE")].share == 0.0
+    fourth = compared[Partition(DAYS[3], "FR")]
+    assert (fourth.contexts, fourth.of, fourth.changed_contexts) == (2, 2, 2)
+    one_day = next(one for one in fourth.features if one.feature == "profile_plays_28d")
+    assert (one_day.changed, one_day.values, one_day.largest, one_day.mean) == (
+        one_day.values,
+        one_day.values,
+        1.0,
+        1.0,
+    )
+    assert next(one for one in fourth.features if one.feature == "title_runtime_seconds").changed == 0
+    merged = together(list(compared.values()))
+    assert [one.changed for one in merged] == sorted((one.changed for one in merged), reverse=True)
+    assert sum(one.changed for one in merged) == sum(one.changed for part in compared.values() for one in part.features)
+
+
+def test_the_command_and_status_tell_it(home: Path) -> None:
+    body = json.loads(CliRunner().invoke(app, ["late", "--home", str(home), "--json"]).output)
+    assert {(row["table"], row["date"], row["country"]): row["plays"] for row in body["partitions"]} == {
+        (stage, str(partition.date), partition.country): plays for (stage, partition), plays in expected().items()
+    }
+    assert body["features"] and 0 < max(row["changed_share"] for row in body["sampled"]) <= 1
+    days = ["late", "--from", str(DAYS[4]), "--to", str(DAYS[4]), "--home", str(home)]
+    some = json.loads(CliRunner().invoke(app, [*days, "--json"]).output)
+    assert {row["date"] for row in some["partitions"]} == {str(DAYS[4])}
+    shown = CliRunner().invoke(app, days)
+    assert shown.exit_code == 0 and "of values" in shown.output and "profile_plays_28d" in shown.output
+    counts = {row["table"]: row["late"] for row in status(home)}
+    by_stage = Counter(stage for stage, _ in expected())
+    assert counts["training_sets"] == counts["contexts"] == by_stage["training_sets"]
+    assert counts["profile_snapshot"] == by_stage["feature_snapshots"]
+    assert counts["play_facts"] == counts["landing"] == 0
