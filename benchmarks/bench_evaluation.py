@@ -1,143 +1,141 @@
-"""Evaluation against SQL: 4 models x 8 metrics over full score lists, values equal.
+"""Evaluation: four models by eight metrics over lists of scores, beside DuckDB, pytrec_eval and ranx, on equal values.
 
-    python benchmarks/bench_evaluation.py [contexts] [items]
+    python benchmarks/bench_evaluation.py             # 50,000 contexts x 50 items
+    python benchmarks/bench_evaluation.py --full      # 500,000 contexts x 50 items
 
-Prints CPU-seconds of both on the same lists, without intervals, then ours with 200 replicates and six slices, and what
-reading the scores once costs. SQL is the plain form: unpivot, one window per model and context, one aggregate.
+Each contestant runs in its own process and holds the scores in memory before its clock starts. pytrec_eval and ranx take
+dictionaries: they run on some of the contexts and are scaled up, their cost being one of queries.
 """
 
 from __future__ import annotations
 
-import sys
-import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
-import numpy as np
 import pyarrow as pa
+from evaluation_world import MODELS
+from measuring import Cost, Spent, cost_line, line, ratio_line, read_table, run
 
-from rec_platform.dmc12.frame import Frame
-from rec_platform.engine.duckdb import connect
-from rec_platform.evaluation import STANDARD, Slices, evaluate, metric_rows, popularity
-from rec_platform.evaluation.evaluate import CHUNK
-
-Result = TypeVar("Result")
-MODELS = ("m1", "m2", "m3", "m4")
-K = 10
-METRICS = tuple(one for one in STANDARD if one.name != "r_precision")
-
-SQL = f"""
-WITH lists AS (UNPIVOT scored ON {", ".join(MODELS)} INTO NAME model VALUE score),
-ranked AS (
-    SELECT model, context, label, row_number() OVER w AS rank, sum(label) OVER w AS found, count(*) OVER c AS items,
-           sum(label) OVER c AS positives
-    FROM lists WINDOW w AS (PARTITION BY model, context ORDER BY score DESC ROWS UNBOUNDED PRECEDING),
-                      c AS (PARTITION BY model, context)
-),
-ideal AS (
-    SELECT p.positives, sum(1 / r.rank) AS best, sum(1 / log2(r.rank + 1)) FILTER (r.rank <= {K}) AS best_dcg
-    FROM (SELECT DISTINCT positives FROM ranked) p, (SELECT unnest(range(1, 10000)) AS rank) r
-    WHERE r.rank <= p.positives GROUP BY p.positives
-),
-per_context AS (
-    SELECT model, context,
-           sum(1 / rank) / any_value(best) AS nmrr,
-           1 / min(rank) AS mrr,
-           coalesce(sum(1 / log2(rank + 1)) FILTER (rank <= {K}), 0) / any_value(best_dcg) AS ndcg,
-           count(*) FILTER (rank <= {K}) / any_value(positives) AS recall,
-           count(*) FILTER (rank <= {K}) / {K} AS precision,
-           sum(found / rank) / any_value(positives) AS map,
-           (min(rank) <= {K})::DOUBLE AS hit_rate,
-           CASE WHEN any_value(items) > any_value(positives)
-                THEN sum(items - positives - (rank - found)) / any_value(positives) / any_value(items - positives)
-                END AS auc
-    FROM ranked JOIN ideal USING (positives) WHERE label > 0 GROUP BY model, context
-)
-SELECT model, avg(nmrr) AS nmrr, avg(mrr) AS mrr, avg(ndcg) AS ndcg, avg(recall) AS recall, avg(precision) AS precision,
-       avg(map) AS map, avg(hit_rate) AS hit_rate, avg(auc) AS auc
-FROM per_context GROUP BY model ORDER BY model
-"""
+CACHE = Path(__file__).parents[1] / ".rec-platform" / "bench"
+#: Values are sums of contexts rounded to 2^-30 each.
+TOLERANCE = 1e-8
+#: Contexts that the peers with dictionaries are given.
+FEW = 5_000
 
 
-def scored_lists(contexts: int, items: int, seed: int = 1) -> Frame:
-    """Full lists with distinct scores, about 2 positives each."""
-    rng = np.random.default_rng(seed)
-    rows = contexts * items
-    label = (rng.random(rows) < 2 / items).astype(np.float64)
-    table = pa.table(
-        {
-            "profile_id": rng.integers(0, contexts // 3, contexts),
-            "country": rng.choice(["FR", "GB", "DE", "US"], contexts),
-            "tenure_band": rng.choice(["new", "1-4w", "1-3m", "3-12m", "1y+"], contexts),
-            "activity_band": rng.choice(["none", "light", "medium", "heavy"], contexts),
-            "device": rng.choice(["tv", "phone", "web"], contexts),
-        }
+@dataclass(frozen=True)
+class Size:
+    contexts: int
+    items: int = 50
+
+    @property
+    def score_bytes(self) -> float:
+        """GB of scores."""
+        return self.contexts * self.items * len(MODELS) * 8 / 1e9
+
+    def __str__(self) -> str:
+        return f"4 models x 8 metrics, {self.contexts:,} contexts x {self.items} items"
+
+
+DEFAULT, FULL = Size(50_000), Size(500_000)
+
+
+def world(cache: Path, size: Size) -> str:
+    """The folder of the lists of that size, made if they are not there."""
+    folder = cache / f"lists-{size.contexts}-{size.items}"
+    if not (folder / "complete").exists():
+        run("evaluation_world.make", folder=folder, contexts=size.contexts, items=size.items)
+    return str(folder)
+
+
+def by_key(table: pa.Table) -> dict[tuple[str, str], float]:
+    return {(row["model"], row["metric"]): row["value"] for row in table.to_pylist()}
+
+
+def equal_values(name: str, ours: Path, theirs: Path) -> str:
+    """How far a peer's values are from ours at most; stops where that is too far, or where it has others."""
+    expected, found = by_key(read_table(ours)), by_key(read_table(theirs))
+    worst = max(abs(expected[key] - value) for key, value in found.items())
+    if not worst <= TOLERANCE:
+        raise SystemExit(f"{name}: values differ from ours by up to {worst}")
+    return f"{len(found) // len(MODELS)} metrics, values equal to {worst:.0e}"
+
+
+def of_dictionaries(cost: Cost, scale: float) -> tuple[Spent, Spent]:
+    """Inputs and calls of the last three models (the first one still warms up), for all four, scaled up."""
+    parts = [cost.only(*(f"{part} {model}" for model in MODELS[1:])) for part in ("inputs", "call")]
+    factor = scale * len(MODELS) / (len(MODELS) - 1)
+    inputs, calls = (Spent(part.cpu * factor, part.wall * factor) for part in parts)
+    return inputs, calls
+
+
+def against_duckdb(folder: str, ours: Cost, values: Path, scratch: Path) -> None:
+    costs = []
+    for title, contestant in (("windows", "windows"), ("counts of what scores above", "counts")):
+        out = scratch / f"{contestant}.arrow"
+        costs.append(run(f"peers.evaluation_duckdb.{contestant}", out=out, folder=folder))
+        cost_line(f"DuckDB, {title}", costs[-1], equal_values(title, values, out))
+    ratio_line("DuckDB windows / ours, CPU", costs[0].cpu / ours.cpu, "at least 15")
+    ratio_line("best DuckDB / ours, CPU", min(cost.cpu for cost in costs) / ours.cpu, "at least 15")
+
+
+def against_dictionaries(folder: str, size: Size, ours: Cost, scratch: Path) -> None:
+    values = scratch / "few.arrow"
+    run("evaluation_ours.plain", out=values, folder=folder, first=FEW)
+    for name, contestant in (("pytrec_eval", "by_pytrec_eval"), ("ranx", "by_ranx")):
+        out = scratch / f"{contestant}.arrow"
+        cost = run(f"peers.evaluation_dicts.{contestant}", out=out, folder=folder, first=FEW)
+        note = f"{equal_values(name, values, out)}; scaled from {FEW:,} contexts"
+        inputs, calls = of_dictionaries(cost, size.contexts / FEW)
+        line(f"{name}, inputs and call", inputs.cpu + calls.cpu, inputs.wall + calls.wall, None, note)
+        line("    of it the call", calls.cpu, calls.wall)
+        ratio_line(f"{name} with inputs / ours, CPU", (inputs.cpu + calls.cpu) / ours.cpu, "at least 200")
+        ratio_line(f"{name}, the call alone / ours, CPU", calls.cpu / ours.cpu, "at least 200")
+
+
+def catalogues() -> None:
+    """Whole catalogues, chunk by chunk."""
+    print("Ranking given scores of 20,000 contexts x 10,000 titles x 4 models, in chunks")
+    shape = {"contexts": 20_000, "titles": 10_000, "chunk": 50}
+    judged = run("evaluation_ours.whole_catalogues", **shape)
+    cost_line("every positive's place, eight metrics", judged)
+    best = run("evaluation_ours.best_of_catalogues", top=100, **shape)
+    cost_line("each model's best 100 kept, with places", best)
+    ratio_line("seconds, places and metrics", judged.wall, "at most 10")
+    ratio_line("seconds, best 100 kept", best.wall, "at most 10")
+
+
+def lists(cache: Path, size: Size, scratch: Path) -> None:
+    folder, values, full = world(cache, size), scratch / "ours.arrow", size == FULL
+    print(size)
+    reading = run("evaluation_ours.reading", folder=folder)
+    cost_line("summing the scores once", reading)
+    ours = run("evaluation_ours.plain", out=values, folder=folder)
+    cost_line("rec-platform", ours)
+    intervals = run("evaluation_ours.intervals", folder=folder)
+    cost_line("rec-platform, 200 replicates, 6 slices", intervals)
+    ratio_line("CPU-seconds", ours.cpu, "at most 0.3", judged=full)
+    ratio_line("CPU-seconds, 200 replicates, 6 slices", intervals.cpu, "at most 3", judged=full)
+    ratio_line("ours / summing the scores once, CPU", ours.cpu / reading.cpu, "at most 5", judged=full)
+    ratio_line(
+        "peak memory of the process / bytes of scores", intervals.peak / size.score_bytes, "at most 2.5", judged=full
     )
-    scores = {name: rng.random(rows) + label * 0.1 * place for place, name in enumerate(MODELS)}
-    titles = rng.integers(0, 2_000, rows)
-    return Frame.of(table, np.arange(contexts + 1) * items, items={"title_id": titles, "label": label}, scores=scores)
+    against_duckdb(folder, ours, values, scratch)
+    against_dictionaries(folder, size, ours, scratch)
 
 
-def timed(work: Callable[[], Result]) -> tuple[Result, float, float]:
-    """The result, CPU-seconds of all threads, and seconds on the clock."""
-    cpu, wall = time.process_time(), time.perf_counter()
-    result = work()
-    return result, time.process_time() - cpu, time.perf_counter() - wall
-
-
-def by_sql(frame: Frame) -> dict[tuple[str, str], float]:
-    """Metric per (model, name), from one query."""
-    columns: dict[str, Any] = {"context": frame.context_of_item, "label": frame.item("label")}
-    scored = pa.table(columns | {name: frame.scores.column(name) for name in MODELS})
-    with connect() as engine:
-        engine.register("scored", scored)
-        rows = engine.sql(SQL).to_arrow_table().to_pylist()
-    return {(row["model"], name): value for row in rows for name, value in row.items() if name != "model"}
-
-
-def by_us(frame: Frame) -> dict[tuple[str, str], float]:
-    sums = evaluate(
-        frame, seed=1, models=MODELS, metrics=METRICS, cutoffs=(K,), slices=Slices(()), replicates=0, list_length=0
-    )
-    return {(row["model"], row["metric"]): row["value"] for row in metric_rows(sums).to_pylist()}
-
-
-def with_intervals(frame: Frame) -> pa.Table:
-    """200 replicates, four context slices, popularity bands and the whole."""
-    bands = popularity(np.arange(2_000), np.arange(2_000)[::-1])
-    sums = evaluate(
-        frame, seed=1, models=MODELS, metrics=METRICS, cutoffs=(K,), slices=Slices(items=(bands,)), replicates=200,
-        list_length=0,
-    )  # fmt: skip
-    return metric_rows(sums)
-
-
-def read_once(frame: Frame) -> float:
-    return float(sum(frame.scores.column(name).to_numpy().sum() for name in MODELS))
-
-
-def main(contexts: int, items: int) -> None:
-    frame = scored_lists(contexts, items)
-    by_us(scored_lists(CHUNK // 8, items))
-    theirs, sql_cpu, sql_wall = timed(lambda: by_sql(frame))
-    ours, our_cpu, our_wall = timed(lambda: by_us(frame))
-    worst = max(abs(ours[key] - value) for key, value in theirs.items())
-    if set(theirs) - set(ours) or worst > 1e-8:
-        raise SystemExit(f"values differ by up to {worst}")
-    _, full_cpu, full_wall = timed(lambda: with_intervals(frame))
-    _, read_cpu, read_wall = timed(lambda: read_once(frame))
-    print(
-        f"{len(MODELS)} models x {len(METRICS)} metrics, {contexts} contexts x {items} items; values equal to {worst:.0e}"
-    )
-    for name, cpu, wall in (
-        ("DuckDB SQL", sql_cpu, sql_wall),
-        ("evaluate", our_cpu, our_wall),
-        ("evaluate, 200 replicates, 6 slices", full_cpu, full_wall),
-        ("summing the scores once", read_cpu, read_wall),
-    ):
-        print(f"  {name:36} {cpu:8.3f} CPU-s {wall:8.3f} s")
-    print(f"  SQL / evaluate: {sql_cpu / our_cpu:.1f}x CPU, {sql_wall / our_wall:.1f}x on the clock")
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--full", action="store_true", help="500,000 contexts; needs 8 GB")
+    parser.add_argument("--cache", type=Path, default=CACHE, help="where lists are kept (default: %(default)s)")
+    options = parser.parse_args()
+    options.cache.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=options.cache) as scratch:
+        lists(options.cache, FULL if options.full else DEFAULT, Path(scratch))
+    catalogues()
 
 
 if __name__ == "__main__":
-    main(*(int(text) for text in (sys.argv[1:] + ["50000", "50"][len(sys.argv) - 1 :])))
+    main()

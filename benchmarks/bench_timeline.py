@@ -173,7 +173,8 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=names, default=names, help="some of the parts")
     options = parser.parse_args()
     size = FULL if options.full else DEFAULT
-    with TemporaryDirectory(dir=options.cache if options.cache.is_dir() else None) as scratch:
+    options.cache.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=options.cache) as scratch:
         if "against_peers" in options.only:
             against_peers(options.cache, size, Path(scratch))
     for work in OWN:

@@ -50,11 +50,10 @@ class Meter:
 
 @dataclass(frozen=True)
 class Cost:
-    """What a contestant took: phases, facts, the peak of its memory in GB (before and after the phases)."""
+    """What a contestant took: phases, facts of its own, and the peak of its memory in GB."""
 
     phases: dict[str, Spent]
     facts: dict[str, float]
-    before: float
     peak: float
 
     @property
@@ -78,8 +77,17 @@ def cpu_seconds() -> float:
 
 def peak_memory() -> float:
     """The most resident memory this process ever had, in GB (getrusage would count the parent's before exec)."""
+    return _status("VmHWM")
+
+
+def resident_memory() -> float:
+    """The resident memory of this process now, in GB."""
+    return _status("VmRSS")
+
+
+def _status(name: str) -> float:
     lines = Path("/proc/self/status").read_text().splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM")) * 1024 / 1e9
+    return next(int(line.split()[1]) for line in lines if line.startswith(name)) * 1024 / 1e9
 
 
 def run(contestant: str, *, out: Path | None = None, cores: int | None = None, **arguments: Any) -> Cost:
@@ -155,13 +163,12 @@ def main(contestant: str, arguments: str, out: str) -> None:
     work = getattr(importlib.import_module(module), name)
     meter = Meter()
     result = work(meter, **json.loads(arguments))
-    before = meter.facts.pop("before", 0.0)
     peak = peak_memory()
     if out and result is not None:
         with pa.OSFile(out, "wb") as sink, pa.ipc.new_file(sink, result.schema) as writer:
             writer.write_table(result)
     phases = {name: asdict(spent) for name, spent in meter.phases.items()}
-    print(json.dumps({"phases": phases, "facts": meter.facts, "before": before, "peak": peak}))
+    print(json.dumps({"phases": phases, "facts": meter.facts, "peak": peak}))
 
 
 if __name__ == "__main__":
