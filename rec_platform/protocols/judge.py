@@ -106,7 +106,8 @@ def judged(
     fitted = _fitted(train, models, config or CandidateConfig(), seed)
     protocol = Protocol(
         kind=_KIND, split=split.label + (" [leaks]" if split.leaks else ""),
-        candidates="every title of the training part", seen=seen, cold="dropped" if cold == "drop" else "kept", weighting="one list per profile",
+        candidates="every title of the training part", seen=seen, cold="dropped" if cold == "drop" else "kept",
+        weighting="one list per profile",
     )  # fmt: skip
     frames = _frames(train, judging, known_title, fitted, seen=seen, keep=max(cutoffs), seed=seed, progress=progress)
     sums = evaluate(
