@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 
 from rec_platform import clock, commands
+from rec_platform.cli_compare import By, Estimand, ageing, compare
 from rec_platform.cli_export import export
 from rec_platform.cli_features import features
 from rec_platform.cli_late import late
@@ -48,6 +49,8 @@ def simulate(
     _print_pairs(summary, f"Simulated world in {out}", as_json=as_json)
 app.add_typer(features, name="features")
 app.command()(export)
+app.command()(compare)
+app.command()(ageing)
 
 
 @app.command()
@@ -104,11 +107,13 @@ def metrics(
     first: First,
     last: Last,
     countries: Countries = "",
-    by: Annotated[
-        str, typer.Option(help="Slice: all, country, tenure_band, activity_band, device, popularity.")
-    ] = "all",
+    by: By = "all",
     metric: Annotated[str, typer.Option(help="Comma-separated metric names; the main ones if not given.")] = "",
     versus: Annotated[str, typer.Option(help="Paired differences against this model, e.g. popularity.")] = "",
+    estimand: Estimand = "context",
+    protocol: Annotated[
+        str, typer.Option(help="session, or daily_list: published recommendations by the plays of their date.")
+    ] = "session",
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
@@ -119,8 +124,9 @@ def metrics(
     days = clock.parse_day(first, place="--from"), clock.parse_day(last, place="--to")
     with _busy("adding up stored sums"):
         rows = commands.metrics(
-            home, *days, countries=commands.countries(countries), by=by, metrics=commands.names(metric), versus=versus
-        )
+            home, *days, countries=commands.countries(countries), by=by, metrics=commands.names(metric), versus=versus,
+            estimand=estimand, protocol=protocol,
+        )  # fmt: skip
     _print_rows(rows, f"Metrics of {first} to {last}", as_json=as_json)
 
 

@@ -22,11 +22,11 @@ from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import KeyRefused, MissingInput
 from rec_platform.evaluation.comparison import compare
 from rec_platform.evaluation.intervals import measured, metric_rows
-from rec_platform.evaluation.stage import rolled_up, stored_sums
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.features import FeatureGenerator, FeatureSet
 from rec_platform.flow import Platform, Window
 from rec_platform.flow.late import counts, ledger
+from rec_platform.judging import sums_of
 from rec_platform.partition import Partition, checked_country
 from rec_platform.pipeline import Pipeline, Sources
 from rec_platform.plays.ingest import ingest
@@ -36,7 +36,7 @@ from rec_platform.plays.reference import as_known, resolve_id, source_ids
 from rec_platform.scoring.recommend import contexts_at
 from rec_platform.scoring.stage import recommend_one
 from rec_platform.stage import Input
-from rec_platform.tables import METRIC_SUMS, PLAY_FACTS, PROFILES, RECOMMENDATIONS, TABLES, TITLES
+from rec_platform.tables import PLAY_FACTS, PROFILES, RECOMMENDATIONS, TABLES, TITLES
 from rec_platform.timetravel.reading import compute
 from rec_platform.timetravel.timeline import Timeline
 
@@ -131,12 +131,23 @@ def _made_without(platform: Platform) -> dict[str, int]:
 
 
 def metrics(
-    home: Path, first: date, last: date, *, countries: list[str], by: str, metrics: list[str], versus: str
+    home: Path,
+    first: date,
+    last: date,
+    *,
+    countries: list[str],
+    by: str,
+    metrics: list[str],
+    versus: str,
+    estimand: str = "context",
+    protocol: str = "session",
 ) -> list[Row]:
-    """Metrics of some days and countries together, from the stored sums: one row per model and slice value."""
+    """Metrics of some days and countries together: one row per model and slice value.
+
+    From stored sums where they hold it, else (crossed slices, means over profiles, published lists) from stored scores.
+    """
     platform = Platform(home)
-    reader = platform.reader(Input(METRIC_SUMS.name, first, last, every_country=True, optional=True))
-    sums = rolled_up(stored_sums(reader, first, last, countries or None))
+    sums = sums_of(platform, first, last, countries, by=by, protocol=protocol, estimand=estimand)
     wanted = _chosen(sums, metrics)
     if versus:
         return _differences(sums, versus, by, wanted, platform.settings)
@@ -174,7 +185,7 @@ def _pivot(
     value: str,
 ) -> list[Row]:
     """One row per model and slice value, one column per metric: value [low, high]; no interval is no verdict."""
-    chosen = [row for row in rows if row[c.SLICE] == by and row["estimand"] == "context"]
+    chosen = [row for row in rows if row[c.SLICE] == by]
     if not chosen:
         have = sorted({row[c.SLICE] for row in rows})
         raise KeyRefused(f"no slice {by!r}", place="--by", repair=f"There are: {', '.join(have)}.")

@@ -1,0 +1,74 @@
+"""`rec-platform compare` and `rec-platform ageing`: models beside each other, and beside their younger selves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from rec_platform import clock, commands, judging
+from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last, busy, print_rows
+
+SLICES = (
+    "Slice: all, country, tenure_band, activity_band, device, profile_band, popularity, title_age, any column of contexts, "
+    "or two with a comma."
+)
+By = Annotated[str, typer.Option(help=SLICES)]
+Estimand = Annotated[
+    str, typer.Option(help="context: mean over contexts; profile: mean over profiles, from stored scores.")
+]
+Out = Annotated[Path | None, typer.Option("--out", help="Draw it too: a file ending in .svg or .png.")]
+
+
+def compare(
+    first: First,
+    last: Last,
+    models: Annotated[list[str] | None, typer.Argument(help="Two models; every pair if none is named.")] = None,
+    countries: Countries = "",
+    by: By = "all",
+    metric: Annotated[str, typer.Option(help="Comma-separated metric names; the main ones if not given.")] = "",
+    estimand: Estimand = "context",
+    out: Out = None,
+    home: Home = DEFAULT_HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Compare two models on the same contexts: paired differences, intervals, tests, and which is better.
+
+    Example: rec-platform compare xgboost popularity --from 2011-11-01 --to 2011-12-09 --by country
+    """
+    days = clock.parse_day(first, place="--from"), clock.parse_day(last, place="--to")
+    with busy("comparing"):
+        found = judging.compared(
+            home, models or [], *days, countries=commands.countries(countries), by=by, metrics=commands.names(metric),
+            estimand=estimand, out=out,
+        )  # fmt: skip
+    if as_json:
+        print(json.dumps({"sentence": found.sentence, "rows": found.rows}, default=str))
+        return
+    print_rows(found.rows, f"Paired differences of {first} to {last}", as_json=False)
+    print(found.sentence)
+
+
+def ageing(
+    as_of: Annotated[str, typer.Option(help="The date of the models, YYYY-MM-DD.")],
+    days: Annotated[int, typer.Option(min=1, help="How old they may get.")] = 30,
+    models: Annotated[str, typer.Option(help="Comma-separated models; all of the date if not given.")] = "",
+    metric: Annotated[str, typer.Option(help="A metric, with its cut-off: ndcg@10.")] = "nmrr",
+    countries: Countries = "",
+    out: Out = None,
+    home: Home = DEFAULT_HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Print how models of a date do on each later date, per country. Scores again; writes nothing but the picture.
+
+    Example: rec-platform ageing --as-of 2011-11-10 --days 14 --metric ndcg@10
+    """
+    day = clock.parse_day(as_of, place="--as-of")
+    with busy("scoring later dates"):
+        rows = judging.aged(
+            home, day, days=days, countries=commands.countries(countries), models=commands.names(models), metric=metric,
+            out=out,
+        )  # fmt: skip
+    print_rows(rows, f"{metric} of the models as of {as_of}, by age in days", as_json=as_json)

@@ -1,0 +1,277 @@
+"""What `rec-platform compare` and `ageing` call: from a home to rows, a sentence and a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rec_platform import columns as c
+from rec_platform.clock import days_between
+from rec_platform.errors import KeyRefused
+from rec_platform.evaluation import ageing, on_demand
+from rec_platform.evaluation.comparison import HIGHER, LOWER, compare_all, compare_pairs, corrected
+from rec_platform.evaluation.evaluate import CONTEXT
+from rec_platform.evaluation.metrics import STANDARD
+from rec_platform.evaluation.protocol import SESSION
+from rec_platform.evaluation.slices import ALL
+from rec_platform.evaluation.stage import rolled_up, stored_sums
+from rec_platform.evaluation.sums import MetricSums
+from rec_platform.flow import Platform
+from rec_platform.stage import Input
+from rec_platform.tables import METRIC_SUMS, SCORES_TABLE
+
+Row = dict[str, Any]
+
+#: Metrics of lists that a comparison shows unless told otherwise, the first of them being what its sentence is about.
+MAIN: Final = (("nmrr", 0), ("ndcg", 10), ("recall", 10), ("precision", 10), ("map", 0), ("hit_rate", 10), ("mrr", 0))
+#: Of these, more is better.
+_HIGHER_IS_BETTER: Final = frozenset(one.name for one in STANDARD)
+#: Places of a text bar, an odd number.
+BAR: Final = 31
+LEVEL: Final = 0.05
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A comparison: a sentence that sums it up, and a row per pair, metric and slice value."""
+
+    sentence: str
+    rows: list[Row]
+
+
+def sums_of(
+    platform: Platform,
+    first: date,
+    last: date,
+    countries: Sequence[str],
+    *,
+    by: str = ALL,
+    protocol: str = SESSION,
+    estimand: str = CONTEXT,
+) -> MetricSums:
+    """Stored sums where they hold the slice, else sums made now from stored scores."""
+    if protocol == SESSION and estimand == CONTEXT:
+        reader = platform.reader(Input(METRIC_SUMS.name, first, last, every_country=True, optional=True))
+        sums = rolled_up(stored_sums(reader, first, last, list(countries) or None))
+        if by in {key.slice for key in sums.keys}:
+            return sums
+    inputs = on_demand.inputs(first, last, protocol, platform.index.countries)
+    reader = platform.reader(*inputs)
+    table = SCORES_TABLE.name if protocol == SESSION else inputs[0].table
+    partitions = [
+        partition
+        for day in days_between(first, last)
+        for partition in reader.published(table, day)
+        if not countries or partition.place in countries
+    ]
+    return on_demand.judged(reader, partitions, platform.settings, by=by, protocol=protocol, estimand=estimand)
+
+
+def compared(
+    home: Path,
+    models: Sequence[str],
+    first: date,
+    last: date,
+    *,
+    countries: Sequence[str] = (),
+    by: str = ALL,
+    metrics: Sequence[str] = (),
+    estimand: str = CONTEXT,
+    out: Path | None = None,
+) -> Compared:
+    """Two models compared, or every pair of all models where none is named, over some days and countries together."""
+    if len(models) not in (0, 2):
+        raise KeyRefused(
+            f"{len(models)} models given", place="compare", repair="Name two models, or none to compare every pair."
+        )
+    platform = Platform(home)
+    sums = sums_of(platform, first, last, countries, by=by, estimand=estimand)
+    least = platform.settings.evaluation.min_contexts
+    pairs = [(models[0], models[1])] if models else None
+    table = compare_all(sums, min_contexts=least) if pairs is None else compare_pairs(sums, pairs, min_contexts=least)
+    table = corrected(_chosen(table, _wanted(sums, metrics), by))
+    rows = table.to_pylist()
+    if out is not None:
+        _draw(rows, by, out)
+    return Compared(_sentence(rows), _shown(rows, by, several=not models))
+
+
+def _wanted(sums: MetricSums, asked: Sequence[str]) -> list[tuple[str, int]]:
+    known = [(key.metric, key.k) for key in sums.keys if key.metric]
+    if not asked:
+        return [pair for pair in MAIN if pair in set(known)]
+    strange = sorted(set(asked) - {name for name, _ in known})
+    if strange:
+        have = ", ".join(sorted({name for name, _ in known}))
+        raise KeyRefused(f"no metric {', '.join(strange)} to pair", place="--metric", repair=f"There are: {have}.")
+    return [pair for pair in sorted(set(known)) if pair[0] in asked]
+
+
+def _chosen(table: pa.Table, wanted: Sequence[tuple[str, int]], by: str) -> pa.Table:
+    """Rows of the wanted metrics, in their order, in one slice."""
+    of_slice = table.filter(pc.equal(table.column(c.SLICE), by))
+    names = zip(of_slice.column(c.METRIC).to_pylist(), of_slice.column(c.CUTOFF).to_pylist(), strict=True)
+    place = {pair: number for number, pair in enumerate(wanted)}
+    ranks = [place.get(pair, -1) for pair in names]
+    rows = [row for row, rank in enumerate(ranks) if rank >= 0]
+    rows.sort(key=lambda row: ranks[row])
+    return of_slice.take(pa.array(rows, pa.int64()))
+
+
+def _heading(row: Row) -> str:
+    return f"{row[c.METRIC]}@{row[c.CUTOFF]}" if row[c.CUTOFF] else str(row[c.METRIC])
+
+
+def _shown(rows: list[Row], by: str, *, several: bool) -> list[Row]:
+    """Rows as people read them: numbers to three digits, the interval as a bar around 0."""
+    reach = max(
+        (abs(row[name]) for row in rows for name in ("difference", c.LOW, c.HIGH) if np.isfinite(row[name])), default=1
+    )
+    return [
+        ({"models": f"{row['model_a']} - {row['model_b']}"} if several else {})
+        | {"metric": _heading(row)}
+        | ({} if by == ALL else {by: row[c.SLICE_VALUE]})
+        | {
+            row["model_a"] if not several else "a": f"{row['value_a']:.4f}",
+            row["model_b"] if not several else "b": f"{row['value_b']:.4f}",
+            "difference": f"{row['difference']:+.4f}",
+            "95 %": "no verdict" if np.isnan(row[c.LOW]) else f"[{row[c.LOW]:+.4f}, {row[c.HIGH]:+.4f}]",
+            "bar": bar(row["difference"], row[c.LOW], row[c.HIGH], reach),
+            "p t": _p(row["p_t"]), "p flips": _p(row["p_randomisation"]), "p Holm": _p(row["p_holm"]),
+            "p BH": _p(row["p_bh"]), "effect": f"{row['effect']:+.3f}", "detectable": f"{row[c.DETECTABLE]:.4f}",
+            "n": row[c.N], "verdict": row["verdict"],
+        }
+        for row in rows
+    ]  # fmt: skip
+
+
+def _p(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:.2g}"
+
+
+def bar(difference: float, low: float, high: float, reach: float) -> str:
+    """The interval as text, 0 in the middle and `reach` at either end.
+
+    >>> bar(0.5, 0.2, 0.8, 1.0)
+    '               |  -----o----   '
+    """
+    middle = BAR // 2
+    reach = reach or 1.0
+
+    def place(value: float) -> int:
+        return middle + round(float(np.clip(value / reach, -1, 1)) * middle)
+
+    cells = [" "] * BAR
+    if np.isfinite(low):
+        cells[place(low) : place(high) + 1] = "-" * (place(high) - place(low) + 1)
+    cells[middle] = "|"
+    if np.isfinite(difference):
+        cells[place(difference)] = "o"
+    return "".join(cells)
+
+
+def _sentence(rows: list[Row]) -> str:
+    """Which is better and how sure: what the first metric says in its largest slice value, and how many others agree."""
+    if not rows:
+        return "Nothing to compare."
+    pairs = {(row["model_a"], row["model_b"]) for row in rows}
+    sure = [row for row in rows if row["p_holm"] <= LEVEL]
+    if len(pairs) > 1:
+        return f"{len(pairs)} pairs, {len(rows)} comparisons; {len(sure)} differences are sure after Holm's correction."
+    row = max((one for one in rows if _heading(one) == _heading(rows[0])), key=lambda one: one[c.N])
+    where = "" if row[c.SLICE] == ALL else f" in {row[c.SLICE]} {row[c.SLICE_VALUE]}"
+    if row["verdict"] not in (HIGHER, LOWER):
+        found = f"{row['model_a']} and {row['model_b']}: {row['verdict']} on {_heading(row)}{where}"
+        seen = f"a difference of {row[c.DETECTABLE]:.4f} would have been found 4 times in 5"
+        return f"{found} ({row['difference']:+.4f}, n {row[c.N]}); {seen}." if row["verdict"] != "different contexts" else (
+            f"{found}: choose days on which both were scored."
+        )  # fmt: skip
+    ahead, behind = (row["model_a"], row["model_b"])[:: 1 if row["verdict"] == HIGHER else -1]
+    better = "better" if row[c.METRIC] in _HIGHER_IS_BETTER else "higher"
+    sign = 1 if row["verdict"] == HIGHER else -1
+    low, high = sorted((sign * row[c.LOW], sign * row[c.HIGH]))
+    agree = sum(sign * one["difference"] > 0 for one in sure)
+    return (
+        f"{ahead} is {better} than {behind} on {_heading(row)}{where}: {sign * row['difference']:+.4f} "
+        f"[{low:+.4f}, {high:+.4f}], p {_p(row['p_t'])} by paired t, {_p(row['p_randomisation'])} by randomisation; "
+        f"of {len(rows)} comparisons {agree} are surely in its favour and {len(sure) - agree} surely against it after "
+        "Holm's correction."
+    )
+
+
+def _draw(rows: list[Row], by: str, out: Path) -> None:
+    from rec_platform.reports import paired  # matplotlib takes half a second, and only pictures need it
+
+    pairs = sorted({(row["model_a"], row["model_b"]) for row in rows})
+    labelled = [
+        row
+        | {
+            "label": (f"{row['model_a']} - {row['model_b']}  " if len(pairs) > 1 else "")
+            + _heading(row)
+            + ("" if by == ALL else f"  {row[c.SLICE_VALUE]}")
+        }
+        for row in rows
+    ]
+    heading = f"{pairs[0][0]} less {pairs[0][1]}" if len(pairs) == 1 else "the first less the second"
+    paired.save(paired.differences_figure(labelled, heading=f"{heading}, with 95 % intervals"), out)
+
+
+# --- ageing ----------------------------------------------------------------------------------------------------------
+
+
+def aged(
+    home: Path,
+    as_of: date,
+    *,
+    days: int,
+    countries: Sequence[str] = (),
+    models: Sequence[str] = (),
+    metric: str = "nmrr",
+    out: Path | None = None,
+) -> list[Row]:
+    """One metric of the models of a date on each later date: a row per country (and `all`) and age, a column per model."""
+    platform = Platform(home)
+    settings, last = platform.settings, as_of + timedelta(days=days)
+    reader = platform.reader(*ageing.inputs(settings, as_of, last))
+    parts = ageing.aged_sums(reader, settings, as_of=as_of, days=days, countries=list(countries) or None)
+    rows = ageing.by_age(parts, as_of, min_contexts=settings.evaluation.min_contexts)
+    rows = _of_metric(rows, metric)
+    names = sorted({row[c.MODEL] for row in rows} - {"ceiling"}) if not models else list(models)
+    strange = sorted(set(names) - {row[c.MODEL] for row in rows})
+    if strange:
+        have = ", ".join(sorted({row[c.MODEL] for row in rows}))
+        raise KeyRefused(f"no model {strange[0]!r} as of {as_of}", place="ageing", repair=f"There are: {have}.")
+    chosen = [row | {c.COUNTRY: row[c.SLICE_VALUE]} for row in rows if row[c.MODEL] in names]
+    if out is not None:
+        from rec_platform.reports import paired  # see `_draw`
+
+        paired.save(paired.ageing_figure(chosen, heading=f"{_heading(chosen[0])}, models as of {as_of}"), out)
+    return _by_country_and_age(chosen, names)
+
+
+def _of_metric(rows: list[Row], metric: str) -> list[Row]:
+    name, _, k = metric.partition("@")
+    cuts = sorted({row[c.CUTOFF] for row in rows if row[c.METRIC] == name})
+    if not cuts or (k and (not k.isdigit() or int(k) not in cuts)):
+        have = ", ".join(sorted({_heading(row) for row in rows}))
+        raise KeyRefused(f"no metric {metric!r}", place="--metric", repair=f"There are: {have}.")
+    cut = int(k) if k else cuts[0]
+    return [row for row in rows if (row[c.METRIC], row[c.CUTOFF]) == (name, cut)]
+
+
+def _by_country_and_age(rows: list[Row], models: Sequence[str]) -> list[Row]:
+    lines: dict[tuple[str, int], Row] = {}
+    for row in sorted(rows, key=lambda one: (one[c.COUNTRY] != ALL, one[c.COUNTRY], one["age"])):
+        line = lines.setdefault(
+            (row[c.COUNTRY], row["age"]), {c.COUNTRY: row[c.COUNTRY], "age": row["age"], "n": row[c.N]}
+        )
+        interval = "" if np.isnan(row[c.LOW]) else f" [{row[c.LOW]:.3f}, {row[c.HIGH]:.3f}]"
+        line[row[c.MODEL]] = "-" if np.isnan(row[c.VALUE]) else f"{row[c.VALUE]:.3f}{interval}"
+    return [{"country": line.pop(c.COUNTRY), **line} | {m: line.get(m, "") for m in models} for line in lines.values()]

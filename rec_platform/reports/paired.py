@@ -1,0 +1,93 @@
+"""Pictures of a comparison of two models, and of models that age: figures to be saved as SVG or PNG."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from rec_platform import columns as c
+from rec_platform.errors import ConfigError
+from rec_platform.reports import style
+from rec_platform.reports.plots import model_order
+
+Row = Mapping[str, Any]
+SURE, UNSURE = "#0072B2", "#8a8f98"
+
+
+def differences_figure(rows: Sequence[Row], *, heading: str) -> Figure:
+    """Each difference with its 95 % interval against 0; sure ones (interval beside 0) are coloured, no verdict is open.
+
+    Args:
+        rows: label, difference, low, high, n; top to bottom.
+        heading: the title.
+    """
+    figure, (axes,) = style.panels(height=1.3 + 0.3 * max(len(rows), 3))
+    for place, row in enumerate(rows):
+        low, high = row[c.LOW], row[c.HIGH]
+        sure = np.isfinite(low) and not low <= 0 <= high
+        colour = SURE if sure else UNSURE
+        if np.isfinite(low):
+            axes.plot([low, high], [place, place], color=colour, linewidth=2.2, solid_capstyle="round")
+        axes.plot(
+            [row["difference"]], [place], "o", color=colour, markersize=6,
+            markerfacecolor=colour if np.isfinite(low) else "none",
+        )  # fmt: skip
+    axes.axvline(0, color=UNSURE, linewidth=1)
+    axes.set_yticks(range(len(rows)), [f"{row['label']}   n {style.short(row[c.N])}" for row in rows])
+    axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
+    axes.grid(axis="y", visible=False)
+    style.title(axes, heading)
+    if not rows:
+        style.nothing(axes, "nothing to compare")
+    return figure
+
+
+def ageing_figure(rows: Sequence[Row], *, heading: str) -> Figure:
+    """A metric by age of the models in days: a panel per country, a line per model with its 95 % band.
+
+    Args:
+        rows: country, model, age, value, low, high.
+        heading: the title's beginning.
+    """
+    places = sorted({row[c.COUNTRY] for row in rows})
+    models = model_order(sorted({row[c.MODEL] for row in rows}))
+    columns = min(max(len(places), 1), 2)
+    figure, panels = style.panels(columns, rows=-(-max(len(places), 1) // columns))
+    for axes, place in zip(panels, places, strict=False):
+        for model, colour in style.colour_of(models).items():
+            mine = sorted((row for row in rows if row[c.COUNTRY] == place and row[c.MODEL] == model), key=_age)
+            age, value, low, high = (np.array([row[name] for row in mine]) for name in ("age", c.VALUE, c.LOW, c.HIGH))
+            axes.fill_between(age, low, high, color=colour, alpha=0.15, linewidth=0)
+            axes.plot(age, value, color=colour, linewidth=1.8, marker="o", markersize=3.5, label=model)
+        axes.set_ylim(bottom=0)
+        axes.set_xlabel("age of the models in days")
+        style.title(axes, f"{heading}: {place}")
+    for spare in panels[len(places) :]:
+        spare.set_visible(False)
+    if models:
+        style.legend(panels[0])
+    else:
+        style.nothing(panels[0], "no later contexts")
+    return figure
+
+
+def _age(row: Row) -> int:
+    return int(row["age"])
+
+
+def save(figure: Figure, path: Path) -> None:
+    """Write the figure as the file's ending says; `ConfigError` for another ending than .svg or .png."""
+    if path.suffix == ".svg":
+        path.write_text(style.svg(figure), encoding="utf-8")
+    elif path.suffix == ".png":
+        with mpl.rc_context({"figure.facecolor": "white"}):
+            figure.savefig(path, format="png", dpi=160, metadata={"Software": None})
+    else:
+        raise ConfigError(
+            f"no picture of kind {path.suffix!r}", place=str(path), repair="Give a file that ends in .svg or .png."
+        )
