@@ -152,8 +152,14 @@ class FeatureSet:
         reads = self._encoders[name].reads
         return "item" if any(self.level(read) == "item" for read in reads) else "context"
 
+    @cached_property
+    def _by_item(self) -> dict[str, bool]:
+        """Whether a fact, column or encoder has a value per item."""
+        names = [*self._facts, *COLUMNS, *self._encoders]
+        return {name: self.level(name) == "item" for name in names}
+
     def encode(self, values: Mapping[str, Array], lengths: Array) -> Iterator[tuple[str, Array]]:
-        """The features one by one, float32, a value per item.
+        """The features one by one, a number per context or per item as `feature_level` says, in the encoder's own type.
 
         Args:
             values: facts and columns by name, a value per context or per item as `level` says.
@@ -163,13 +169,12 @@ class FeatureSet:
             ConfigError: an encoder raised, or returned something that is not a float per row.
             NumericError: an encoder returned an infinity.
         """
-        known, wide = dict(values), {}
+        known, wide, by_item = dict(values), {}, self._by_item
         with np.errstate(all="ignore"):
             for one in self.order:
-                item_level = self.feature_level(one.name) == "item"
                 arguments = []
                 for name in one.reads:
-                    if item_level and self.level(name) == "context":
+                    if by_item[one.name] and not by_item[name]:
                         if name not in wide:
                             wide[name] = np.repeat(known[name], lengths)
                         arguments.append(wide[name])
@@ -179,8 +184,7 @@ class FeatureSet:
                 if one.name not in known:
                     known[one.name] = result
                 if one.name not in self.hidden:
-                    narrow = result.astype(np.float32)
-                    yield one.name, narrow if item_level else np.repeat(narrow, lengths)
+                    yield one.name, result
 
     def to_json(self) -> dict[str, Any]:
         """The declarations: facts that are read, and encoders with what they read."""

@@ -20,6 +20,7 @@ from rec_platform.features.encoders import COLUMNS, Array
 from rec_platform.features.feature_set import FeatureSet
 from rec_platform.pipeline import Column, Level, Sources, Transformer
 from rec_platform.tables import INSTANT
+from rec_platform.timetravel import kernels
 from rec_platform.timetravel.certificate import Witness, certificate_columns
 from rec_platform.timetravel.reading import DeclaredReader
 from rec_platform.timetravel.timeline import Timeline
@@ -37,8 +38,9 @@ _TYPES: Final = {
 class FeatureGenerator(Transformer):
     """Adds a float32 column per feature. Needs a `Timeline` among the sources.
 
-    Works tick by tick and chunk by chunk, chunks in as many threads as there are processors; besides the float32
-    columns it holds only a chunk's numbers per thread. The values do not depend on chunks or threads.
+    Works in bands of days, whose ticks are kept together, and within a band in chunks of contexts by country, profile and
+    time, so that a profile's plays are walked once; chunks in as many threads as there are processors. Besides the
+    float32 columns it holds only a chunk's numbers per thread. The values do not depend on bands, chunks or threads.
 
     Attributes:
         feature_set: the features.
@@ -73,13 +75,17 @@ class FeatureGenerator(Transformer):
         columns = {name: _column(frame, name) for name in COLUMNS}
         witness = Witness(timeline, self.feature_set.needed) if self.certified else None
         facts = (*self.feature_set.needed, *(witness.facts if witness else ()))
-        reader = DeclaredReader(timeline, facts, pc.unique(frame.contexts.column(c.COUNTRY)).to_pylist())
+        countries = pc.unique(frame.contexts.column(c.COUNTRY))
+        reader = DeclaredReader(timeline, facts, countries.to_pylist())
+        place = pc.index_in(frame.contexts.column(c.COUNTRY), value_set=countries).to_numpy()
         newest = np.empty((2, frame.n_contexts), dtype=np.int64)
         out = {name: np.empty(frame.n_items, dtype=np.float32) for name in self.feature_set.names}
         work = _Work(self.feature_set, reader, columns, frame.offsets, out, witness, newest)
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-            for members in _by_tick(columns[c.AT]):
-                list(pool.map(work.fill, _chunks(members, frame.offsets)))
+            for band in _bands(columns[c.AT], reader.days_kept):
+                reader.prepare(columns[c.AT][band])
+                runs = band[np.lexsort((columns[c.AT][band], columns[c.PROFILE][band], place[band]))]
+                list(pool.map(work.fill, _chunks(runs, frame.offsets)))
         made = frame.with_features(out)
         return made.with_contexts(certificate_columns(*newest)) if self.certified else made
 
@@ -97,39 +103,34 @@ class _Work:
     newest: npt.NDArray[np.int64]
 
     def fill(self, members: npt.NDArray[np.int64]) -> None:
-        lengths = np.diff(self.offsets)[members] if len(members) < len(self.offsets) - 1 else np.diff(self.offsets)
+        rows = self.offsets[members]
+        lengths = self.offsets[members + 1] - rows
         inner = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
-        rows = self._rows(members, lengths, inner)
-        values = {n: self.columns[n][members if level == "context" else rows] for n, level in COLUMNS.items()}
+        values = {
+            name: column[members] if COLUMNS[name] == "context" else kernels.gathered(column, rows, inner)
+            for name, column in self.columns.items()
+        }
         facts = self.reader.read(
             profile_id=values[c.PROFILE], country=values[c.COUNTRY], at=values[c.AT], offsets=inner,
             title_id=values[c.TITLE],
         )  # fmt: skip
-        for name, feature in self.features.encode({**values, **facts}, lengths):
-            self.out[name][rows] = feature
+        values |= facts
+        for name, feature in self.features.encode(values, lengths):
+            write = kernels.scatter if self.features.feature_level(name) == "item" else kernels.spread
+            write(np.ascontiguousarray(feature, dtype=np.float64), rows, inner, self.out[name])
         if self.witness:
-            self.newest[:, members] = self.witness.newest({**values, **facts}, inner)
-
-    def _rows(self, members: npt.NDArray[np.int64], lengths: Array, inner: Array) -> slice | npt.NDArray[np.int64]:
-        """The items of the contexts: a slice where the contexts stand together, which is the usual case."""
-        first, last = int(members[0]), int(members[-1])
-        if last - first + 1 == len(members):
-            return slice(int(self.offsets[first]), int(self.offsets[last + 1]))
-        return np.repeat(self.offsets[members] - inner[:-1], lengths) + np.arange(inner[-1])
+            self.newest[:, members] = self.witness.newest(values, inner)
 
 
 def _column(frame: Frame, name: str) -> Array:
-    return frame.context(name) if COLUMNS[name] == "context" else frame.item(name)
+    return frame.context(name) if COLUMNS[name] == "context" else kernels.plain(frame.item(name), np.int64)
 
 
-def _by_tick(at: Array) -> Iterator[npt.NDArray[np.int64]]:
-    """The contexts of each tick, ticks in order, contexts of a tick in their own order."""
-    ticks = at // DAY
-    order = np.argsort(ticks, kind="stable")
-    edges = np.flatnonzero(np.diff(ticks[order])) + 1
-    for members in np.split(order, edges):
-        if len(members):
-            yield members
+def _bands(at: Array, days: int) -> Iterator[npt.NDArray[np.int64]]:
+    """The contexts of so many days at a time, days in order."""
+    held, day = np.unique(at // DAY, return_inverse=True)
+    for first in range(0, len(held), days):
+        yield np.flatnonzero((first <= day) & (day < first + days))
 
 
 def _chunks(members: npt.NDArray[np.int64], offsets: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:

@@ -227,21 +227,22 @@ class FactReader:
         self._ticks = [_Ticks(timeline, mine, self._countries, micros) for micros, mine in by_micros.items()]
 
     @property
-    def bytes_per_day(self) -> int:
-        """What the slabs of a day's ticks take."""
-        return sum(ticks.bytes * (24 * HOUR // ticks.micros) for ticks in self._ticks)
+    def days_kept(self) -> int:
+        """For how many days the slabs of their ticks are kept at once."""
+        bytes_per_day = sum(ticks.bytes * (24 * HOUR // ticks.micros) for ticks in self._ticks)
+        return max(1, KEPT_BYTES // max(bytes_per_day, 1))
 
     def prepare(self, at: npt.ArrayLike) -> None:
         """Make the slabs that contexts at these instants read, in order of time, ahead of threads that read them.
 
-        They are kept together if there are no more of them than `KEPT_BYTES` holds.
+        They stay until others take their place: those of `days_kept` days together.
         """
         for ticks in self._ticks:
             for tick in np.unique(np.asarray(at, dtype=np.int64) // ticks.micros).tolist():
                 ticks.slabs(tick, self._kept(ticks))
 
     def _kept(self, ticks: _Ticks) -> int:
-        return max(2, KEPT_BYTES // max(self.bytes_per_day, 1) * (24 * HOUR // ticks.micros))
+        return self.days_kept * (24 * HOUR // ticks.micros)
 
     def read(
         self,

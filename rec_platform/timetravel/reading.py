@@ -87,6 +87,16 @@ class DeclaredReader:
         """The facts of one filter, by their working names and without it."""
         return [replace(one, name=name, where="") for one, name in self._names.items() if one.where == where]
 
+    @property
+    def days_kept(self) -> int:
+        """For how many days the ticks are kept at once."""
+        return min((reader.days_kept for reader in self._readers), default=1)
+
+    def prepare(self, at: npt.ArrayLike) -> None:
+        """As `FactReader.prepare`."""
+        for reader in self._readers:
+            reader.prepare(at)
+
     def read(
         self,
         *,

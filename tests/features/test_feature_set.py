@@ -66,9 +66,8 @@ def test_encoders_read_each_other_and_levels_follow() -> None:
     features = FeatureSet((WEEK, TITLE_WEEK), (total, doubled("twice", "week")))
     values = {"week": np.array([1.0, 5.0]), "title_week": np.array([10.0, 20.0, 30.0])}
     found = dict(features.encode(values, np.array([1, 2])))
-    assert found["twice"].tolist() == [2.0, 10.0, 10.0]
-    assert found["total"].tolist() == [12.0, 30.0, 40.0]
-    assert found["total"].dtype == np.float32
+    assert features.feature_level("twice") == "context" and found["twice"].tolist() == [2.0, 10.0]
+    assert features.feature_level("total") == "item" and found["total"].tolist() == [12.0, 30.0, 40.0]
 
 
 def test_left_out_features_others_read_stay_hidden() -> None:
