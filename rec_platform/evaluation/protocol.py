@@ -34,6 +34,8 @@ class Protocol:
         horizon_days: length of the label window.
         ties: how equal scores count; `expected`: the mean over all their orders; `trec`: as trec_eval breaks them.
         weighting: what a context weighs.
+        known_by: what the training sets of the models and the sample of contexts may know (`[training] known_by`); scores
+            and labels are as known then whatever it is.
     """
 
     kind: str = SESSION
@@ -44,6 +46,7 @@ class Protocol:
     horizon_days: int = 1
     ties: str = "expected"
     weighting: str = "1/inclusion_probability"
+    known_by: str = "then"
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ def protocol_of(settings: Settings) -> Protocol:
     """How the scores of a home with these settings are judged."""
     rule = settings.rules.seen
     seen = f"{rule.kind}({rule.days})" if rule.kind == "drop_within_days" else rule.kind
-    return Protocol(seen=seen, horizon_days=settings.labels.horizon_days)
+    return Protocol(seen=seen, horizon_days=settings.labels.horizon_days, known_by=settings.training.known_by)
 
 
 def _sums(partition: Partition, reader: Reader, settings: Settings, history: History) -> MetricSums:

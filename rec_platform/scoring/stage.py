@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rec_platform import columns as c
 from rec_platform.clock import FIRST_DAY, days_between, label_close
@@ -94,7 +95,9 @@ class Scores(Stage):
 
 def _scored(partition: Partition, scorer: ContextScorer, played: Frame) -> Built:
     scored = scorer.score(played)
-    return Built(partition, {SCORES_TABLE.name: scored.rows()}, _counts(scored, scorer))
+    kinds = pc.unique(played.contexts.column(c.KNOWN_BY)).to_pylist()
+    extra = _counts(scored, scorer) | {"contexts_known_by": kinds[0] if kinds else None}
+    return Built(partition, {SCORES_TABLE.name: scored.rows()}, extra)
 
 
 def _counts(scored: Scored, scorer: ContextScorer) -> dict[str, Any]:

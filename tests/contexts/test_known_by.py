@@ -20,6 +20,8 @@ from rec_platform.contexts.known_by import as_known_by
 from rec_platform.contexts.stage import TrainingSets
 from rec_platform.dmc12.frame import Frame, flat
 from rec_platform.errors import ConfigError
+from rec_platform.evaluation.protocol import check_same
+from rec_platform.evaluation.stage import protocol_of
 from rec_platform.features import FeatureSet
 from rec_platform.lake.content import content_hash
 from rec_platform.partition import Partition
@@ -233,6 +235,13 @@ def test_it_is_part_of_the_fingerprint_and_nothing_else_is_accepted() -> None:
     assert kinds == ["then", "now", "2025-04-01T00:00:00Z"]
     with pytest.raises(ValueError, match="write then, now, or an instant"):
         TrainingConfig(known_by="later")
+
+
+def test_numbers_of_models_of_different_kinds_are_not_compared() -> None:
+    then, now = protocol_of(THEN), protocol_of(by("now"))
+    check_same(then, protocol_of(by("then")), place="test")
+    with pytest.raises(ConfigError, match="known_by is 'then' in one and 'now' in the other"):
+        check_same(then, now, place="test")
 
 
 def test_a_signup_known_late_counts_now() -> None:
