@@ -36,7 +36,7 @@ from rec_platform.plays.reference import as_known, resolve_id, source_ids
 from rec_platform.scoring.recommend import contexts_at
 from rec_platform.scoring.stage import recommend_one
 from rec_platform.stage import Input
-from rec_platform.tables import PLAY_FACTS, PROFILES, RECOMMENDATIONS, TABLES, TITLES
+from rec_platform.tables import METRIC_SUMS, PLAY_FACTS, PROFILES, RECOMMENDATIONS, TABLES, TITLES
 from rec_platform.timetravel.reading import compute
 from rec_platform.timetravel.timeline import Timeline
 
