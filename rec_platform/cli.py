@@ -17,6 +17,7 @@ from rec_platform.cli_export import export
 from rec_platform.cli_features import features
 from rec_platform.cli_late import late
 from rec_platform.errors import PlatformError
+from rec_platform.flow.travel import travelled
 from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last
 from rec_platform.terminal import busy as _busy
 from rec_platform.terminal import plain as _plain
@@ -31,6 +32,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
 )
+
 
 @app.command()
 def simulate(
@@ -47,6 +49,8 @@ def simulate(
     with _progress("simulate") as progress:
         summary = commands.simulated(out, plays=plays, seed=seed, plays_format=plays_format, progress=progress)
     _print_pairs(summary, f"Simulated world in {out}", as_json=as_json)
+
+
 app.add_typer(features, name="features")
 app.command()(export)
 app.command()(compare)
@@ -184,20 +188,26 @@ def travel(
     country: Annotated[
         str, typer.Option(help="Country of the context; where the profile last played if not given.")
     ] = "",
+    plays: Annotated[int, typer.Option(help="Most plays shown of each selection.", min=0)] = 3,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Print the facts and features of a profile as they were at an instant, by both clocks.
+    """Print the features of a profile as they were at an instant, the facts they read, and the very plays behind those.
 
     Example: rec-platform travel --profile 17850 --as-of 2011-12-01T12:00:00Z
     """
     instant = clock.parse_instant(as_of, place="--as-of")
     with _busy("travelling"):
-        rows = commands.travelled(home, profile=profile, title=title, country=country, as_of=instant)
-    _print_rows(rows, f"Profile {profile} as of {clock.iso(instant)}", as_json=as_json)
-
-
-app.command()(late)
+        found = travelled(home, profile=profile, title=title, country=country, as_of=instant)
+    if as_json:
+        _print_rows(found.rows(), "", as_json=True)
+        return
+    title_of = f"Profile {profile} as of {clock.iso(instant)}"
+    for rows, head in (
+        (found.context_rows(), title_of), (found.feature_rows(), "Features"), (found.fact_rows(), "Facts they read")
+    ):  # fmt: skip
+        _print_rows([{n: v for n, v in row.items() if n != "what"} for row in rows], head, as_json=False)
+    _print_rows(found.play_rows(plays), f"The plays behind them, the newest {plays} of each", as_json=False)
 
 
 @app.command()

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
+from rec_platform import clock, commands
+from rec_platform import columns as c
 from rec_platform.config import load_settings
+from rec_platform.errors import KeyRefused
 from rec_platform.features.check import CheckedFile, check_file
 from rec_platform.features.feature_set import FeatureSet
-from rec_platform.terminal import DEFAULT_HOME, AsJson, Home, plain, print_rows
+from rec_platform.flow.trial import TRIAL_ITEMS, Trained, Trial, examined, trained
+from rec_platform.reports.trial import text_histogram, trial_page, trial_plot
+from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last, plain, print_rows, progress
+
+Row = dict[str, Any]
 
 features = typer.Typer(help="Check, list and try features: docs/trying-features.md.", no_args_is_help=True)
 
@@ -57,3 +65,111 @@ def _print_checked(checked: CheckedFile) -> None:
     if not checked.faults:
         n, m = len(checked.facts), len(checked.encoders)
         print(f"{checked.file}: {n} facts and {m} features, nothing wrong")
+
+
+@features.command("try")
+def attempt(
+    file: File,
+    first: First,
+    last: Last,
+    countries: Countries = "",
+    train: Annotated[
+        bool, typer.Option("--train", help="Train the default ranker with and without the new features, and compare.")
+    ] = False,
+    max_items: Annotated[int, typer.Option(help="Most items a fit reads, with --train.", min=1000)] = TRIAL_ITEMS,
+    out: Annotated[Path | None, typer.Option("--out", help="A picture: .html, or .svg of a single feature.")] = None,
+    home: Home = DEFAULT_HOME,
+    as_json: AsJson = False,
+) -> None:
+    """Compute a file's features for past days and show what they are worth. Nothing is written to the home.
+
+    Example: rec-platform features try examples/features/binge.py --from 2025-02-02 --to 2025-02-03 --train
+    """
+    days = clock.parse_day(first, place="--from"), clock.parse_day(last, place="--to")
+    with progress("trying") as told:
+        trial = Trial.of(home, file, *days, commands.countries(countries))
+        found = [one.to_json() for one in examined(trial, told)]
+        result = trained(trial, told, max_items=max_items) if train else None
+    if out is not None:
+        out.write_text(_picture(out, found, f"{file.name}, {first} to {last}"), encoding="utf-8")
+    compared = None if result is None else result.differences(trial.settings.evaluation.min_contexts)
+    if as_json:
+        print(json.dumps({"features": found, **_trained_json(result, compared)}, default=str))
+        return
+    print_rows(
+        [_shown(one) for one in found], f"New features over items of training sets, {first} to {last}", as_json=False
+    )
+    print_rows(_by_country(found), "Ranking power alone: AUC inside contexts, among drawn items", as_json=False)
+    if result is not None:
+        title = f"{result.ranker} with the new features and without, whole candidate sets, {len(result.days)} days"
+        print_rows([_difference(row) for row in compared or ()], title, as_json=False)
+        for day, why in result.left_out.items():
+            print(f"note  {day} is left out: {why}")
+
+
+def _picture(out: Path, found: list[Row], title: str) -> str:
+    if out.suffix == ".html":
+        return trial_page(found, title)
+    if out.suffix == ".svg" and len(found) == 1:
+        return trial_plot(found[0])
+    raise KeyRefused(
+        f"{len(found)} features cannot be drawn as {out.suffix or 'a file without an ending'}", place="--out",
+        repair="Name a .html file; a .svg holds one feature.",
+    )  # fmt: skip
+
+
+def _shown(one: Row) -> Row:
+    """A feature in one row for people."""
+    low, _, _, middle, _, _, high = one["quantiles"].values()
+    return {
+        "feature": one["name"], "unit": one["unit"], "items": one["rows"], "missing": f"{100 * one['missing']:.1f} %",
+        "zero": f"{100 * one['zero']:.1f} %", "least": low, "median": middle, "most": high,
+        "others": text_histogram(one["others"]), "engaged": text_histogram(one["engaged"]),
+        "most like": f"{one['like']} ({one['correlation']:+.3f})" if one["like"] else "", "flags": "\n".join(one["flags"]),
+    }  # fmt: skip
+
+
+def _by_country(found: list[Row]) -> list[Row]:
+    """One row per country, one column per feature."""
+    places = list(dict.fromkeys(place for one in found for place in one["auc_sampled"]))
+    n = {place: max(one["auc_sampled"].get(place, {"contexts": 0})["contexts"] for one in found) for place in places}
+    return [
+        {
+            "country": place,
+            "contexts": n[place],
+            **{one["name"]: _power(one["auc_sampled"].get(place)) for one in found},
+        }
+        for place in places
+    ]
+
+
+def _power(auc: Row | None) -> str:
+    if auc is None or auc["value"] is None:
+        return "-"
+    return (
+        f"{auc['value']:.3f} no verdict"
+        if auc["low"] is None
+        else f"{auc['value']:.3f} [{auc['low']:.3f}, {auc['high']:.3f}]"
+    )
+
+
+def _difference(row: Row) -> Row:
+    k, sure = row[c.CUTOFF], not math.isnan(row[c.LOW])
+    return {
+        "country": row[c.SLICE_VALUE], "metric": f"{row[c.METRIC]}@{k}" if k else row[c.METRIC], "with": f"{row['value_a']:.4f}",
+        "without": f"{row['value_b']:.4f}",
+        "difference": f"{row['difference']:+.4f}" + (f" [{row[c.LOW]:+.4f}, {row[c.HIGH]:+.4f}]" if sure else ""),
+        "contexts": row[c.N],
+        "verdict": row["verdict"].replace("a is higher", "better with").replace("b is higher", "worse with"),
+    }  # fmt: skip
+
+
+def _trained_json(result: Trained | None, compared: list[Row] | None) -> Row:
+    if result is None:
+        return {}
+    numbers = [
+        {name: None if isinstance(value, float) and math.isnan(value) else value for name, value in row.items()}
+        for row in compared or ()
+    ]
+    return {"ranker": result.ranker, "days": result.days, "left_out": {str(d): w for d, w in result.left_out.items()},
+            "differences": numbers}  # fmt: skip

@@ -14,31 +14,22 @@ import pyarrow.compute as pc
 from rich.console import Console
 
 from rec_platform import columns as c
-from rec_platform.clock import FIRST_DAY, day_of, iso
 from rec_platform.config import Settings
-from rec_platform.contexts.stage import read_timeline
-from rec_platform.contexts.tagger import Tagger
-from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import KeyRefused, MissingInput
 from rec_platform.evaluation.comparison import compare
 from rec_platform.evaluation.intervals import measured, metric_rows
 from rec_platform.evaluation.sums import MetricSums
-from rec_platform.features import FeatureGenerator, FeatureSet
 from rec_platform.flow import Platform, Window
 from rec_platform.flow.late import counts, ledger
 from rec_platform.judging import sums_of
 from rec_platform.partition import Partition, checked_country
-from rec_platform.pipeline import Pipeline, Sources
 from rec_platform.plays.ingest import ingest
 from rec_platform.plays.mapping import load_mapping
 from rec_platform.plays.reconciliation import Reconciliation
-from rec_platform.plays.reference import as_known, resolve_id, source_ids
-from rec_platform.scoring.recommend import contexts_at
+from rec_platform.plays.reference import resolve_id, source_ids
 from rec_platform.scoring.stage import recommend_one
 from rec_platform.stage import Input
 from rec_platform.tables import METRIC_SUMS, PLAY_FACTS, PROFILES, RECOMMENDATIONS, TABLES, TITLES
-from rec_platform.timetravel.reading import compute
-from rec_platform.timetravel.timeline import Timeline
 
 Row = dict[str, Any]
 Progress = Callable[[str, float], None]
@@ -321,109 +312,3 @@ def _named(rows: pa.Table, titles: pa.Table) -> list[Row]:
             }
         )
     return shown
-
-
-# --- time travel -----------------------------------------------------------------------------------------------------
-
-
-def travelled(home: Path, *, profile: str, title: str, country: str, as_of: int) -> list[Row]:
-    """Every declared fact and feature of a profile and a title as of an instant, by both clocks."""
-    platform = Platform(home)
-    last = day_of(as_of)
-    Window.checked(platform.index, platform.settings, last, last)
-    reader = platform.reader(
-        Input(PLAY_FACTS.name, FIRST_DAY, last, every_country=True, optional=True),
-        *(Input(spec.name) for spec in TABLES if spec.stage == "reference"),
-    )
-    timeline = read_timeline(reader, platform.settings, until=last)
-    whole = [Partition()]
-    profile_id = resolve_id(reader.read(PROFILES.name, whole), c.PROFILE, profile)
-    titles = reader.read(TITLES.name, whole)
-    title_id = resolve_id(titles, c.TITLE, title) if title else _last_title(timeline, profile_id, as_of)
-    place = checked_country(country, place="--country") if country else _place_of(reader, profile_id, as_of)
-    frame = Frame.of(
-        contexts_at(np.array([profile_id]), place, as_of), np.array([0, 1]), items={c.TITLE: np.array([title_id])}
-    )
-    head = [
-        {"what": "context", "name": name, "value": value, "unit": "", "meaning": meaning}
-        for name, value, meaning in (
-            ("as_of", iso(as_of), "the first instant that is not visible"),
-            ("country", place, "the country of the context"),
-            ("title", _title_name(titles, title_id, as_of), "the title that facts of titles are about"),
-        )
-    ]
-    return head + _facts(platform.settings, timeline, frame) + _features(platform.settings, timeline, frame)
-
-
-def _facts(settings: Settings, timeline: Timeline, frame: Frame) -> list[Row]:
-    needed = FeatureSet.from_config(settings.features).needed
-    values = compute(
-        timeline, needed, profile_id=frame.context(c.PROFILE), country=frame.contexts.column(c.COUNTRY).to_pylist(),
-        at=frame.context(c.AT), offsets=frame.offsets, title_id=frame.item(c.TITLE),
-    )  # fmt: skip
-    return [
-        {
-            "what": "fact",
-            "name": fact.name,
-            "value": _fact_value(values[fact.name][0], instant="instant" in fact.unit),
-            "unit": fact.unit,
-            "meaning": fact.about,
-        }
-        for fact in needed
-    ]
-
-
-def _fact_value(value: Any, *, instant: bool) -> str:
-    if isinstance(value, np.integer) and instant:
-        return "never" if value == np.iinfo(np.int64).min else iso(int(value))
-    return f"{float(value):g}"
-
-
-def _features(settings: Settings, timeline: Timeline, frame: Frame) -> list[Row]:
-    features = FeatureSet.from_config(settings.features)
-    made = Pipeline([Tagger(), FeatureGenerator(features)]).apply(frame, Sources(timeline))
-    return [
-        {
-            "what": "feature",
-            "name": one.name,
-            "value": f"{made.features.column(one.name)[0].as_py():.6g}",
-            "unit": one.unit,
-            "meaning": one.about,
-        }
-        for one in features.encoders
-    ]
-
-
-def _last_title(timeline: Timeline, profile_id: int, as_of: int) -> int:
-    """The title the profile played last, of what was visible then."""
-    _, titles, last = timeline.seen([profile_id], [as_of])
-    if not len(titles):
-        raise MissingInput(
-            "the profile has no visible play then, so no title stands out", place=f"as of {iso(as_of)}",
-            repair="Name one with --title.",
-        )  # fmt: skip
-    return int(titles[np.argmax(last)])
-
-
-def _place_of(reader: Any, profile_id: int, as_of: int) -> str:
-    """Where the profile's last visible play was; else its record's country."""
-    partitions = reader.published(PLAY_FACTS.name)
-    plays = reader.read(PLAY_FACTS.name, partitions, [c.PROFILE, c.PLAYED_AT, c.KNOWN_AT, c.COUNTRY])
-    moment = pa.scalar(as_of, pa.timestamp("us", tz="UTC"))
-    seen = pc.and_(pc.less(plays.column(c.PLAYED_AT), moment), pc.less(plays.column(c.KNOWN_AT), moment))
-    own = plays.filter(pc.and_(seen, pc.equal(plays.column(c.PROFILE), profile_id)))
-    if own.num_rows:
-        return str(own.sort_by(c.PLAYED_AT).column(c.COUNTRY)[-1].as_py())
-    record = as_known(reader.read(PROFILES.name, [Partition()]), c.PROFILE, as_of)
-    homes = record.filter(pc.equal(record.column(c.PROFILE), profile_id)).column(c.HOME_COUNTRY).drop_null()
-    if len(homes):
-        return str(homes[-1].as_py())
-    raise MissingInput(
-        "nobody knew then where the profile is", place=f"as of {iso(as_of)}", repair="Name it with --country."
-    )
-
-
-def _title_name(titles: pa.Table, title_id: int, as_of: int) -> str:
-    known = as_known(titles, c.TITLE, as_of)
-    rows = known.filter(pc.equal(known.column(c.TITLE), title_id)).to_pylist()
-    return f"{rows[0][c.SOURCE_ID]} {rows[0][c.NAME] or ''}".strip() if rows else str(title_id)

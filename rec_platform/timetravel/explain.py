@@ -93,8 +93,11 @@ class Explanation:
     @property
     def selection(self) -> tuple[object, ...]:
         """Facts of equal selections count the same plays."""
-        key = tuple(self.plays.column(name).to_pylist() for name in (c.PLAYED_AT, c.TITLE, c.PROFILE, c.KNOWN_AT))
-        return (self.as_of, self.since, self.fact.entity, key, self.left_out.num_rows)
+        fact = self.fact
+        apart = (
+            fact.attribute if fact.entity == "profile_attribute" else fact.measure if fact.measure in OF_RECORDS else ""
+        )
+        return (self.as_of, self.since, fact.entity, apart, fact.where)
 
     def to_json(self) -> Row:
         return {
