@@ -16,15 +16,15 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from rec_platform.config import SourceRules
-from rec_platform.timetravel.declared import NUMERIC, SHARE, Fact, filters_of
+from rec_platform.timetravel.declared import SHARE, Fact, filters_of, measures_of
 from rec_platform.timetravel.facts import FactReader, Values
 from rec_platform.timetravel.kernels import Int64
-from rec_platform.timetravel.log import SUMMED
+from rec_platform.timetravel.log import SUMMED, Plays
 from rec_platform.timetravel.timeline import Timeline, countries_of
 
 
 def timeline_of(
-    plays: pa.Table,
+    plays: Plays,
     titles: pa.Table,
     profiles: pa.Table,
     availability: pa.Table,
@@ -35,13 +35,12 @@ def timeline_of(
     """The timeline that some facts can be read from: `Timeline.build` with the measures and subsets they need.
 
     Args:
-        plays: with `PLAY_COLUMNS` of the timeline and `play_columns_of(facts)`.
+        plays: a table or batches, with `PLAY_COLUMNS` of the timeline and `play_columns_of(facts)`.
+        facts: those that will be asked for.
     """
-    measures = dict.fromkeys(fact.measure for fact in facts if fact.measure in NUMERIC)
+    measures = (*SUMMED, *measures_of(facts))
     subsets = {one.text: one.bound(titles, rules) for one in filters_of(facts)}
-    return Timeline.build(
-        plays, titles, profiles, availability, rules=rules, measures=(*SUMMED, *measures), subsets=subsets
-    )
+    return Timeline.build(plays, titles, profiles, availability, rules=rules, measures=measures, subsets=subsets)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,9 @@ from rec_platform.timetravel.log import Log, Values
 Column = tuple[str, int]
 
 _PIECE: Final = 1 << 20
+#: A roll costs about what adding so many plays does, so where there are few plays a tick far ahead is made anew.
+_ROLL_IN_PLAYS: Final = 10_000
+_FAR: Final = 64
 _KEPT_BYTES: Final = 1 << 27
 
 
@@ -176,6 +179,7 @@ class TickRoller:
         self._windows = np.array([window for _, window in columns], dtype=np.int64)
         self._shape = (n_places, max(plays.n_titles, 1), len(columns))
         self._tick: int | None = None
+        self._far = max(_FAR, len(plays.played) // _ROLL_IN_PLAYS)
 
     @property
     def bytes(self) -> int:
@@ -184,8 +188,8 @@ class TickRoller:
         return 8 * places * titles * (n_columns + (2 if self._ends else 0))
 
     def table(self, tick: int) -> TickTable:
-        """The state as of the start of a tick; rolls forward, or starts anew for an earlier one."""
-        if self._tick is None or tick < self._tick:
+        """The state as of the start of a tick; rolls forward, or starts anew for an earlier one and for one far ahead."""
+        if self._tick is None or not 0 <= tick - self._tick <= self._far:
             self._start(tick)
         while self._tick is not None and self._tick < tick:
             self._roll(self._tick)

@@ -1,0 +1,183 @@
+"""Every declaration gives what the oracle gives: filters, shares, minutes, distinct titles, numeric columns, ticks."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from test_future_scramble import corrupted
+from test_timeline_oracle import expected, same
+from timeline_worlds import PLAY_SCHEMA, RULES, Asked, World, asked, filters, worlds
+
+from rec_platform import columns as c
+from rec_platform.clock import DAY
+from rec_platform.errors import ConfigError
+from rec_platform.tables import AVAILABILITY, PROFILES, TITLES
+from rec_platform.timetravel import filters as filters_module
+from rec_platform.timetravel.declared import (
+    LISTS,
+    MEASURES,
+    OF_RECORDS,
+    SHARE,
+    WHOLES,
+    Fact,
+    play_columns_of,
+)  # fmt: skip
+from rec_platform.timetravel.facts import Values
+from rec_platform.timetravel.reading import compute, timeline_of
+from rec_platform.timetravel.timeline import PLAY_COLUMNS, Timeline
+
+_WINDOWS = {
+    "instant": [None, "1min", "30min", "6h", "36h", 1, 7, 90], "day": [None, 1, "48h", 28], "hour": [None, "1h", "6h", "30h", 2]
+}  # fmt: skip
+
+
+@st.composite
+def facts(draw: st.DrawFn, name: str = "x") -> Fact:
+    """Anything that can be declared of plays."""
+    entity = draw(st.sampled_from(list(MEASURES)))
+    measure = draw(st.sampled_from([one for one in MEASURES[entity] if one not in OF_RECORDS]))
+    where = draw(st.one_of(st.just(""), filters))
+    of = None
+    if measure == SHARE:
+        of = draw(st.sampled_from(WHOLES[entity]))
+        where = draw(filters) if of == entity else where
+    ticked = entity in ("title", "title_country", "country", "platform")
+    tick = draw(st.sampled_from(["day", "hour"])) if ticked else "day"
+    fixed = ticked and measure == "first_played_at"
+    window = None if fixed else draw(st.sampled_from(_WINDOWS[tick if ticked else "instant"]))
+    attribute, over = draw(st.sampled_from(LISTS)), draw(st.sampled_from(["mean", "max"]))
+    return Fact(name, entity, measure, window, attribute=attribute, over=over, where=where, of=of, tick=tick)  # type: ignore[arg-type]
+
+
+several = st.lists(facts(), min_size=1, max_size=6).map(
+    lambda made: [Fact(**{**fact.to_json(), "name": f"x{i}"}) for i, fact in enumerate(made)]
+)
+
+
+def timeline(world: World, wanted: list[Fact]) -> Timeline:
+    """Of no more columns than the facts say they read."""
+    columns = dict.fromkeys((*PLAY_COLUMNS, *play_columns_of(wanted)))
+    return timeline_of(
+        world.plays.select(list(columns)), world.titles, world.profiles, world.availability, rules=RULES, facts=wanted
+    )
+
+
+def found(world: World, wanted: list[Fact], ask: Asked) -> dict[str, Values]:
+    return compute(timeline(world, wanted), wanted, **vars(ask))
+
+
+@pytest.mark.slow
+@settings(max_examples=80, derandomize=True)
+@given(worlds(), asked(), several)
+def test_every_declaration_is_the_oracles(world: World, ask: Asked, wanted: list[Fact]) -> None:
+    values, oracle = found(world, wanted, ask), world.oracle()
+    for fact in wanted:
+        wants = expected(oracle, fact, ask)
+        assert values[fact.name].dtype == (np.int64 if fact.kind == "instant" else np.float64)
+        differing = [
+            (i, got, want) for i, (got, want) in enumerate(zip(values[fact.name].tolist(), wants, strict=True))
+            if not same(got, want)
+        ]  # fmt: skip
+        assert not differing, (fact, differing)
+
+
+@settings(max_examples=40, derandomize=True)
+@given(worlds(), asked(), filters, st.sampled_from([c.GENRES, c.TAGS, c.RUNTIME_MS, c.RELEASED_AT, c.NAME]))
+def test_a_later_row_about_a_title_changes_no_filtered_fact(world: World, ask: Asked, where: str, column: str) -> None:
+    """Whether a play passes is settled when it becomes visible; what anybody learns of its title later is too late."""
+    wanted = [Fact("plays", "profile", "plays", where=where), Fact("of_title", "title", "watched_ms", where=where)]
+    if not len(ask.at) or not world.titles.num_rows:
+        return
+    known = np.maximum(*(world.plays.column(name).cast("int64").to_numpy() for name in (c.PLAYED_AT, c.KNOWN_AT)))
+    late = int(max([*known, *ask.at]) + 1)
+    changed = world.titles.set_column(
+        world.titles.column_names.index(c.KNOWN_AT), c.KNOWN_AT,
+        pa.array([late] * world.titles.num_rows, world.titles.schema.field(c.KNOWN_AT).type),
+    )  # fmt: skip
+    position = world.titles.column_names.index(column)
+    emptied = pa.array(
+        [[] if column in LISTS else None] * world.titles.num_rows, world.titles.schema.field(column).type
+    )
+    changed = changed.set_column(position, column, emptied)
+    after = World(
+        world.plays,
+        pa.concat_tables([world.titles, changed.cast(world.titles.schema)]),
+        world.profiles,
+        world.availability,
+    )
+    before_values = found(world, wanted, ask)
+    after_values = found(after, wanted, ask)
+    assert all(before_values[fact.name].tobytes() == after_values[fact.name].tobytes() for fact in wanted)
+    later = Asked(ask.profile_id, ask.country, np.full_like(ask.at, late + 10**12), ask.offsets, ask.title_id)
+    before_values, after_values = found(world, wanted, later), found(after, wanted, later)
+    assert all(before_values[fact.name].tobytes() == after_values[fact.name].tobytes() for fact in wanted)
+
+
+@settings(max_examples=25, derandomize=True)
+@given(worlds(), asked(max_contexts=6), several)
+def test_together_or_alone_the_bytes_are_the_same(world: World, ask: Asked, wanted: list[Fact]) -> None:
+    """Facts beside a fact, and contexts beside a context, change nothing."""
+    together = found(world, wanted, ask)
+    for fact in wanted:
+        assert found(world, [fact], ask)[fact.name].tobytes() == together[fact.name].tobytes()
+    whole = timeline(world, wanted)
+    for i in range(len(ask.at)):
+        rows = slice(ask.offsets[i], ask.offsets[i + 1])
+        alone = compute(
+            whole, wanted, profile_id=ask.profile_id[i : i + 1], country=ask.country[i : i + 1], at=ask.at[i : i + 1],
+            offsets=np.array([0, rows.stop - rows.start]), title_id=ask.title_id[rows],
+        )  # fmt: skip
+        for fact in wanted:
+            mine = slice(i, i + 1) if fact.level == "context" else rows
+            assert alone[fact.name].tobytes() == together[fact.name][mine].tobytes(), fact
+
+
+def test_a_later_row_that_counted_would_be_felt(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The law above can fail: a filter that takes the newest row of all changes its mind about a play."""
+    plays = pa.Table.from_pylist(
+        [{c.PROFILE: 1, c.TITLE: 3, c.PLAYED_AT: 0, c.KNOWN_AT: 5, c.WATCHED_MS: 1, c.ENGAGED: 1, c.COUNTRY: "FR"}],
+        schema=PLAY_SCHEMA,
+    )
+    rows = [{c.TITLE: 3, c.KNOWN_AT: known, c.SOURCE_ID: "3", c.GENRES: genres, c.TAGS: []}
+            for known, genres in ((1, ["drama"]), (7, ["crime"]))]  # fmt: skip
+    drama = Fact("drama", "profile", "plays", where="'drama' in genres")
+    ask = Asked(
+        np.array([1]), np.array(["FR"], dtype=object), np.array([DAY]), np.array([0, 0]), np.array([], np.int64)
+    )
+
+    def dramas(described: list[dict[str, object]]) -> list[float]:
+        empty = (spec.schema.empty_table() for spec in (PROFILES, AVAILABILITY))
+        world = World(plays, pa.Table.from_pylist(described, schema=TITLES.schema), *empty)
+        return found(world, [drama], ask)["drama"].tolist()
+
+    assert dramas(rows[:1]) == dramas(rows) == [1]
+    known_of_all = filters_module.kernels.revisions_at
+    monkeypatch.setattr(
+        filters_module.kernels,
+        "revisions_at",
+        lambda starts, known, key, at: known_of_all(starts, known, key, at + DAY),
+    )
+    assert dramas(rows[:1]) != dramas(rows)
+
+
+@settings(max_examples=30, derandomize=True)
+@given(worlds(), asked(max_contexts=2), several)
+def test_the_future_cannot_be_felt_through_any_declaration(world: World, ask: Asked, wanted: list[Fact]) -> None:
+    for i, at in enumerate(ask.at.tolist()):
+        rows = slice(ask.offsets[i], ask.offsets[i + 1])
+        one = Asked(ask.profile_id[i : i + 1], ask.country[i : i + 1], ask.at[i : i + 1],
+                    np.array([0, rows.stop - rows.start]), ask.title_id[rows])  # fmt: skip
+        here, there = found(world, wanted, one), found(corrupted(world, at, seed=5 + i), wanted, one)
+        assert all(here[fact.name].tobytes() == there[fact.name].tobytes() for fact in wanted)
+
+
+def test_a_timeline_made_without_a_facts_filter_says_so() -> None:
+    empty = World(
+        *(schema.empty_table() for schema in (PLAY_SCHEMA, *(t.schema for t in (TITLES, PROFILES, AVAILABILITY))))
+    )
+    fact = Fact("tv_plays", "profile", "plays", where="device == 'tv'")
+    with pytest.raises(ConfigError, match=r"device == 'tv'"):
+        compute(timeline(empty, []), [fact], profile_id=[1], country=["FR"], at=[0], offsets=[0, 0], title_id=[])
