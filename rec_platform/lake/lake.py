@@ -117,7 +117,7 @@ class Lake:
             partition_by = _partition_columns(spec)
             return DeltaTable.create(path, schema=schema, partition_by=partition_by, configuration=_RETENTION)
         delta = DeltaTable(path)
-        if staged and spec.open_structs and not _covers(pa.schema(delta.schema()), schema):
+        if staged and not _covers(pa.schema(delta.schema()), schema):
             write_deltalake(delta, schema.empty_table(), mode="append", schema_mode="merge")
             delta = DeltaTable(path)
         return delta

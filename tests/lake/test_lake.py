@@ -9,14 +9,17 @@ import sys
 import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from deltalake import DeltaTable
 
 from rec_platform.errors import SchemaError, StorageFault
 from rec_platform.lake import Lake, Manifest, Staged
+from rec_platform.lake import lake as lake_module
 from rec_platform.lake.staging import partition_path
 from rec_platform.partition import Partition
 from rec_platform.tables import CANDIDATE_MODELS, LANDING, PROFILE_TILES, TITLES, TableSpec
@@ -152,6 +155,20 @@ def test_unpartitioned_and_date_tables(tmp_path: Path) -> None:
     day = Partition(date(2025, 1, 1))
     publish(lake, {day: pa.Table.from_pylist(files, schema=CANDIDATE_MODELS.schema)}, spec=CANDIDATE_MODELS)
     assert lake.read("candidate_models", [day]).column("payload").to_pylist() == [b"\x00\xff"]
+
+
+def test_a_column_declared_later_joins_a_table_that_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A home made before a table got a column goes on: the old partition has nulls there, other engines see it too."""
+    names = [name for name in PROFILE_TILES.schema.names if name != "watched_ms"]
+    older = replace(PROFILE_TILES, schema=pa.schema([PROFILE_TILES.schema.field(name) for name in names]))
+    monkeypatch.setattr(lake_module, "table_spec", lambda _name: older)
+    publish(Lake(tmp_path), {FR: tiles(1).select(names)}, spec=older)
+    monkeypatch.undo()
+    lake = Lake(tmp_path)
+    publish(lake, {DE: tiles(2)})
+    assert lake.read("profile_tiles", [DE, FR], ["profile_id", "watched_ms"]).to_pydict()["watched_ms"] == [0, None]
+    delta = DeltaTable(tmp_path / "lake" / "profile_tiles")
+    assert "watched_ms" in pa.schema(delta.schema()).names
 
 
 def test_a_failed_partition_keeps_its_last_good_version_marked_stale(tmp_path: Path) -> None:
