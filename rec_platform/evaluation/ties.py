@@ -19,15 +19,14 @@ import numpy as np
 import numpy.typing as npt
 
 from rec_platform.errors import NumericError, SchemaError
+from rec_platform.timetravel import kernels
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-#: Pairs (positive, candidate) compared at a time: few enough to stay in a core's cache.
-PAIRS: Final = 2**16
 #: Contexts with more positives than this are sorted instead of compared pair by pair.
-MANY: Final = 24
+MANY: Final = 64
 
 
 @dataclass(frozen=True)
@@ -205,39 +204,16 @@ def positions(scores: Floats, offsets: Ints, rows: Ints, context: Ints, candidat
         rows, context: the items asked for, by context ascending, and their contexts.
         candidate: m values; items outside the candidate set are never counted.
     """
-    counted = scores if candidate.all() else np.where(candidate, scores, np.nan)
+    counted = (scores if candidate.all() else np.where(candidate, scores, np.nan)).view()
+    counted.flags.writeable = False
     many = np.bincount(context, minlength=len(offsets) - 1)[context] > MANY
     above, equal = np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
-    for chunk in _chunks(np.flatnonzero(~many), np.diff(offsets)[context]):
-        above[chunk], equal[chunk] = _by_pairs(counted, offsets, scores[rows[chunk]], context[chunk])
+    few, bounds = ~many, kernels.plain(offsets, np.int64)
+    above[few], equal[few] = kernels.places(counted, bounds, scores[rows[few]], context[few])
     for one in np.unique(context[many]):
         own = slice(*np.searchsorted(context, [one, one + 1]))
         above[own], equal[own] = _by_sorting(counted[offsets[one] : offsets[one + 1]], scores[rows[own]])
     return above, np.maximum(equal - candidate[rows], 0)
-
-
-def _chunks(rows: Ints, lengths: Ints) -> list[Ints]:
-    """`rows` cut so that the lengths of a piece add up to about PAIRS."""
-    if not len(rows):
-        return []
-    piece = np.cumsum(lengths[rows]) // PAIRS
-    return np.split(rows, np.flatnonzero(np.diff(piece)) + 1)
-
-
-def _by_pairs(counted: Floats, offsets: Ints, values: Floats, context: Ints) -> tuple[Ints, Ints]:
-    """Scores of its context greater than each value, and equal to it: every pair compared."""
-    lengths = np.diff(offsets)[context]
-    starts = np.cumsum(lengths) - lengths
-    pairs = np.repeat(offsets[context] - starts, lengths) + np.arange(lengths.sum())
-    theirs, own = counted[pairs], np.repeat(values, lengths)
-    return _sums(theirs > own, starts), _sums(theirs == own, starts)
-
-
-def _sums(flags: Bools, starts: Ints) -> Ints:
-    """How many flags are set in each segment (segments are never empty)."""
-    ends = np.append(starts[1:], len(flags))
-    counted = np.cumsum(flags, dtype=np.int32)
-    return np.asarray(counted[ends - 1] - counted[starts] + flags[starts], dtype=np.int64)
 
 
 def _by_sorting(counted: Floats, values: Floats) -> tuple[Ints, Ints]:

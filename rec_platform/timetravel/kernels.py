@@ -793,6 +793,26 @@ def offered_since(
     return out
 
 
+# ------------------------------------------------------------------------------------------------- places in rankings
+
+
+@compiled
+def places(scores: Float64, offsets: Int64, values: Float64, context: Int64) -> tuple[Int64, Int64]:
+    """For each value, how many of its context's scores are above it and how many equal.
+
+    `scores` cannot be written to; NaN is neither above nor equal.
+    """
+    above, equal = np.empty(len(values), dtype=np.int64), np.empty(len(values), dtype=np.int64)
+    for i in range(len(values)):
+        mine, own = values[i], scores[offsets[context[i]] : offsets[context[i] + 1]]
+        more, same = np.int64(0), np.int64(0)
+        for j in range(len(own)):
+            more += np.int64(own[j] > mine)
+            same += np.int64(own[j] == mine)
+        above[i], equal[i] = more, same
+    return above, equal
+
+
 def warm_up() -> None:
     """Load every kernel from the environment's cache, compiling what is not there yet (`make` does it once).
 

@@ -137,7 +137,7 @@ def test_ndcg_and_auc_agree_with_sklearn_under_ties(seed):
 @given(st.integers(0, 10_000))
 def test_counting_pairs_and_sorting_agree(seed):
     rng = np.random.default_rng(seed)
-    offsets = np.append(0, np.cumsum(rng.integers(1, 60, 5)))
+    offsets = np.append(0, np.cumsum(rng.integers(1, 150, 5)))
     scores, candidate = rng.integers(0, 10, offsets[-1]).astype(float), rng.random(offsets[-1]) < 0.9
     rows = np.flatnonzero(rng.random(offsets[-1]) < 0.6)
     context = np.searchsorted(offsets, rows, side="right") - 1
