@@ -46,7 +46,7 @@ def scored(frame: Frame, models: tuple[str, ...]) -> Scored:
     candidate = candidates(frame)
     check_scores(frame, models, candidate)
     rows = np.flatnonzero(label > 0)
-    context = frame.context_of_item[rows]
+    context = np.searchsorted(frame.offsets, rows, side="right") - 1
     counted = ranked_before(frame)
     sizes = frame.context(c.N_CANDIDATES) if counted else _totals(candidate, frame.offsets)
     truth = Truth(frame.n_contexts, context, label[rows], candidate[rows], np.asarray(sizes, dtype=np.int64))
@@ -92,7 +92,10 @@ def score_of(frame: Frame, model: str) -> Floats:
 
 def check_scores(frame: Frame, models: tuple[str, ...], candidate: Bools) -> None:
     for model in models:
-        wrong = np.flatnonzero(np.isnan(score_of(frame, model)) & candidate)
+        scores = score_of(frame, model)
+        if not np.isnan(scores.min(initial=0.0)):  # the minimum of anything with a NaN is NaN: one look, nothing made
+            continue
+        wrong = np.flatnonzero(np.isnan(scores) & candidate)
         if len(wrong):
             context = int(np.searchsorted(frame.offsets, wrong[0], side="right")) - 1
             raise NumericError(
@@ -115,7 +118,7 @@ def weights(frame: Frame) -> Floats:
 
 
 def _totals(flags: Bools, offsets: Ints) -> Ints:
-    return np.diff(np.append(0, np.cumsum(flags))[offsets])
+    return np.diff(offsets if flags.all() else np.append(0, np.cumsum(flags))[offsets])
 
 
 def _stored(frame: Frame, model: str, rows: Ints) -> tuple[Ints, Ints]:
