@@ -23,6 +23,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rec_platform.evaluation.metrics import Population, counted_in
 from rec_platform.evaluation.sums import fixed
 from rec_platform.evaluation.tallies import GROUPS, Tally, tallied
 from rec_platform.evaluation.ties import Bools, Floats, Ints
@@ -60,6 +61,7 @@ class Accumulator:
         cut: whether it has a cut-off.
         needs: what of a `View` it reads besides the ranks of the positives (see `rec_platform.evaluation.view`).
         bounds: intervals are cut to it.
+        population: the contexts that can add anything, which are counted.
     """
 
     name: str
@@ -68,6 +70,12 @@ class Accumulator:
     cut: bool = False
     needs: tuple[str, ...] = ()
     bounds: tuple[float, float] = (0.0, math.inf)
+    population: Population = Population.LISTED
+
+    @property
+    def counted_in(self) -> str:
+        """The population, with what is needed: as of a metric."""
+        return counted_in(self.population, self.needs)
 
     def cutoffs(self, wanted: tuple[int, ...]) -> tuple[int, ...]:
         return wanted if self.cut else (0,)

@@ -113,7 +113,8 @@ class _Evaluation:
     def __init__(self, plan: _Plan) -> None:
         self.plan, self.columns = plan, plan.columns
         names = [one.metric.counted_in for one in plan.columns]
-        self._populations = tuple(sorted({*names, Population.ANY.value}))
+        counted = {one.counted_in for _, one, _ in plan.counted}
+        self._populations = tuple(sorted({*names, *counted, Population.ANY.value}))
         self._population = np.array([self._populations.index(name) for name in names], dtype=np.int64)
         self._cells: dict[tuple[str, str], _Cell] = {}
         self._tallies: dict[Key, Tally] = {}
@@ -243,6 +244,8 @@ class _Evaluation:
         columns = self.columns[: cell.totals.shape[1] - len(self._populations)]
         base = Key(self.plan.protocol.kind, self.plan.estimand, "", "", 0, *where, WEIGHT, "")
         whole = {(model, Population.ANY.value) for model in (RANDOM, CEILING, *self.plan.models)}
+        if len(columns) == len(self.columns):
+            whole |= {(model, one.counted_in) for model, one, _ in self.plan.counted}
         for model, population in sorted(whole | {(one.model, one.metric.counted_in) for one in columns}):
             place = self._populations.index(population)
             yield (
@@ -372,9 +375,8 @@ def _tallies(frame: Frame, plan: _Plan, views: Mapping[str, View]) -> Iterator[t
     groups = [(name, *_codes(context_values(frame.contexts, name))) for name in by]
     for model, one, k in plan.counted:
         added_up = one.take(views[model], k)
-        key = Key(
-            plan.protocol.kind, plan.estimand, model, one.name + plan.suffix, k, "", "", TALLY, Population.ANY.value
-        )
+        named = one.name + plan.suffix
+        key = Key(plan.protocol.kind, plan.estimand, model, named, k, "", "", TALLY, one.counted_in)
         for name, codes, labels in groups:
             for code, label in enumerate(labels):
                 yield key._replace(slice=name, slice_value=label), tally(added_up, weight, group, codes == code)

@@ -59,6 +59,11 @@ def members(population: str, truth: Truth, has_taste: Bools | None = None) -> Bo
     }[population.partition(":")[0]]
 
 
+def counted_in(population: str, needs: tuple[str, ...]) -> str:
+    """The name of the denominator of what is defined on a population and needs something."""
+    return f"{population}: {', '.join(sorted(needs))}" if needs else str(population)
+
+
 @dataclass(frozen=True)
 class Metric:
     """A mean over contexts of a number per context.
@@ -85,7 +90,7 @@ class Metric:
     @property
     def counted_in(self) -> str:
         """The population, with what is needed: contexts judged without it must not enter this metric's denominator."""
-        return ": ".join([str(self.population), *([", ".join(sorted(self.needs))] if self.needs else [])])
+        return counted_in(self.population, self.needs)
 
     def of(self, view: View, k: int) -> Floats:
         """Its value of each context of a view."""

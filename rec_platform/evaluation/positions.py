@@ -11,6 +11,7 @@ from typing import Final
 import numpy as np
 
 from rec_platform.evaluation.accumulators import Accumulator, Added
+from rec_platform.evaluation.metrics import Population
 from rec_platform.evaluation.tallies import Tally
 from rec_platform.evaluation.view import View
 
@@ -49,5 +50,9 @@ def median(tally: Tally) -> float:
     return float((tally.ids[low] + tally.ids[min(high, len(until) - 1)]) / (2 * HALVES))
 
 
-RANK: Final = Accumulator("rank", each, {"mean_rank": mean, "median_rank": median})
-FIRST_RANK: Final = Accumulator("first_rank", first, {"mean_first_rank": mean, "median_first_rank": median})
+RANK: Final = Accumulator(
+    "rank", each, {"mean_rank": mean, "median_rank": median}, population=Population.REACHABLE
+)  # fmt: skip
+FIRST_RANK: Final = Accumulator(
+    "first_rank", first, {"mean_first_rank": mean, "median_first_rank": median}, population=Population.REACHABLE
+)

@@ -119,7 +119,7 @@ class View:
     def chance(self, k: int, model: str | None = None) -> Floats:
         """The probability that each positive is in the first k of this (or another) model's list: P values."""
         above, equal = self.block.scored.ranks[model or self.model]
-        inside = np.clip(k - above, 0, equal + 1) / (equal + 1)
+        inside = np.clip(k - above, 0, equal + 1) / np.maximum(equal + 1, 1)
         return np.where(self.truth.reachable, inside, 0.0)
 
 

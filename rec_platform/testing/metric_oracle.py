@@ -6,8 +6,8 @@ A list here is labels in rank order, best first; an unreachable positive stands 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from itertools import permutations, product
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import combinations, permutations, product
 from typing import Final
 
 Labels = Sequence[float]
@@ -90,3 +90,48 @@ def expected(metric: str, scores: Sequence[float], labels: Labels, lost: Labels 
     """
     values = [BY_NAME[metric](order, lost, k) for order in orders(scores, labels)]
     return sum(values) / len(values)
+
+
+def novelty(shown: Sequence[int], popularity: Sequence[float]) -> float:
+    """Of a list of titles (positions in `popularity`), best first."""
+    return _mean(-math.log2(popularity[title]) for title in shown)
+
+
+def diversity(shown: Sequence[int], genres: Sequence[set[str]]) -> float:
+    """1 - cosine of two sets of genres, over all pairs of the list; 0 without a pair."""
+    pairs = combinations([genres[title] for title in shown], 2)
+    return _mean(1 - len(one & other) / math.sqrt(len(one) * len(other)) for one, other in pairs)
+
+
+def popularity_lift(shown: Sequence[int], played: Sequence[int], popularity: Sequence[float]) -> float:
+    return _mean(popularity[title] for title in shown) / _mean(popularity[title] for title in played) - 1
+
+
+def genre_divergence(shown: Sequence[int], played: Sequence[int], genres: Sequence[set[str]]) -> float:
+    """Steck's C_KL with alpha = .01, natural logarithm."""
+    names = set().union(*genres)
+    p, q = (
+        {name: _mean((name in genres[title]) / len(genres[title]) for title in titles) for name in names}
+        for titles in (played, shown)
+    )
+    return sum(p[name] * math.log(p[name] / (0.99 * q[name] + 0.01 * p[name])) for name in names if p[name] > 0)
+
+
+def gini(exposures: Sequence[float]) -> float:
+    """Mean absolute difference of all pairs over twice the mean."""
+    n, total = len(exposures), sum(exposures)
+    return sum(abs(one - other) for one in exposures for other in exposures) / (2 * n * total)
+
+
+def _mean(values: Iterable[float]) -> float:
+    given = list(values)
+    return sum(given) / len(given) if given else 0.0
+
+
+def over_orders(scores: Sequence[float], k: int, value: Callable[[list[int]], float]) -> float:
+    """The mean of a number of the first k titles (positions in `scores`), over all orders of equal scores.
+
+    >>> over_orders([1.0, 2.0, 2.0], 1, lambda shown: shown[0])
+    1.5
+    """
+    return _mean(value([int(title) for title in order][:k]) for order in orders(scores, range(len(scores))))
