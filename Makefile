@@ -25,7 +25,7 @@ quick: $(READY)
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not real_data"
 
 bench: $(BENCH_READY)
-	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script || exit 1; done
+	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
 
 lint: $(READY)
 	$(BIN)/ruff check .
