@@ -101,3 +101,21 @@ def test_the_filter_of_the_page_is_settled_when_the_play_becomes_visible() -> No
     )  # fmt: skip
     assert found["drama"].tolist() == [0, 1, 1, 1]
     assert found["crime"].tolist() == found["comedy"].tolist() == [0, 0, 0, 0]
+
+
+def test_the_ticks_of_the_page() -> None:
+    facts = [Fact("by_day", "title", "plays", "7d"), Fact("by_hour", "title", "plays", "48h", tick="hour")]
+    timeline = timeline_of(
+        evening(), *(spec.schema.empty_table() for spec in (TITLES, PROFILES, AVAILABILITY)), rules=RULES, facts=facts
+    )
+    rows = [
+        ("12T06:59:00", 0, 0), ("12T07:00:00", 0, 1), ("12T07:30:00", 0, 1), ("12T20:59:59", 0, 1), ("12T21:00:00", 0, 0),
+        ("13T09:00:00", 1, 0),
+    ]  # fmt: skip
+    at = np.array([instant(row[0]) for row in rows])
+    found = reading.compute(
+        timeline, facts, profile_id=np.ones(len(at), dtype=np.int64), country=["FR"] * len(at), at=at,
+        offsets=np.arange(len(at) + 1), title_id=np.full(len(at), 7),
+    )  # fmt: skip
+    assert found["by_day"].tolist() == [row[1] for row in rows]
+    assert found["by_hour"].tolist() == [row[2] for row in rows]

@@ -107,9 +107,7 @@ def test_a_planted_leak_is_felt(monkeypatch: pytest.MonkeyPatch) -> None:
     )  # fmt: skip
     assert answers(world, ask, 0) == answers(corrupted(world, at, seed=1), ask, 0)
     leaking = staticmethod(
-        lambda plays, *rest, rules: _build(
-            plays.set_column(3, c.KNOWN_AT, plays.column(c.PLAYED_AT)), *rest, rules=rules
-        )
+        lambda plays, *rest, **more: _build(plays.set_column(3, c.KNOWN_AT, plays.column(c.PLAYED_AT)), *rest, **more)
     )
     _build = Timeline.build
     monkeypatch.setattr(Timeline, "build", leaking)

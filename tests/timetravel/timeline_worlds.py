@@ -13,7 +13,7 @@ from rec_platform.clock import DAY, HOUR, MINUTE, midnight, parse_day
 from rec_platform.config import SourceRules
 from rec_platform.tables import AVAILABILITY, INSTANT, PROFILES, TITLES
 from rec_platform.testing.timeline_oracle import TimelineOracle
-from rec_platform.timetravel.declared import INSTANTS, MEASURES, OF_RECORDS, SUMS, Fact
+from rec_platform.timetravel.declared import MEASURES, NUMERIC, OF_RECORDS, SHARE, Fact
 from rec_platform.timetravel.timeline import Timeline
 
 #: The last Saturday before clocks change in Paris; the worlds lie around it.
@@ -143,13 +143,13 @@ def asked(draw: st.DrawFn, max_contexts: int = 4) -> Asked:
 
 
 def every_fact() -> list[Fact]:
-    """Each entity and measure that can be declared, over one day, a month and all time where a window may be."""
+    """What every timeline holds: each entity and measure, over one day, a month and all time where a window may be."""
     facts = []
     for entity, measures in MEASURES.items():
         for measure in measures:
-            if measure not in (*SUMS, *INSTANTS, *OF_RECORDS):
+            if measure == SHARE or measure in NUMERIC:
                 continue
-            fixed = measure in ("signup_at", "released_at", "runtime_ms", "available_from") or (
+            fixed = measure in OF_RECORDS or (
                 measure == "first_played_at" and entity in ("title", "title_country", "country", "platform")
             )
             for window in (None,) if fixed else (None, 1, 28):
