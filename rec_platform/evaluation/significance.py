@@ -5,8 +5,9 @@ of their id, the same on every date and in every country; what is kept per group
 tested from stored sums, and all contexts of a profile stand in one group. With a difference D = sum d / sum w (ratio of
 totals) and e_g = d_g - D w_g:
 
-- paired t: t = D sum(w) / sqrt(G/(G-1) sum e_g^2), G - 1 degrees of freedom: the cluster-robust t (Liang and Zeger,
-  "Longitudinal data analysis using generalized linear models", 1986) with groups as clusters.
+- paired t: t = D / s with G - 1 degrees of freedom, s^2 = (G-1)/G sum (e_g / (1 - w_g / sum w))^2 / (sum w)^2: the
+  cluster-robust t whose error is the jackknife's, leaving out one group at a time (Bell and McCaffrey, "Bias reduction in
+  standard errors for linear regression with multi-stage samples", 2002). With equal weights it is Student's paired t.
 - randomisation: were the models exchangeable, the sign of each d_g would be a coin's; p is the share of sign flips whose
   |sum of d| is at least that seen, the observed one counted (Fisher 1935; Smucker, Allan and Carterette, "A comparison of
   statistical significance tests for information retrieval evaluation", 2007).
@@ -53,8 +54,8 @@ def paired_t(differences: Floats, weights: Floats) -> tuple[Floats, Floats]:
     with np.errstate(invalid="ignore", divide="ignore"):
         mean = differences.sum(axis=1) / total
         used = (weights > 0).sum(axis=1)
-        spread = differences - mean[:, None] * weights
-        error = np.sqrt(used / (used - 1.0) * (spread**2).sum(axis=1)) / total
+        spread = (differences - mean[:, None] * weights) / (1.0 - weights / total[:, None])
+        error = np.sqrt((used - 1.0) / used * (spread**2).sum(axis=1)) / total
         error = np.where(error < _EQUAL * np.abs(mean), 0.0, error)
         t = np.where(mean == 0, 0.0, np.abs(mean) / error)
         p = 2 * stdtr(np.maximum(used - 1.0, 1.0), -t)
