@@ -100,6 +100,8 @@ even of later contexts. A title that nobody had described by then has no genres:
 
 What facts cost: those of one filter share a timeline of the plays that pass; an unfiltered set pays nothing for filters. Equal
 facts, and the wholes of shares, are computed once.
+
+Whole files to start from: `examples/features/binge.py`, `examples/features/moods.py`.
 """
 _TAIL = "What an idea is worth before anything is run with it: [trying-features.md](trying-features.md)."
 _WHOSE = {
