@@ -13,11 +13,14 @@ from rich.console import Console
 
 from rec_platform import clock, commands
 from rec_platform import columns as c
-from rec_platform.config import load_settings
+from rec_platform.config import SOURCE_FILE, load_settings
 from rec_platform.errors import KeyRefused
+from rec_platform.features.catalogue import Cost, catalogue, costs
 from rec_platform.features.check import CheckedFile, check_file
 from rec_platform.features.feature_set import FeatureSet
-from rec_platform.flow.trial import TRIAL_ITEMS, Trained, Trial, examined, trained
+from rec_platform.features.sample import Sample
+from rec_platform.flow import Platform
+from rec_platform.flow.trial import TRIAL_ITEMS, Trained, Trial, examined, home_sample, trained
 from rec_platform.reports.trial import text_histogram, trial_page, trial_plot
 from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last, plain, print_rows, progress
 
@@ -65,6 +68,62 @@ def _print_checked(checked: CheckedFile) -> None:
     if not checked.faults:
         n, m = len(checked.facts), len(checked.encoders)
         print(f"{checked.file}: {n} facts and {m} features, nothing wrong")
+
+
+@features.command("list")
+def listed(
+    file: Annotated[Path | None, typer.Option("--file", help="A feature file to take in besides.")] = None,
+    cost: Annotated[bool, typer.Option("--cost", help="Measure what each costs; takes some seconds.")] = False,
+    home: Home = DEFAULT_HOME,
+    as_json: AsJson = False,
+) -> None:
+    """List every fact and feature with unit, window, tick and what it reads; with --cost, seconds and bytes, measured.
+
+    Example: rec-platform features list --file examples/features/binge.py --cost
+    """
+    whole = _whole(home, file)
+    rows = catalogue(whole)
+    if cost:
+        with progress("measuring") as told:
+            sample, where = _sample(home, whole)
+            found, resolution = costs(whole, sample, told)
+        rows = [row | _cost(found.get((row["what"], row["name"])), resolution) for row in rows]
+    if as_json:
+        print_rows(rows, "", as_json=True)
+        return
+    for what in ("fact", "feature"):
+        hidden = {"what", "facts"} | ({"window"} if what == "feature" else {"about"})
+        some = [
+            {name: value for name, value in row.items() if name not in hidden} for row in rows if row["what"] == what
+        ]
+        print_rows(some, f"{len(some)} {what}s", as_json=False)
+    if cost:
+        print(f"CPU-seconds per million item rows, on {where}; added below {resolution:.3f} is not told from 0")
+
+
+def _whole(home: Path, file: Path | None) -> FeatureSet:
+    if file is None:
+        return FeatureSet.from_config(load_settings(home).features)
+    beside = declared_beside(home, file)
+    checked = check_file(file, beside=beside)
+    checked.raise_if_faulty()
+    return FeatureSet((*beside.facts, *checked.facts), (*beside.encoders, *checked.encoders), beside.hidden)
+
+
+def _sample(home: Path, whole: FeatureSet) -> tuple[Sample, str]:
+    """The home's own newest data, else a drawn past; and what it is."""
+    found = home_sample(Platform(home), whole) if (home / SOURCE_FILE).exists() else None
+    if found is not None:
+        return found, f"{found.frame.n_items:,} rows and {found.plays.num_rows:,} plays of {home}"
+    drawn = Sample.drawn(plays=50_000, contexts=1_000, items=50)
+    return drawn, f"a drawn past of 50,000 plays and {drawn.frame.n_items:,} rows"
+
+
+def _cost(one: Cost | None, resolution: float) -> Row:
+    if one is None:
+        return {"alone": None, "added": None, "state": None, "row": None}
+    added = one.added if one.added >= resolution else 0.0
+    return {"alone": round(one.alone, 4), "added": round(added, 4), "state": one.state, "row": one.row}
 
 
 @features.command("try")

@@ -251,7 +251,7 @@ def _of_encoders(run: _Run, others: FeatureSet) -> Iterator[Fault]:
         return
     whole = FeatureSet((*others.facts, *run.facts), (*others.encoders, *sound))
     features = whole.select([one.name for one in sound])
-    sample = Sample.drawn(features.needed)
+    sample = Sample.drawn()
     for one, arguments in arguments_of(features, values_of(features, sample), np.diff(sample.frame.offsets)):
         for fault, repair in impurities(one, arguments) if one in run.encoders else ():
             yield Fault(f"encoder {one.name!r}: {fault}", run.lines[one.name], repair)
@@ -298,12 +298,9 @@ def _sound(run: _Run, others: FeatureSet) -> list[Encoder]:
 def values_of(features: FeatureSet, sample: Sample) -> dict[str, Array]:
     """The facts and columns that a set reads, of the sample's contexts and items."""
     frame = sample.frame
-    found: dict[str, Array] = dict(
-        compute(
-            sample.timeline, features.needed, profile_id=frame.context(c.PROFILE), country=frame.context(c.COUNTRY),
-            at=frame.context(c.AT), offsets=frame.offsets, title_id=frame.item(c.TITLE),
-        )
-    )  # fmt: skip
+    asked = {"profile_id": frame.context(c.PROFILE), "country": frame.context(c.COUNTRY), "at": frame.context(c.AT),
+             "offsets": frame.offsets, "title_id": frame.item(c.TITLE)}  # fmt: skip
+    found: dict[str, Array] = dict(compute(sample.timeline(features.needed), features.needed, **asked))
     columns = {n: frame.context(n) if level == "context" else frame.item(n) for n, level in COLUMNS.items()}
     return {**columns, **found}
 

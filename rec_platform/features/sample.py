@@ -35,32 +35,36 @@ LAST: Final = midnight(parse_day("2025-03-31", place="sample"))
 
 @dataclass(frozen=True)
 class Sample:
-    """A timeline, and contexts with items to ask it about.
+    """A past, and contexts with items to ask it about.
 
     Attributes:
-        timeline: everything that was played.
-        frame: contexts of the last day (device, tenure_days, ...) with their items; no features yet.
-        plays: how many plays the timeline holds.
+        plays, titles, profiles, availability: the past, as tables; no source of availability if that has no rows.
+        frame: contexts (device, tenure_days, ...) with their items; no features yet.
+        rules: the rules of its source.
     """
 
-    timeline: Timeline
+    plays: pa.Table
+    titles: pa.Table
+    profiles: pa.Table
+    availability: pa.Table
     frame: Frame
-    plays: int
+    rules: SourceRules
 
     @classmethod
-    def drawn(
-        cls, facts: Sequence[Fact] = (), *, plays: int = 2_000, contexts: int = 24, items: int = 12, seed: int = 7
-    ) -> Sample:
-        """About `plays` plays of `DAYS` days, and `contexts` x `items` rows; the same arguments, the same bytes.
-
-        The timeline holds what `facts` need (their filters, numeric columns).
-        """
+    def drawn(cls, *, plays: int = 2_000, contexts: int = 24, items: int = 12, seed: int = 7) -> Sample:
+        """About `plays` plays of `DAYS` days, and `contexts` x `items` rows; the same arguments, the same bytes."""
         draw = np.random.default_rng(seed)
         n_titles, n_profiles = max(20, plays // 100), max(20, plays // 50)
         made = _plays(draw, plays, n_profiles, n_titles)
         titles, profiles = _titles(draw, n_titles), _profiles(draw, n_profiles)
-        timeline = timeline_of(made, titles, profiles, AVAILABILITY.schema.empty_table(), rules=RULES, facts=facts)
-        return cls(timeline, _frame(draw, made, contexts, items, n_titles), plays)
+        frame = _frame(draw, made, contexts, items, n_titles)
+        return cls(made, titles, profiles, AVAILABILITY.schema.empty_table(), frame, RULES)
+
+    def timeline(self, facts: Sequence[Fact]) -> Timeline:
+        """A timeline of its own that these facts can be read from."""
+        return timeline_of(
+            self.plays, self.titles, self.profiles, self.availability, rules=self.rules, facts=facts
+        )  # fmt: skip
 
 
 def _plays(draw: np.random.Generator, n: int, n_profiles: int, n_titles: int) -> pa.Table:

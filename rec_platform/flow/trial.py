@@ -43,6 +43,7 @@ from rec_platform.evaluation.slices import Slices
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.features import FeatureGenerator, FeatureSet
 from rec_platform.features.check import check_file
+from rec_platform.features.sample import Sample
 from rec_platform.flow.platform import Platform
 from rec_platform.flow.window import Window
 from rec_platform.models.candidate_features import CandidateFeatures
@@ -56,7 +57,17 @@ from rec_platform.pipeline import Sources
 from rec_platform.scoring.score import ContextScorer
 from rec_platform.scoring.stage import Work, played_titles
 from rec_platform.stage import Input, Reader
-from rec_platform.tables import CANDIDATE_MODELS, CONTEXTS, PLAY_FACTS, TABLES, TRAINING_SETS
+from rec_platform.tables import (
+    AVAILABILITY,
+    CANDIDATE_MODELS,
+    CONTEXTS,
+    PLAY_FACTS,
+    PROFILES,
+    TABLES,
+    TITLES,
+    TRAINING_SETS,
+)
+from rec_platform.timetravel.timeline import PLAY_COLUMNS
 
 Array = npt.NDArray[Any]
 Row = dict[str, Any]
@@ -541,3 +552,42 @@ def _fitted(ranker: str, frames: list[Frame], trial: Trial, config: RankerConfig
     if any(artefact is None for artefact in made):
         return []
     return [kind(trainer.load(artefact)) for kind, artefact in zip((_With, _Without), made, strict=True) if artefact]
+
+
+# --- a sample of the home's own data, to measure costs on ------------------------------------------------------------
+
+#: Newest plays and item rows of a sample of a home.
+SAMPLE_PLAYS: Final = 200_000
+SAMPLE_ROWS: Final = 100_000
+
+
+def home_sample(platform: Platform, features: FeatureSet) -> Sample | None:
+    """The newest published training contexts and the newest plays of all history before them; None without any."""
+    last = platform.index.last_day
+    reader = platform.reader(
+        Input(TRAINING_SETS.name, FIRST_DAY, last, every_country=True, optional=True),
+        Input(PLAY_FACTS.name, FIRST_DAY, last, every_country=True, optional=True),
+        *(Input(spec.name) for spec in TABLES if spec.stage == "reference"),
+    )
+    frames: list[Frame] = []
+    for part in reversed(reader.published(TRAINING_SETS.name)):
+        if sum(frame.n_items for frame in frames) < SAMPLE_ROWS:
+            frames.append(_without_features(_read(reader, part)))
+    if not sum(frame.n_contexts for frame in frames):
+        return None
+    columns = tuple(dict.fromkeys((*PLAY_COLUMNS, *features.play_columns)))
+    parts, held = [], 0
+    for part in reversed(reader.published(PLAY_FACTS.name)):
+        if held < SAMPLE_PLAYS:
+            parts.append(reader.read(PLAY_FACTS.name, [part], columns))
+            held += parts[-1].num_rows
+    tables = (reader.read(spec.name, [Partition()]) for spec in (TITLES, PROFILES, AVAILABILITY))
+    titles, profiles, offers = tables
+    return Sample(
+        pa.concat_tables(parts).slice(0, SAMPLE_PLAYS),
+        titles,
+        profiles,
+        offers,
+        concat(frames),
+        platform.settings.rules,
+    )

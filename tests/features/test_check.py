@@ -142,6 +142,20 @@ def test_the_sample_holds_what_breaks_encoders() -> None:
         assert not empty.all(), fact.name
 
 
+def test_everything_that_can_be_declared_is_tried(tmp_path: Path) -> None:
+    """Filters, shares, distinct titles, numeric columns, minutes and hour ticks, each read by an encoder."""
+    body = """
+a = Fact("a", "profile", "plays", "90min", "x", where="device == 'tv' and 'drama' in genres")
+b = Fact("b", "profile_title", "share", 28, "x")
+d = Fact("d", "profile", "distinct_titles", 28, "x")
+e = Fact("e", "title_country", "position", "6h", "x", tick="hour")
+"""
+    found = checked(
+        tmp_path, body + declared("f", "a, b, d, e", "return np.where(d > 0, (a + e) / np.maximum(d, 1), b)")
+    )
+    assert [one.fault for one in found.faults] == []
+
+
 def test_the_sample_is_the_same_every_time() -> None:
     assert Sample.drawn().frame.items.equals(Sample.drawn().frame.items)
     assert not Sample.drawn(seed=8).frame.items.equals(Sample.drawn().frame.items)
