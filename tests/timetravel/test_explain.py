@@ -23,6 +23,9 @@ FACTS = [
     *every_fact()[::3],
     Fact("evenings", "profile", "plays", "36h", where="hour >= 18 and device != 'tv'"),
     Fact("drama", "profile_title", "watched_ms", None, where="'drama' in genres"),
+    Fact("titles", "profile", "distinct_titles", 28),
+    Fact("titles_there", "country", "distinct_titles", 28, where="engaged == 1"),
+    Fact("rows", "title", "row", "6h", tick="hour"),
     Fact("of_title", "profile_title", "share", 28),
     Fact("of_genre", "profile_attribute", "share", 28, over="max"),
     Fact("of_country", "title_country", "share", 7, of="title"),
@@ -52,6 +55,7 @@ def values_of(world: World, facts: list[Fact], one: explain.Asked) -> dict[str, 
     return {name: values[0].item() for name, values in found.items()}
 
 
+@pytest.mark.slow
 @settings(max_examples=15, derandomize=True)
 @given(worlds(), asked(max_contexts=2))
 def test_every_fact_of_every_context_is_explained_by_its_plays(world: World, ask: Asked) -> None:
