@@ -377,9 +377,11 @@ def _tallies(frame: Frame, plan: _Plan, views: Mapping[str, View]) -> Iterator[t
         added_up = one.take(views[model], k)
         named = one.name + plan.suffix
         key = Key(plan.protocol.kind, plan.estimand, model, named, k, "", "", TALLY, one.counted_in)
+        whole = tally(added_up, weight, group, np.ones(len(weight), dtype=np.bool_))
         for name, codes, labels in groups:
             for code, label in enumerate(labels):
-                yield key._replace(slice=name, slice_value=label), tally(added_up, weight, group, codes == code)
+                part = whole if len(labels) == 1 else tally(added_up, weight, group, codes == code)
+                yield key._replace(slice=name, slice_value=label), part
 
 
 def _chunks(frames: Frame | Iterable[Frame]) -> Iterator[Frame]:

@@ -14,12 +14,12 @@ from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from rec_platform import columns as c
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import SchemaError
 from rec_platform.evaluation.scored import CEILING, RANDOM, candidates, ranked_before, score_of
+from rec_platform.evaluation.tallies import distinct
 from rec_platform.evaluation.ties import Bools, Floats, Ints
 from rec_platform.scoring.ranking import tie_words
 
@@ -112,7 +112,7 @@ class Order:
     def __init__(self, frame: Frame, longest: int, seed: int) -> None:
         self._frame, self._longest = frame, longest
         titles = np.asarray(frame.item(c.TITLE), dtype=np.int64)
-        self.titles, self._code = _coded(titles)
+        self.titles, self._code = distinct(titles)
         rows = np.flatnonzero(candidates(frame))
         context = frame.context_of_item[rows]
         self.lengths = np.bincount(context, minlength=frame.n_contexts)
@@ -179,16 +179,6 @@ def _groups(score: Floats) -> tuple[Ints, Ints]:
     ends = np.append(starts[:, 1:], np.ones((n, 1), dtype=bool), axis=1)
     last = np.minimum.accumulate(np.where(ends, place + 1, width)[:, ::-1], axis=1)[:, ::-1]
     return first, last
-
-
-def _coded(titles: Ints) -> tuple[Ints, Ints]:
-    """The distinct titles, ascending, and each title's position among them."""
-    encoded = pa.array(titles).dictionary_encode()
-    distinct = encoded.dictionary.to_numpy()
-    order = np.argsort(distinct)
-    place = np.empty(len(order), dtype=np.int64)
-    place[order] = np.arange(len(order))
-    return distinct[order], place[encoded.indices.to_numpy()]
 
 
 def _context_ids(frame: Frame) -> Ints:
