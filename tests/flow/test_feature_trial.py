@@ -13,10 +13,12 @@ from typer.testing import CliRunner
 
 from rec_platform import columns as c
 from rec_platform.cli import app
+from rec_platform.clock import DAY, iso
 from rec_platform.dmc12.frame import Frame, flat
-from rec_platform.errors import ConfigError, MissingInput
+from rec_platform.errors import ConfigError, MissingInput, NumericError
 from rec_platform.evaluation import evaluate, metric_rows
-from rec_platform.flow import Platform, trial
+from rec_platform.flow import Platform, travel, trial
+from rec_platform.flow.travel import travelled
 from rec_platform.flow.trial import Trial, examined, spearman, trained
 from rec_platform.partition import Partition
 from rec_platform.simulation import simulate
@@ -188,6 +190,37 @@ def test_from_idea_to_metrics_in_one_command(home: Path, tmp_path: Path) -> None
     )
     table = CliRunner().invoke(app, ["features", "try", str(EXAMPLE), *options])
     assert "binge_pace" in table.stdout and "Ranking power alone" in table.stdout
+
+
+def test_travel_shows_the_plays_behind_each_fact(home: Path) -> None:
+    frame = stored(home, Partition(LAST, "US"))
+    profile, at = int(frame.context(c.PROFILE)[-1]), int(frame.context(c.AT)[-1])
+    found = travelled(home, profile=str(profile), title="", country="", as_of=at)
+    plays = {row["name"]: row for row in found.rows() if row["what"] == "fact"}
+    assert plays["profile_plays_7d"]["plays"] and plays["profile_plays_7d"]["until"] == iso(at)
+    assert len(plays["profile_plays_7d"]["plays"]) == float(plays["profile_plays_7d"]["value"])
+    assert sum(plays["title_plays_28d"]["per_day"].values()) == float(plays["title_plays_28d"]["value"])
+    assert plays["title_plays_28d"]["until"] == iso(at // DAY * DAY)
+    features = {row["name"]: row for row in found.rows() if row["what"] == "feature"}
+    assert features["profile_trend"]["reads"] == "profile_plays_7d, profile_plays_28d"
+    # the context's own play begins at the very instant: never counted, always shown
+    own = [row[""] for row in found.play_rows(2) if row[""].startswith("left out")]
+    assert "left out: begins at the very instant" in own
+    said = CliRunner().invoke(app, ["travel", "--profile", str(profile), "--as-of", iso(at), "--home", str(home)])
+    assert said.exit_code == 0, said.output
+    assert "begins at the very instant" in " ".join(said.stdout.split())
+
+
+def test_travel_refuses_numbers_that_the_plays_do_not_give(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    frame, honest = stored(home, Partition(LAST, "US")), travel.compute
+    profile, at = int(frame.context(c.PROFILE)[-1]), int(frame.context(c.AT)[-1])
+
+    def one_more(*given: object, **asked: object) -> dict[str, np.ndarray]:
+        return {n: values + (n == "profile_plays_7d") for n, values in honest(*given, **asked).items()}  # type: ignore[arg-type]
+
+    monkeypatch.setattr(travel, "compute", one_more)
+    with pytest.raises(NumericError, match=r"fact 'profile_plays_7d' is .*, but the plays behind it give"):
+        travelled(home, profile=str(profile), title="", country="", as_of=at)
 
 
 def test_days_that_cannot_be_tried_are_named(home: Path, ideas: Path) -> None:
