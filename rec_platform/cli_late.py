@@ -78,8 +78,15 @@ def as_dict(found: Sequence[Late], compared: Sequence[Difference]) -> Row:
 def _show(found: Sequence[Late], compared: Sequence[Difference]) -> None:
     body = as_dict(found, compared)
     shares = {("training_sets", row["date"], row["country"]): _told(row) for row in body["sampled"]}
-    heading = "features with all known now"
-    rows = [row | {heading: shares.get((row["table"], row["date"], row["country"]), "")} for row in body["partitions"]]
+    rows = [
+        {name: row[name] for name in ("table", "date", "country", "plays", "profiles")}
+        | {
+            "played": f"{row['played_from'][:10]} to {row['played_to'][:10]}",
+            "known from": f"{row['known_from'][:16]}Z",
+        }
+        | {"features with all known now": shares.get((row["table"], row["date"], row["country"]), "")}
+        for row in body["partitions"]
+    ]
     print_rows(rows, f"Made without plays that came later: {len(rows)} partitions", as_json=False)
     if compared:
         contexts = sum(one.contexts for one in compared)
