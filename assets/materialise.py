@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from time import perf_counter
 from typing import Any, Final
 
@@ -15,6 +15,8 @@ from rec_platform.checks.rules import RULES
 from rec_platform.errors import PlatformError, StorageFault
 from rec_platform.flow import STAGES, Report
 from rec_platform.partition import Partition
+from rec_platform.proofs import Proof
+from rec_platform.proofs.flow import FLOW_PROOFS, FlowProof, sample_proofs
 
 #: A disk that hiccups is worth three more tries, 2, 4 and 8 seconds later; nothing else gets better by itself.
 RETRIES: Final = 3
@@ -22,7 +24,20 @@ SINGLE_RUN: Final = dg.BackfillPolicy.single_run()
 
 
 def check_specs(stage: str) -> list[dg.AssetCheckSpec]:
-    """The checks of a stage's tables as Dagster lists them."""
+    """The checks of a stage's tables, and the proofs made of a sample of what it published, as Dagster lists them."""
+    return [*_rule_specs(stage), *(_proof_spec(stage, one) for one in FLOW_PROOFS.get(stage, ()))]
+
+
+def _proof_spec(stage: str, proof: FlowProof) -> dg.AssetCheckSpec:
+    return dg.AssetCheckSpec(
+        name=check_name("proof", proof.name),
+        asset=stage,
+        description=f"{proof.means} {proof.repair}",
+        blocking=proof.fails,
+    )
+
+
+def _rule_specs(stage: str) -> list[dg.AssetCheckSpec]:
     return [
         dg.AssetCheckSpec(
             name=check_name(spec.name, rule.check),
@@ -60,10 +75,13 @@ def materialise(
     fail one key of a range).
     """
     report, seconds = run(context, home, stage, keys_of(context))
+    proofs = proofs_of(home, report)
     yield from check_results(stage, report)
-    if not report.ok:
+    yield from proof_results(stage, proofs)
+    wrong = fault(report, proofs)
+    if wrong is not None:
         log_materialisations(context, home, stage, report, seconds)
-        raise failure(report)
+        raise wrong
     for partition in (*report.published, *report.current):
         if partition.date is not None:
             context.add_asset_metadata(of_partition(report, partition), partition_key=partition.key)
@@ -108,8 +126,50 @@ def _log_progress(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> 
     return show
 
 
+def proofs_of(home: Home, report: Report) -> dict[str, tuple[FlowProof, Proof]]:
+    """The proofs of what the run published, by name."""
+    try:
+        return {one.name: (one, made) for one, made in sample_proofs(home.platform(), report)}
+    except PlatformError as error:
+        raise dg.Failure(description=str(error), allow_retries=False) from error
+
+
+def proof_results(stage: str, proofs: Mapping[str, tuple[FlowProof, Proof]]) -> Iterator[dg.AssetCheckResult]:
+    """One result per proof of the stage; a run that made nothing to look at proves nothing and breaks nothing."""
+    for one in FLOW_PROOFS.get(stage, ()):
+        made = proofs[one.name][1] if one.name in proofs else None
+        said = {"observed": "nothing to look at"} if made is None else _proof_metadata(made)
+        yield dg.AssetCheckResult(
+            passed=made is None or made.passed,
+            asset_key=stage,
+            check_name=check_name("proof", one.name),
+            severity=dg.AssetCheckSeverity.ERROR if one.fails else dg.AssetCheckSeverity.WARN,
+            metadata=said,
+        )
+
+
+def _proof_metadata(made: Proof) -> dict[str, Any]:
+    rows = [{name: str(value) for name, value in row.items()} for row in made.rows[:60]]
+    shown: dict[str, Any] = {"of": made.subject, "observed": made.observed, "cpu_seconds": made.cpu_seconds}
+    return shown | ({"numbers": table(rows)} if rows else {})
+
+
+def fault(report: Report, proofs: Mapping[str, tuple[FlowProof, Proof]]) -> dg.Failure | None:
+    """The step's error: what did not get published, or what was published and does not hold."""
+    if not report.ok:
+        return failure(report)
+    broken = [
+        f"{one.name} of {made.subject}: {made.observed}"
+        for one, made in proofs.values()
+        if not made.passed and one.fails
+    ]
+    if not broken:
+        return None
+    return dg.Failure(description=f"published, but a proof fails: {'; '.join(broken)}", allow_retries=False)
+
+
 def failure(report: Report) -> dg.Failure:
-    """The step's error: what did not get published, and why."""
+    """What did not get published, and why."""
     try:
         report.raise_if_failed()
     except PlatformError as fault:
@@ -132,7 +192,7 @@ def check_results(stage: str, report: Report) -> Iterator[dg.AssetCheckResult]:
 
 def by_check(stage: str, report: Report) -> dict[str, list[CheckResult]]:
     """Results by the check's name, checks without any partition to judge included."""
-    found: dict[str, list[CheckResult]] = {spec.name: [] for spec in check_specs(stage)}
+    found: dict[str, list[CheckResult]] = {spec.name: [] for spec in _rule_specs(stage)}
     for result in report.checks:
         found[check_name(result.table, result.check)].append(result)
     return found

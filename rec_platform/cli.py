@@ -15,6 +15,7 @@ from rec_platform import clock, commands
 from rec_platform.cli_compare import By, Estimand, ageing, compare
 from rec_platform.cli_export import export
 from rec_platform.cli_features import features
+from rec_platform.cli_prove import prove
 from rec_platform.cli_late import late
 from rec_platform.errors import PlatformError
 from rec_platform.flow.travel import travelled
@@ -52,6 +53,7 @@ def simulate(
 
 
 app.add_typer(features, name="features")
+app.add_typer(prove, name="prove")
 app.command()(export)
 app.command()(compare)
 app.command()(ageing)

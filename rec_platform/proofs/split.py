@@ -1,0 +1,145 @@
+"""Split audit: does anything that a model was trained on lie in the future of what it is judged by?
+
+Of any pair of training and evaluation days: how far training looked (its last label window closes), when the
+first context judged begins, and contexts that stand on both sides. The embargo is how many days training would have to
+end earlier.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from rec_platform import columns as c
+from rec_platform.clock import DAY, iso, label_close
+from rec_platform.proofs.verdict import Finding
+
+Ints = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Side:
+    """The contexts of one side of a split, by row: whose, when, which."""
+
+    context_id: Ints
+    profile_id: Ints
+    at: Ints
+
+    @classmethod
+    def of(cls, contexts: pa.Table) -> Side:
+        """From rows of the table `contexts` (any days, any countries)."""
+        ids, who, at = (
+            np.asarray(pc.cast(contexts.column(name), pa.int64())).astype(np.int64)
+            for name in (c.CONTEXT_ID, c.PROFILE, c.AT)
+        )
+        return cls(ids, who, at)
+
+
+@dataclass(frozen=True)
+class SplitAudit:
+    """What a split lets through.
+
+    Attributes:
+        closes: when the last label window of training closes: the instant training had seen all plays until.
+        begins: the first context judged.
+        future_contexts, future_profiles: training contexts whose label window closes after `begins`, and their profiles.
+        same_context: contexts on both sides.
+        same_instant: judged contexts whose profile has a training context at the same instant.
+        near: judged contexts with a training context of the same profile less than a session gap away, besides those;
+            shown, not judged: somebody who travels has one.
+        embargo_days: days by which training would have to end earlier.
+    """
+
+    closes: int
+    begins: int
+    future_contexts: int
+    future_profiles: int
+    same_context: int
+    same_instant: int
+    near: int
+    embargo_days: int
+
+    @property
+    def holds(self) -> bool:
+        return not (self.embargo_days or self.same_context or self.same_instant)
+
+    def row(self) -> dict[str, Any]:
+        """For a table."""
+        return {
+            "label windows close": iso(self.closes),
+            "first judged": iso(self.begins),
+            "gap hours": round((self.begins - self.closes) / (DAY / 24), 2),
+            "contexts in its future": self.future_contexts,
+            "profiles in its future": self.future_profiles,
+            "same context": self.same_context,
+            "same instant": self.same_instant,
+            "near": self.near,
+            "embargo days": self.embargo_days,
+            "holds": self.holds,
+        }
+
+
+def audit(
+    training: Side, evaluation: Side, *, last_day: date, horizon_days: int, session_gap: int
+) -> SplitAudit:  # fmt: skip
+    """Audit one pair; both sides hold at least one context.
+
+    Args:
+        last_day: the last training day: its label windows close `horizon_days` after its start.
+        session_gap: microseconds; two contexts of a profile nearer than this are one sitting.
+    """
+    closes, begins = label_close(last_day, horizon_days), int(evaluation.at.min())
+    window_close = (training.at // DAY + horizon_days) * DAY
+    future = window_close > begins
+    same_context = np.isin(evaluation.context_id, training.context_id)
+    gap = _nearest(training, evaluation)
+    same_instant = (gap == 0) & ~same_context
+    near = (gap < session_gap) & ~same_context & ~same_instant
+    return SplitAudit(
+        closes, begins, int(future.sum()), len(np.unique(training.profile_id[future])),
+        int(same_context.sum()), int(same_instant.sum()), int(near.sum()),
+        max(0, math.ceil((closes - begins) / DAY)),
+    )  # fmt: skip
+
+
+def _nearest(training: Side, evaluation: Side) -> Ints:
+    """For each judged context, how far the nearest training context of its profile is; the largest int64 if none."""
+    gap = np.full(len(evaluation.at), np.iinfo(np.int64).max)
+    order = np.lexsort((training.at, training.profile_id))
+    who, when = training.profile_id[order], training.at[order]
+    keys = np.rec.fromarrays([who, when], names="who,when")  # type: ignore[call-overload]
+    asked = np.rec.fromarrays([evaluation.profile_id, evaluation.at], names="who,when")  # type: ignore[call-overload]
+    place = np.searchsorted(keys, asked)
+    for beside in (place - 1, place):
+        there = (beside >= 0) & (beside < len(who))
+        there[there] = who[beside[there]] == evaluation.profile_id[there]
+        gap[there] = np.minimum(gap[there], np.abs(when[beside[there]] - evaluation.at[there]))
+    return gap
+
+
+def verdict(audits: Mapping[str, SplitAudit]) -> Finding:
+    """Of several pairs, by what names them."""
+    rows = tuple({"trained on": name, **one.row()} for name, one in audits.items())
+    broken = {name: one for name, one in audits.items() if not one.holds}
+    if not audits:
+        return Finding(True, "no pair of training and evaluation days to audit")
+    if not broken:
+        least = min(one.begins - one.closes for one in audits.values()) / (DAY / 24)
+        return Finding(
+            True, f"{len(audits)} pairs: label windows close at least {least:.2f} h before judging begins", rows
+        )
+    name, one = next(iter(broken.items()))
+    said = (
+        f"{name}: training ends {iso(one.closes)}, judging begins {iso(one.begins)}; {one.future_contexts} contexts of "
+        f"{one.future_profiles} profiles lie in its future, {one.same_context} contexts stand on both sides, "
+        f"{one.same_instant} more at the same instant; embargo needed: {one.embargo_days} days"
+    )
+    return Finding(False, said, rows)

@@ -1,0 +1,102 @@
+"""Replay: what was published comes out again from the versions on record; what differs is named."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Sequence
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+
+from rec_platform import columns as c
+from rec_platform.config import Settings
+from rec_platform.contexts.stage import TrainingSets
+from rec_platform.errors import KeyRefused, MissingInput
+from rec_platform.flow import Platform
+from rec_platform.models.candidate_features import CandidateFeatures
+from rec_platform.partition import Partition
+from rec_platform.proofs.flow import prove_replay, replay
+from rec_platform.stage import Built, Reader
+
+
+@pytest.fixture
+def home(made: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(made, tmp_path / "home"))
+
+
+@pytest.mark.parametrize("stage", ["feature_snapshots", "training_sets", "scores"])
+def test_published_partitions_come_out_again(made: Path, last: date, stage: str) -> None:
+    proof = replay(Platform(made), stage, Partition(last, "US"))
+    assert proof.passed, proof.observed
+    assert "at the versions on record" in proof.observed
+
+
+def changed_in_place(home: Path, table: str, partition: Partition, column: str) -> None:
+    """One value of a published file is another, behind the lake's back."""
+    (path,) = Platform(home).lake.files(table, [partition])
+    with pq.ParquetFile(path) as file:
+        rows = file.read()
+    where = rows.schema.get_field_index(column)
+    more = pc.add(rows.column(column), pa.scalar(1, rows.schema.field(where).type))
+    pq.write_table(rows.set_column(where, rows.schema.field(where), more), path)
+
+
+def test_the_first_upstream_table_that_differs_is_named(home: Path, last: date) -> None:
+    from datetime import timedelta
+
+    before = Partition(last - timedelta(days=1), "DE")
+    changed_in_place(home, "play_facts", before, c.WATCHED_MS)
+    proof = replay(Platform(home), "training_sets", Partition(last, "US"))
+    assert not proof.passed
+    assert f"the first table that differs is play_facts {before.key}" in proof.observed
+
+
+def test_published_rows_that_are_not_those_recorded_are_named(home: Path, last: date) -> None:
+    changed_in_place(home, "contexts", Partition(last, "US"), c.TENURE_DAYS)
+    proof = replay(Platform(home), "training_sets", Partition(last, "US"))
+    assert not proof.passed
+    assert "contexts US|" in proof.observed
+    assert "not those its commit recorded" in proof.observed
+
+
+class OtherWork(TrainingSets):
+    """The same code version, and other rows."""
+
+    def build(self, partitions: Sequence[Partition], reader: Reader, settings: Settings) -> Iterator[Built]:
+        for built in super().build(partitions, reader, settings):
+            yield Built(built.partition, {name: rows[:-1] for name, rows in built.tables.items()}, built.extra)
+
+
+def test_code_that_changed_under_its_version_is_named(made: Path, last: date) -> None:
+    platform = Platform(made)
+    platform.stages["training_sets"] = OtherWork(CandidateFeatures())
+    proof = replay(platform, "training_sets", Partition(last, "US"))
+    assert not proof.passed
+    assert "code differs: every input has the hash on record" in proof.observed
+
+
+def test_a_raised_code_version_is_named(made: Path, last: date) -> None:
+    platform = Platform(made)
+    raised = type("Raised", (TrainingSets,), {"code_version": 99})
+    platform.stages["training_sets"] = raised(CandidateFeatures())
+    assert "is 99 now" in replay(platform, "training_sets", Partition(last, "US")).observed
+
+
+def test_another_configuration_is_named(home: Path, last: date) -> None:
+    with (home / "platform.toml").open("a", encoding="utf-8") as settings:
+        settings.write("[negatives]\nitems = 7\n")
+    proof = replay(Platform(home), "training_sets", Partition(last, "US"))
+    assert not proof.passed
+    assert "configuration differs: steps" in proof.observed
+
+
+def test_what_is_not_there_is_refused_by_name(made: Path, last: date) -> None:
+    platform = Platform(made)
+    with pytest.raises(KeyRefused, match="no replay of 'landing'"):
+        list(prove_replay(platform, "landing", last, last, at_most=1, seed=0))
+    with pytest.raises(MissingInput, match="scores has no rows from 2020-01-01"):
+        list(prove_replay(platform, "scores", date(2020, 1, 1), date(2020, 1, 2), at_most=1, seed=0))

@@ -1,0 +1,97 @@
+"""The split audit on days written out by hand, and on a home's models."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from rec_platform.cli_prove import prove
+from rec_platform.clock import DAY, midnight
+from rec_platform.flow import Platform
+from rec_platform.proofs.flow import split_of_models
+from rec_platform.proofs.split import Side, SplitAudit, audit, verdict
+
+#: 10 March 2025, and a session gap of 30 minutes.
+TENTH = date(2025, 3, 10)
+GAP = 1_800_000_000
+HOUR = DAY // 24
+
+
+def side(*rows: tuple[int, int, float]) -> Side:
+    """Contexts as (context_id, profile, hours after 00:00 of the tenth)."""
+    ids, who, hours = zip(*rows, strict=True)
+    at = [midnight(TENTH) + int(hour * HOUR) for hour in hours]
+    return Side(np.array(ids), np.array(who), np.array(at))
+
+
+def audited(training: Side, evaluation: Side, last_day: date = TENTH, horizon: int = 1) -> SplitAudit:
+    return audit(training, evaluation, last_day=last_day, horizon_days=horizon, session_gap=GAP)
+
+
+def test_training_that_closes_before_judging_begins_holds() -> None:
+    found = audited(side((1, 7, 3.0), (2, 8, 23.9)), side((3, 7, 24.0), (4, 9, 30.0)))
+    assert found.holds
+    assert (found.embargo_days, found.future_contexts, found.same_context) == (0, 0, 0)
+    assert found.row()["gap hours"] == 0.0
+
+
+@pytest.mark.parametrize(("horizon", "embargo", "inside"), [(1, 0, 0), (2, 1, 1), (4, 3, 1)])
+def test_label_windows_across_the_cut_need_an_embargo(horizon: int, embargo: int, inside: int) -> None:
+    found = audited(side((1, 7, 3.0)), side((3, 7, 24.0)), horizon=horizon)
+    assert (found.embargo_days, found.future_contexts, found.future_profiles) == (embargo, inside, inside)
+    assert found.holds is (embargo == 0)
+
+
+def test_contexts_on_both_sides_are_counted_once() -> None:
+    training = side((1, 7, 3.0), (2, 8, 5.0), (5, 9, 6.0))
+    evaluation = side((1, 7, 3.0), (6, 8, 5.0), (7, 9, 6.25), (8, 9, 7.0), (9, 11, 6.0))
+    found = audited(training, evaluation)
+    assert (found.same_context, found.same_instant, found.near) == (1, 1, 1)
+    assert not found.holds
+
+
+def test_somebody_who_sits_over_midnight_is_near_and_no_fault() -> None:
+    found = audited(side((1, 7, 23.9)), side((2, 7, 24.1)))
+    assert (found.near, found.holds) == (1, True)
+
+
+def test_the_verdict_names_days_profiles_and_the_embargo() -> None:
+    found = verdict({"a": audited(side((1, 7, 3.0)), side((1, 7, 3.0)))})
+    assert not found.passed
+    assert "a: training ends 2025-03-11T00:00:00Z, judging begins 2025-03-10T03:00:00Z" in found.observed
+    assert "1 contexts stand on both sides" in found.observed
+    assert "embargo needed: 1 days" in found.observed
+
+
+def test_a_homes_own_models_hold(made: Path, last: date) -> None:
+    proof = split_of_models(Platform(made), [last])
+    assert proof.passed
+    (row,) = proof.rows
+    assert row["trained on"] == f"{last - timedelta(days=2)} to {last - timedelta(days=1)}, judged {last}"
+    assert 0 <= row["gap hours"] < 24
+
+
+def test_the_command_exits_with_1_where_training_reaches_into_the_judged_day(made: Path, last: date) -> None:
+    window = ["--from", str(last), "--to", str(last), "--home", str(made)]
+    assert CliRunner().invoke(prove, ["split", *window]).exit_code == 0
+    across = [*window, "--train-from", str(last - timedelta(days=1)), "--train-to", str(last)]
+    done = CliRunner().invoke(prove, ["split", *across])
+    assert done.exit_code == 1
+    assert "1 of 1 fail" in done.output
+    assert "embargo needed: 1 days" in done.output.replace("\n", " ")
+
+
+@pytest.mark.parametrize("command", [["leak", "--instants", "1"], ["replay", "--at-most", "1"], ["incremental"]])
+def test_every_command_prints_json_with_its_cost(made: Path, last: date, command: list[str]) -> None:
+    import json
+
+    window = ["--from", str(last), "--to", str(last), "--home", str(made), "--json"]
+    done = CliRunner().invoke(prove, [*command, *window])
+    assert done.exit_code == 0, done.output
+    found = json.loads(done.stdout)
+    assert found
+    assert all(one["passed"] and one["cpu_seconds"] > 0 for one in found)
