@@ -79,7 +79,8 @@ def _feed(digest: Any, values: pa.Array) -> None:
         digest.update(b"text" + pc.binary_length(values).cast(pa.int64()).to_numpy(zero_copy_only=False).tobytes())
         digest.update(_joined(values))
     else:
-        digest.update(str(kind).encode() + _numbers(values).tobytes())
+        digest.update(str(kind).encode())
+        digest.update(np.ascontiguousarray(_numbers(values)))
 
 
 def _joined(values: pa.Array) -> bytes:
@@ -99,6 +100,6 @@ def _numbers(values: pa.Array) -> np.ndarray[Any, Any]:
     elif pa.types.is_timestamp(values.type):
         values = values.cast(pa.int64())
     numbers = np.asarray(values.to_numpy(zero_copy_only=False))
-    if numbers.dtype.kind == "f" and np.isnan(numbers).any():
+    if numbers.dtype.kind == "f" and np.isnan(numbers.min(initial=0.0)):
         return np.where(np.isnan(numbers), np.array(np.nan, dtype=numbers.dtype), numbers)
     return numbers
