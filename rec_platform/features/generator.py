@@ -26,8 +26,10 @@ from rec_platform.timetravel.reading import DeclaredReader
 from rec_platform.timetravel.timeline import Timeline
 
 #: Items per chunk: what is in float64 at a time, so that it stays in the processor's caches.
-CHUNK: Final = 1 << 16
+CHUNK: Final = 1 << 17
 
+#: The columns that facts are read by.
+_KEYS: Final = (c.PROFILE, c.COUNTRY, c.AT, c.TITLE)
 _TYPES: Final = {
     c.PROFILE: pa.int64(), c.COUNTRY: pa.string(), c.AT: INSTANT, c.DEVICE: pa.string(), c.TENURE_DAYS: pa.float64(),
     c.TITLE: pa.int64(),
@@ -72,7 +74,7 @@ class FeatureGenerator(Transformer):
 
     def apply(self, frame: Frame, sources: Sources) -> Frame:
         timeline = sources.need(Timeline, step=self.name)
-        columns = {name: _column(frame, name) for name in COLUMNS}
+        columns = {name: _column(frame, name) for name in COLUMNS if name in (*_KEYS, *self.feature_set.columns)}
         witness = Witness(timeline, self.feature_set.needed) if self.certified else None
         facts = (*self.feature_set.needed, *(witness.facts if witness else ()))
         countries = pc.unique(frame.contexts.column(c.COUNTRY))
@@ -123,7 +125,7 @@ class _Work:
 
 
 def _column(frame: Frame, name: str) -> Array:
-    return frame.context(name) if COLUMNS[name] == "context" else kernels.plain(frame.item(name), np.int64)
+    return frame.context(name) if COLUMNS[name] == "context" else frame.item(name)
 
 
 def _bands(at: Array, days: int) -> Iterator[npt.NDArray[np.int64]]:

@@ -696,27 +696,31 @@ def item_sums(slab: Float64, place: Int32, members: Int32, offsets: Int64, item:
 
     Unknown countries and titles keep what is there.
     """
-    n_columns = slab.shape[2]
     for i in members:
         if place[i] < 0:
             continue
-        for j in range(offsets[i], offsets[i + 1]):
-            if item[j] >= 0:
-                for k in range(n_columns):
-                    out[k, j] = slab[place[i], item[j], k]
+        mine, first, last = slab[place[i]], offsets[i], offsets[i + 1]
+        titles = item[first:last]
+        for k in range(slab.shape[2]):
+            column, values = mine[:, k], out[k, first:last]
+            for j in range(len(titles)):
+                if titles[j] >= 0:
+                    values[j] = column[titles[j]]
 
 
 @compiled
 def item_instants(slab: Int64, place: Int32, members: Int32, offsets: Int64, item: Int32, out: Int64) -> None:
     """As `item_sums`, for instants."""
-    n_columns = slab.shape[2]
     for i in members:
         if place[i] < 0:
             continue
-        for j in range(offsets[i], offsets[i + 1]):
-            if item[j] >= 0:
-                for k in range(n_columns):
-                    out[k, j] = slab[place[i], item[j], k]
+        mine, first, last = slab[place[i]], offsets[i], offsets[i + 1]
+        titles = item[first:last]
+        for k in range(slab.shape[2]):
+            column, values = mine[:, k], out[k, first:last]
+            for j in range(len(titles)):
+                if titles[j] >= 0:
+                    values[j] = column[titles[j]]
 
 
 # ------------------------------------------------------------------------------------------- columns of a frame's items
@@ -727,8 +731,10 @@ def gathered(values: Int64, rows: Int64, offsets: Int64) -> Int64:
     """The values of some runs: run i begins at rows[i] and goes to offsets[i]:offsets[i + 1] of what is returned."""
     out = np.empty(offsets[-1], dtype=np.int64)
     for i in range(len(rows)):
-        for j in range(offsets[i + 1] - offsets[i]):
-            out[offsets[i] + j] = values[rows[i] + j]
+        run = out[offsets[i] : offsets[i + 1]]
+        given = values[rows[i] : rows[i] + len(run)]
+        for j in range(len(run)):
+            run[j] = given[j]
     return out
 
 
@@ -736,17 +742,19 @@ def gathered(values: Int64, rows: Int64, offsets: Int64) -> Int64:
 def scatter(values: Float64, rows: Int64, offsets: Int64, out: Float32) -> None:
     """Write runs of values, narrowed, to where they belong: the reverse of `gathered`."""
     for i in range(len(rows)):
-        for j in range(offsets[i + 1] - offsets[i]):
-            out[rows[i] + j] = np.float32(values[offsets[i] + j])
+        given = values[offsets[i] : offsets[i + 1]]
+        run = out[rows[i] : rows[i] + len(given)]
+        for j in range(len(given)):
+            run[j] = np.float32(given[j])
 
 
 @compiled
 def spread(values: Float64, rows: Int64, offsets: Int64, out: Float32) -> None:
     """Write each run's one value, narrowed, to all of its rows."""
     for i in range(len(rows)):
-        value = np.float32(values[i])
-        for j in range(offsets[i + 1] - offsets[i]):
-            out[rows[i] + j] = value
+        value, run = np.float32(values[i]), out[rows[i] : rows[i] + offsets[i + 1] - offsets[i]]
+        for j in range(len(run)):
+            run[j] = value
 
 
 # ---------------------------------------------------------------------------------------------------- availability

@@ -13,7 +13,7 @@ from rec_platform.clock import DAY
 from rec_platform.config import SourceRules
 from rec_platform.tables import AVAILABILITY, INSTANT, PROFILES, TITLES
 from rec_platform.timetravel import kernels
-from rec_platform.timetravel.declared import INSTANTS, MEASURES, OF_RECORDS, SUMS, Fact
+from rec_platform.timetravel.declared import DISTINCT, INSTANTS, MEASURES, OF_RECORDS, SUMS, Fact
 from rec_platform.timetravel.facts import compute
 from rec_platform.timetravel.timeline import Timeline
 
@@ -48,7 +48,7 @@ def run_facts() -> None:
         Fact(f"{entity}_{measure}", entity, measure)  # type: ignore[arg-type]
         for entity in MEASURES
         for measure in MEASURES[entity]
-        if measure in (*SUMS, *INSTANTS, *OF_RECORDS)
+        if measure in (*SUMS, *INSTANTS, *OF_RECORDS, DISTINCT)
     ]
     for availability in (offers, AVAILABILITY.schema.empty_table()):
         timeline = Timeline.build(plays, titles, profiles, availability, rules=SourceRules())
@@ -59,6 +59,19 @@ def run_facts() -> None:
         timeline.seen(np.array([1]), np.array([9 * DAY]))
         timeline.country_title_plays("FR", 2 * DAY, 1)
         timeline.country_title_plays("FR", 9 * DAY, 1)
+        timeline.histories.next_of_title  # noqa: B018
+    _write_columns()
+
+
+def _write_columns() -> None:
+    """Move an item's values in and out of a frame, whose columns may be Arrow's own memory or NumPy's."""
+    rows, bounds, one = np.array([0]), np.array([0, 1]), np.ones(1)
+    column = np.array([1])
+    kernels.gathered(column, rows, bounds)
+    column.flags.writeable = False
+    kernels.gathered(column, rows, bounds)
+    kernels.scatter(one, rows, bounds, np.empty(1, dtype=np.float32))
+    kernels.spread(one, rows, bounds, np.empty(1, dtype=np.float32))
 
 
 if __name__ == "__main__":
