@@ -15,8 +15,9 @@ from rec_platform import clock, commands
 from rec_platform.cli_compare import By, Estimand, ageing, compare
 from rec_platform.cli_export import export
 from rec_platform.cli_features import features
-from rec_platform.cli_prove import prove
 from rec_platform.cli_late import late
+from rec_platform.cli_protocol import protocol
+from rec_platform.cli_prove import prove
 from rec_platform.errors import PlatformError
 from rec_platform.flow.travel import travelled
 from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last
@@ -57,6 +58,8 @@ app.add_typer(prove, name="prove")
 app.command()(export)
 app.command()(compare)
 app.command()(ageing)
+app.command()(protocol)
+app.command()(late)
 
 
 @app.command()

@@ -80,9 +80,9 @@ def to_text(protocol: Protocol, evidence: Evidence, seed: int) -> str:
 
 
 def of_text(text: str) -> tuple[Protocol, Evidence]:
-    """The inverse of `to_text`, without the seed."""
+    """The inverse of `to_text`, without the seed; a rule that an older text does not name is the default one."""
     given = json.loads(text)
-    protocol = Protocol(**{one.name: given[one.name] for one in fields(Protocol)})
+    protocol = Protocol(**{one.name: given.get(one.name, one.default) for one in fields(Protocol)})
     return protocol, Evidence(given["first_cut"], given["last_cut"], int(given["data"], 16))
 
 

@@ -15,7 +15,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 
 from rec_platform import columns as c
-from rec_platform.evaluation.scored import CEILING
+from rec_platform.evaluation.scored import CEILING, RANDOM
 from rec_platform.reports import style
 from rec_platform.reports.plots import model_order
 
@@ -29,6 +29,9 @@ VERY_SURE: Final = 3.29
 MOST_ROWS: Final = 34
 #: Points of a long curve.
 _CURVE: Final = 120
+#: Columns of a reliability curve, and the least probability drawn.
+_CURVES: Final = ("candidates", "probability", "rate")
+_FOOT: Final = 1e-5
 
 
 def sureness(difference: float, low: float, high: float) -> int | None:
@@ -189,6 +192,67 @@ def long_tail_plot(shown: Mapping[str, Floats], catalogue: int, coverage: pa.Tab
     left.set_xlabel("share of the catalogue, most shown first")
     right.set_xlabel("length of the list")
     style.legend(left)
+    return style.svg(figure)
+
+
+def values_plot(rows: pa.Table) -> str:
+    """A panel per metric, each with a scale of its own: every model's value with its 95 % interval.
+
+    Args:
+        rows: metric, k, model, value, low, high; metrics stand in the order of their rows.
+    """
+    listed = [row for row in rows.to_pylist() if row[c.MODEL] not in (CEILING, RANDOM)]
+    names = list(dict.fromkeys((row[c.METRIC], row[c.CUTOFF]) for row in listed))
+    models = model_order(sorted({row[c.MODEL] for row in listed}))
+    figure, panels = style.panels(
+        min(max(len(names), 1), 3), rows=-(-max(len(names), 1) // 3), height=1.0 + 0.26 * len(models)
+    )
+    for axes, name in zip(panels, names, strict=False):
+        for row in listed:
+            if (row[c.METRIC], row[c.CUTOFF]) == name:
+                _interval(axes, row, models.index(row[c.MODEL]), style.PALETTE[0])
+        axes.set_yticks(range(len(models)), models if axes in panels[::3] else [""] * len(models))
+        axes.set_ylim(len(models) - 0.4, -0.6)
+        axes.grid(axis="x", color=style.GRID)
+        axes.locator_params(axis="x", nbins=4)
+        axes.margins(x=0.1)
+        style.title(axes, _spoken(name[0]) + (f"@{name[1]}" if name[1] else ""))
+    for axes in panels[max(len(names), 1) :]:
+        axes.set_visible(False)
+    if not names:
+        style.nothing(panels[0], "no metrics of lists")
+    return style.svg(figure)
+
+
+def reliability_plot(curves: Mapping[str, pa.Table]) -> str:
+    """Promised against observed, both axes logarithmic, a colour per model.
+
+    Args:
+        curves: per model: candidates, probability (mean of the bin), rate (share of positives), a row per bin. Bins without
+            a positive stand at the foot.
+    """
+    figure, (axes,) = style.panels(height=4.2)
+    numbers = {name: tuple(table.column(one).to_numpy() for one in _CURVES) for name, table in curves.items()}
+    seen = [value for _, probability, rate in numbers.values() for value in (*probability, *rate) if value > 0]
+    least = 10 ** np.floor(np.log10(max(min(seen, default=0.01), _FOOT)))
+    axes.plot([least, 1], [least, 1], color=style.FAINT, linewidth=1, linestyle="--")
+    for name, colour in style.colour_of(model_order(sorted(numbers))).items():
+        count, probability, rate = numbers[name]
+        size = 12 + 90 * np.sqrt(count / max(count.max(initial=0), 1e-12))
+        place = np.maximum(probability, least), np.maximum(rate, least)
+        axes.plot(*place, color=colour, linewidth=1, alpha=0.5)
+        axes.scatter(*place, s=size, color=colour, alpha=0.75, linewidth=0, label=name)
+    for which in (axes.set_xscale, axes.set_yscale):
+        which("log")
+    axes.set_xlim(least * 0.8, 1.3)
+    axes.set_ylim(least * 0.8, 1.3)
+    style.title(axes, "Promised against observed")
+    axes.set_xlabel("probability promised")
+    axes.set_ylabel("share that was watched")
+    if numbers:
+        style.inner_legend(axes, "upper left")
+    else:
+        style.nothing(axes, "no probabilities")
     return style.svg(figure)
 
 

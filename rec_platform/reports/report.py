@@ -19,6 +19,8 @@ from rec_platform import columns as c
 from rec_platform import tables as t
 from rec_platform.errors import MissingInput
 from rec_platform.evaluation import compare, metric_rows, rolled_up
+from rec_platform.evaluation.exposure import EXPOSURE
+from rec_platform.evaluation.probability import CALIBRATION, reliability
 from rec_platform.evaluation.scored import CEILING, RANDOM
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.lake import Lake
@@ -32,8 +34,9 @@ Progress = Callable[[str, float], None]
 #: The metric that differences are drawn of, and what models are compared with.
 MAIN: Final = (("nmrr", 0), ("ndcg", 10), ("mrr", 0), ("recall", 10))
 BASELINES: Final = ("popularity", "last_played", RANDOM)
-#: The cut-off of the long tail.
+#: The cut-off of what is said of lists, and the metrics that say it.
 LISTED: Final = 10
+OF_LISTS: Final = ("novelty", "diversity", "serendipity", "popularity_lift", "genre_divergence", "gini")
 _COLUMNS: Final = t.METRIC_SUMS.schema.names
 
 
@@ -213,24 +216,47 @@ def slices_section(found: Judged) -> Section:
 
 
 def lists_section(found: Judged) -> Section:
-    """What is shown to people: the long tail, coverage and whatever else is measured of lists."""
+    """What is shown to people: the long tail, coverage, and what lists are like besides right or wrong."""
     shown = {
-        key.model: tally.totals
+        key.model: tally
         for key, tally in found.sums.tallies.items()
-        if key.metric == "exposure" and (key.k, key.slice) == (LISTED, "all")
+        if (key.metric, key.k, key.slice) == (EXPOSURE.name, LISTED, "all") and key.model not in (RANDOM, CEILING)
     }
-    sizes = [tally.size for tally in found.sums.tallies.values()]
-    coverage = found.rows.filter((pc.field(c.METRIC) == "coverage") & (pc.field(c.SLICE) == "all"))
-    return Section(
-        "Lists",
-        (
-            Picture(
-                comparison.long_tail_plot(shown, max(sizes, default=0), coverage),
-                f"Left: lists of {LISTED}; a curve that rises at once shows the same few titles to everybody.",
-                compact(coverage.select([c.MODEL, c.CUTOFF, c.VALUE, c.LOW, c.HIGH]), rows=200),
-            ),
-        ),
+    catalogue = max((max(tally.size, len(tally.ids)) for tally in shown.values()), default=0)
+    whole = found.rows.filter((pc.field(c.SLICE) == "all") & (pc.field("estimand") == "context"))
+    coverage = whole.filter(pc.field(c.METRIC) == "coverage")
+    listed = whole.filter(pc.field(c.METRIC).isin(OF_LISTS) & (pc.field(c.CUTOFF) == LISTED))
+    tail = comparison.long_tail_plot({name: tally.totals for name, tally in shown.items()}, catalogue, coverage)
+    parts: list[Part] = [
+        Picture(
+            tail, f"Left: lists of {LISTED}; a curve that rises at once shows the same few titles to everybody.",
+            compact(coverage.select([c.MODEL, c.CUTOFF, c.VALUE, c.LOW, c.HIGH]), rows=200),
+        )
+    ]  # fmt: skip
+    if listed.num_rows:
+        about = "What lists are like besides right or wrong (docs/metrics.md has each formula), with 95 % intervals."
+        parts.append(Picture(comparison.values_plot(listed), about, metrics_table(listed)))
+    return Section("Lists", tuple(parts))
+
+
+def chances_section(found: Judged) -> Section:
+    """Whether what models promise comes true: reliability curves of the models whose scores are probabilities."""
+    curves = {
+        key.model: reliability(tally)
+        for key, tally in found.sums.tallies.items()
+        if (key.metric, key.slice) == (CALIBRATION.name, "all")
+    }
+    if not curves:
+        return Section("Calibration", (Words("No model here gives probabilities, so there is nothing to hold it to."),))
+    whole = found.rows.filter((pc.field(c.SLICE) == "all") & (pc.field("estimand") == "context"))
+    numbers = whole.filter(pc.field(c.METRIC).isin(["log_loss", *CALIBRATION.readings]))
+    picture = Picture(
+        comparison.reliability_plot(curves),
+        "Each dot is a bin of candidates by the probability a model gave them: across what it promised, up what came true. "
+        "Both axes are logarithmic; the diagonal is right; a dot's size grows with its candidates.",
+        metrics_table(numbers),
     )
+    return Section("Calibration", (picture,))
 
 
 def numbers_section(found: Judged) -> Section:
@@ -283,6 +309,7 @@ def _steps(lake: Lake, found: Judged) -> Iterator[tuple[float, str, Callable[[],
     yield 0.3, "models", lambda: models_section(lake, found)
     yield 0.6, "slices", lambda: slices_section(found)
     yield 0.7, "lists", lambda: lists_section(found)
+    yield 0.73, "calibration", lambda: chances_section(found)
     yield 0.75, "volume", lambda: data.volume_section(lake, found.partitions)
     yield 0.8, "columns", lambda: data.plays_section(lake, found.partitions)
     yield 0.85, "features", lambda: data.features_section(lake, found.partitions)

@@ -83,6 +83,24 @@ def test_the_long_tail_of_one_title_for_all() -> None:
     assert texts(empty).count("no lists") == 2
 
 
+def test_a_panel_per_metric_of_lists() -> None:
+    rows = [
+        {c.MODEL: model, c.METRIC: metric, c.CUTOFF: 10, c.VALUE: 0.3, c.LOW: 0.2, c.HIGH: 0.4}
+        for metric in ("novelty", "diversity", "gini", "popularity_lift") for model in ("x", "random", "ceiling")
+    ]  # fmt: skip
+    svg = comparison.values_plot(pa.Table.from_pylist(rows))
+    assert {"novelty@10", "popularity lift@10", "x"} <= set(texts(svg))
+    assert not {"random", "ceiling"} & set(texts(svg))
+    assert "no metrics of lists" in texts(comparison.values_plot(pa.Table.from_pylist(rows).slice(0, 0)))
+
+
+def test_reliability_stands_empty_bins_at_the_foot() -> None:
+    curve = pa.table({"candidates": [1000.0, 10.0], "probability": [0.001, 0.2], "rate": [0.0, 0.25]})
+    svg = comparison.reliability_plot({"logistic": curve})
+    assert {"logistic", "probability promised"} <= set(texts(svg))
+    assert "no probabilities" in texts(comparison.reliability_plot({}))
+
+
 def test_volume_marks_the_day_that_left_its_band() -> None:
     dates = [date(2025, 1, 1) + timedelta(days=n) for n in range(8)]
     volume = Volume.of(dates, [10.0] * 7 + [50.0], first=dates[6])
