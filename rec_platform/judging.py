@@ -34,7 +34,7 @@ MAIN: Final = (("nmrr", 0), ("ndcg", 10), ("recall", 10), ("precision", 10), ("m
 #: Of these, more is better.
 _HIGHER_IS_BETTER: Final = frozenset(one.name for one in STANDARD)
 #: Places of a text bar, an odd number.
-BAR: Final = 31
+BAR: Final = 15
 LEVEL: Final = 0.05
 
 
@@ -139,10 +139,10 @@ def _shown(rows: list[Row], by: str, *, several: bool) -> list[Row]:
         | {"metric": _heading(row)}
         | ({} if by == ALL else {by: row[c.SLICE_VALUE]})
         | {
-            row["model_a"] if not several else "a": f"{row['value_a']:.4f}",
-            row["model_b"] if not several else "b": f"{row['value_b']:.4f}",
-            "difference": f"{row['difference']:+.4f}",
-            "95 %": "no verdict" if np.isnan(row[c.LOW]) else f"[{row[c.LOW]:+.4f}, {row[c.HIGH]:+.4f}]",
+            row["model_a"] if not several else "a": f"{row['value_a']:.3f}",
+            row["model_b"] if not several else "b": f"{row['value_b']:.3f}",
+            "difference": f"{row['difference']:+.3f}",
+            "95 %": "no verdict" if np.isnan(row[c.LOW]) else f"[{row[c.LOW]:+.3f},{row[c.HIGH]:+.3f}]",
             "bar": bar(row["difference"], row[c.LOW], row[c.HIGH], reach),
             "p t": _p(row["p_t"]), "p flips": _p(row["p_randomisation"]), "p Holm": _p(row["p_holm"]),
             "p BH": _p(row["p_bh"]), "effect": f"{row['effect']:+.3f}", "detectable": f"{row[c.DETECTABLE]:.4f}",
@@ -160,7 +160,7 @@ def bar(difference: float, low: float, high: float, reach: float) -> str:
     """The interval as text, 0 in the middle and `reach` at either end.
 
     >>> bar(0.5, 0.2, 0.8, 1.0)
-    '               |  -----o----   '
+    '.......|---o--.'
     """
     middle = BAR // 2
     reach = reach or 1.0
@@ -168,7 +168,7 @@ def bar(difference: float, low: float, high: float, reach: float) -> str:
     def place(value: float) -> int:
         return middle + round(float(np.clip(value / reach, -1, 1)) * middle)
 
-    cells = [" "] * BAR
+    cells = ["."] * BAR
     if np.isfinite(low):
         cells[place(low) : place(high) + 1] = "-" * (place(high) - place(low) + 1)
     cells[middle] = "|"

@@ -1,0 +1,47 @@
+"""The sentence and the bars of a comparison."""
+
+from __future__ import annotations
+
+import pytest
+
+from rec_platform.evaluation.comparison import DIFFERENT_CONTEXTS, HIGHER, LEVEL, LOWER
+from rec_platform.judging import BAR, Row, _sentence, bar
+
+ROW: Row = {
+    "model_a": "new", "model_b": "old", "metric": "nmrr", "k": 0, "slice": "all", "slice_value": "all", "difference": 0.1,
+    "low": 0.05, "high": 0.15, "p_t": 0.001, "p_randomisation": 0.002, "p_holm": 0.001, "detectable": 0.07, "n": 400,
+    "verdict": HIGHER,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ({}, "new is better than old on nmrr: +0.1000 [+0.0500, +0.1500], p 0.001 by paired t, 0.002 by randomisation"),
+        (
+            {"difference": -0.1, "low": -0.15, "high": -0.05, "verdict": LOWER},
+            "old is better than new on nmrr: +0.1000 [+0.0500, +0.1500]",
+        ),
+        ({"metric": "novelty"}, "new is higher than old on novelty"),
+        ({"verdict": LEVEL, "low": -0.01, "p_holm": 0.2}, "a difference of 0.0700 would have been found 4 times in 5"),
+        ({"verdict": DIFFERENT_CONTEXTS, "p_holm": 1.0}, "choose days on which both were scored"),
+        ({"slice": "device", "slice_value": "tv"}, "on nmrr in device tv: +0.1000"),
+    ],
+)  # fmt: skip
+def test_the_sentence_says_which_is_better_and_how_sure(change, said):
+    assert said in _sentence([ROW | change])
+
+
+def test_what_speaks_against_the_winner_is_counted():
+    against = ROW | {"metric": "mrr", "difference": -0.1, "low": -0.2, "high": -0.05, "verdict": LOWER}
+    unsure = ROW | {"metric": "map", "p_holm": 0.3}
+    assert "of 3 comparisons 1 are surely in its favour and 1 surely against it" in _sentence([ROW, against, unsure])
+    assert _sentence([]) == "Nothing to compare."
+    assert _sentence([ROW, ROW | {"model_b": "older"}]).startswith("2 pairs, 2 comparisons; 2 differences are sure")
+
+
+def test_bars_stand_around_zero_and_stay_inside():
+    nan = float("nan")
+    assert bar(0.0, nan, nan, 0.0)[BAR // 2] == "o"
+    assert bar(-2.0, -3.0, -1.0, 1.0)[0] == "o"
+    assert all(len(bar(value, value - 1, value + 1, 2.0)) == BAR for value in (-5.0, 0.0, 0.3, 9.0))
