@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -25,12 +26,14 @@ from rec_platform.timetravel.kernels import warm_up
 from rec_platform.timetravel.timeline import PLAY_COLUMNS, Timeline
 
 
-def read_plays(world: World, *, one_clock: bool, last_day: int = DAYS) -> pa.Table:
-    """The plays; with one clock each was known when it was played, which is what daily facts assume."""
+def read_plays(world: World, *, one_clock: bool = False, last_day: int = DAYS) -> Iterator[pa.Table]:
+    """The plays in batches; with one clock each was known when it was played, which is what daily facts assume."""
     columns = [name for name in PLAY_COLUMNS if not (one_clock and name == c.KNOWN_AT)]
     reading = ds.ParquetFileFormat(read_options=ds.ParquetReadOptions(dictionary_columns=[c.COUNTRY]))
-    plays = ds.dataset([str(path) for path in world.plays[: last_day + 1]], format=reading).to_table(columns=columns)
-    return plays.append_column(c.KNOWN_AT, plays.column(c.PLAYED_AT)) if one_clock else plays
+    files = [str(path) for path in world.plays[: last_day + 1]]
+    for batch in ds.dataset(files, format=reading).to_batches(columns=columns):
+        rows = pa.Table.from_batches([batch])
+        yield rows.append_column(c.KNOWN_AT, rows.column(c.PLAYED_AT)) if one_clock else rows
 
 
 def frame_of(world: World, *, midnight: bool) -> Frame:
@@ -42,7 +45,7 @@ def frame_of(world: World, *, midnight: bool) -> Frame:
     return Frame.of(contexts, offsets, items={c.TITLE: items.column(c.TITLE).to_numpy()})
 
 
-def built(plays: pa.Table, world: World) -> Timeline:
+def built(plays: Iterable[pa.Table], world: World) -> Timeline:
     nobody, nothing = PROFILES.schema.empty_table(), AVAILABILITY.schema.empty_table()
     return Timeline.build(plays, pq.read_table(world.titles), nobody, nothing, rules=SourceRules())
 
@@ -54,11 +57,8 @@ def features(
     world, frame = World(Path(folder)), frame_of(World(Path(asked or folder)), midnight=midnight)
     chosen = FeatureGenerator(FeatureSet.standard().select(FEATURES))
     warm_up()
-    with meter.phase("read"):
-        plays = read_plays(world, one_clock=one_clock)
-    with meter.phase("build"):
-        timeline = built(plays, world)
-        del plays
+    with meter.phase("read and build"):
+        timeline = built(read_plays(world, one_clock=one_clock), world)
     for repeat in range(repeats):
         with meter.phase("features" + "+" * repeat):
             done = chosen.apply(frame, Sources(timeline))
@@ -72,7 +72,7 @@ def one_day(meter: Meter, *, folder: str, asked: str, day: int) -> pa.Table:
     chosen = FeatureGenerator(FeatureSet.standard().select(FEATURES))
     warm_up()
     with meter.phase("run"):
-        timeline = built(read_plays(world, one_clock=False, last_day=day), world)
+        timeline = built(read_plays(world, last_day=day), world)
         return chosen.apply(frame, Sources(timeline)).features
 
 
@@ -81,7 +81,7 @@ def written(meter: Meter, *, folder: str) -> None:
     world = World(Path(folder))
     frame = frame_of(world, midnight=False)
     frame = frame.take(np.arange(min(frame.n_contexts, 40_000)))
-    timeline = built(read_plays(world, one_clock=False), world)
+    timeline = built(read_plays(world), world)
     frame = FeatureGenerator(FeatureSet.standard().select(FEATURES)).apply(frame, Sources(timeline))
     with TemporaryDirectory() as scratch:
         with meter.phase("table"):
