@@ -27,11 +27,13 @@ Ints = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Side:
-    """The contexts of one side of a split, by row: whose, when, which."""
+    """The contexts of one side of a split, by row: whose, when, which; and the newest instant that
+    their features were made from, of either clock, as their certificates say (None: nothing was read)."""
 
     context_id: Ints
     profile_id: Ints
     at: Ints
+    newest: int | None = None
 
     @classmethod
     def of(cls, contexts: pa.Table) -> Side:
@@ -40,7 +42,12 @@ class Side:
             np.asarray(pc.cast(contexts.column(name), pa.int64())).astype(np.int64)
             for name in (c.CONTEXT_ID, c.PROFILE, c.AT)
         )
-        return cls(ids, who, at)
+        newest = [
+            value
+            for name in (c.NEWEST_PLAYED_AT, c.NEWEST_KNOWN_AT)
+            if (value := pc.max(pc.cast(contexts.column(name), pa.int64())).as_py()) is not None
+        ]
+        return cls(ids, who, at, max(newest, default=None))
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,7 @@ class SplitAudit:
     Attributes:
         closes: when the last label window of training closes: the instant training had seen all plays until.
         begins: the first context judged.
+        newest: the newest instant that training features were made from.
         future_contexts, future_profiles: training contexts whose label window closes after `begins`, and their profiles.
         same_context: contexts on both sides.
         same_instant: judged contexts whose profile has a training context at the same instant.
@@ -60,6 +68,7 @@ class SplitAudit:
 
     closes: int
     begins: int
+    newest: int | None
     future_contexts: int
     future_profiles: int
     same_context: int
@@ -75,6 +84,7 @@ class SplitAudit:
         """For a table."""
         return {
             "label windows close": iso(self.closes),
+            "features read until": "" if self.newest is None else iso(self.newest),
             "first judged": iso(self.begins),
             "gap hours": round((self.begins - self.closes) / (DAY / 24), 2),
             "contexts in its future": self.future_contexts,
@@ -99,14 +109,15 @@ def audit(
     closes, begins = label_close(last_day, horizon_days), int(evaluation.at.min())
     window_close = (training.at // DAY + horizon_days) * DAY
     future = window_close > begins
+    reach = max(closes, training.newest or closes)
     same_context = np.isin(evaluation.context_id, training.context_id)
     gap = _nearest(training, evaluation)
     same_instant = (gap == 0) & ~same_context
     near = (gap < session_gap) & ~same_context & ~same_instant
     return SplitAudit(
-        closes, begins, int(future.sum()), len(np.unique(training.profile_id[future])),
+        closes, begins, training.newest, int(future.sum()), len(np.unique(training.profile_id[future])),
         int(same_context.sum()), int(same_instant.sum()), int(near.sum()),
-        max(0, math.ceil((closes - begins) / DAY)),
+        max(0, math.ceil((reach - begins) / DAY)),
     )  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -46,6 +47,14 @@ def test_label_windows_across_the_cut_need_an_embargo(horizon: int, embargo: int
     assert found.holds is (embargo == 0)
 
 
+def test_features_that_read_past_the_cut_need_an_embargo_too() -> None:
+    """Known by now: features of the tenth were made from what became known a day and a half later."""
+    training = replace(side((1, 7, 3.0)), newest=midnight(TENTH) + 60 * HOUR)
+    found = audited(training, side((3, 7, 24.0)))
+    assert (found.future_contexts, found.embargo_days, found.holds) == (0, 2, False)
+    assert found.row()["features read until"] == "2025-03-12T12:00:00Z"
+
+
 def test_contexts_on_both_sides_are_counted_once() -> None:
     training = side((1, 7, 3.0), (2, 8, 5.0), (5, 9, 6.0))
     evaluation = side((1, 7, 3.0), (6, 8, 5.0), (7, 9, 6.25), (8, 9, 7.0), (9, 11, 6.0))
@@ -73,6 +82,7 @@ def test_a_homes_own_models_hold(made: Path, last: date) -> None:
     (row,) = proof.rows
     assert row["trained on"] == f"{last - timedelta(days=2)} to {last - timedelta(days=1)}, judged {last}"
     assert 0 <= row["gap hours"] < 24
+    assert str(last - timedelta(days=2)) <= row["features read until"] < str(last)
 
 
 def test_the_command_exits_with_1_where_training_reaches_into_the_judged_day(made: Path, last: date) -> None:
