@@ -67,7 +67,8 @@ class GrowingIds:
 
     def codes(self, given: npt.ArrayLike) -> Int32:
         """The code of each given id (int32); ids never seen get new ones."""
-        wanted = kernels.plain(given, np.int64)
+        wanted = np.ascontiguousarray(given, dtype=np.int64).view()
+        wanted.flags.writeable = False
         codes = np.empty(len(wanted), dtype=np.int32)
         done = 0
         while done < len(wanted):

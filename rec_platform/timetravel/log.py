@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from rec_platform import columns as c
 from rec_platform.errors import SchemaError
 from rec_platform.timetravel.codes import GrowingIds, GrowingTexts
-from rec_platform.timetravel.kernels import Bools, Int16, Int32, Int64
-from rec_platform.timetravel.revisions import instants
+from rec_platform.timetravel.kernels import NONE, Bools, Int16, Int32, Int64
 
 Values = npt.NDArray[np.signedinteger[Any]]
 #: Which plays of a batch belong to a subset.
@@ -85,14 +85,14 @@ class LogReader:
             self._take_in(batch)
 
     def _take_in(self, batch: pa.Table) -> None:
-        played, parts = instants(batch.column(c.PLAYED_AT)), self._parts
-        parts["profile"].append(self.profiles.codes(instants(batch.column(c.PROFILE))))
-        parts["title"].append(self.titles.codes(instants(batch.column(c.TITLE))))
+        played, parts = _integers(batch, c.PLAYED_AT), self._parts
+        parts["profile"].append(self.profiles.codes(_integers(batch, c.PROFILE)))
+        parts["title"].append(self.titles.codes(_integers(batch, c.TITLE)))
         parts["country"].append(self.countries.codes(_whole(batch.column(c.COUNTRY))))
         parts["played"].append(played)
-        parts["known"].append(np.maximum(played, instants(batch.column(c.KNOWN_AT))))
+        parts["known"].append(np.maximum(played, _integers(batch, c.KNOWN_AT)))
         for name in self._measures:
-            parts[name].append(narrowest(instants(batch.column(name), missing=0)))
+            parts[name].append(narrowest(_integers(batch, name, missing=0)))
         for name, holds in self._subsets.items():
             parts[_mask(name)].append(np.asarray(holds(batch), dtype=np.bool_))
 
@@ -136,6 +136,13 @@ def _check(plays: pa.Table, names: Sequence[str]) -> None:
             f"columns missing: {missing}", place=f"plays of a timeline, which have {plays.column_names}",
             repair=f"Read play_facts with {list(names)}.",
         )  # fmt: skip
+
+
+def _integers(batch: pa.Table, name: str, missing: int = NONE) -> Int64:
+    """A column as int64 in Arrow's own memory where that can be, so it may be read only; `missing` where it is null."""
+    values = batch.column(name).cast(pa.int64()).combine_chunks()
+    values = pc.fill_null(values, missing) if values.null_count else values
+    return cast(Int64, values.to_numpy(zero_copy_only=False))
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

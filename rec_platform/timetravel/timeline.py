@@ -70,7 +70,8 @@ class Timeline:
 
         From files, without ever holding their rows:
 
-            batches = pyarrow.dataset.dataset(files).to_batches(columns=list(PLAY_COLUMNS))
+            parquet = pyarrow.dataset.ParquetFileFormat(dictionary_columns=["country"])
+            batches = pyarrow.dataset.dataset(files, format=parquet).to_batches(columns=list(PLAY_COLUMNS))
             Timeline.build(batches, titles, profiles, availability, rules=rules)
 
         Args:
