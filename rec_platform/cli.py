@@ -145,6 +145,9 @@ def report(
     last: Last,
     countries: Countries = "",
     out: Annotated[Path, typer.Option("--out", help="The file to write.", dir_okay=False)] = Path("report.html"),
+    ageing: Annotated[
+        bool, typer.Option("--ageing", help="Score the later days with the first day's models, too: takes a while.")
+    ] = False,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
@@ -155,7 +158,7 @@ def report(
     days = clock.parse_day(first, place="--from"), clock.parse_day(last, place="--to")
     with _progress("report") as progress:
         made = commands.reported(
-            home, *days, countries=commands.countries(countries), out=out, progress=progress
+            home, *days, countries=commands.countries(countries), out=out, progress=progress, ageing=ageing
         )  # fmt: skip
     _print_pairs(made, "Report", as_json=as_json)
 

@@ -21,7 +21,7 @@ from rec_platform.evaluation.intervals import measured, metric_rows
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.flow import Platform, Window
 from rec_platform.flow.late import counts, ledger
-from rec_platform.judging import sums_of
+from rec_platform.judging import ages, sums_of
 from rec_platform.partition import Partition, checked_country
 from rec_platform.plays.ingest import ingest
 from rec_platform.plays.mapping import load_mapping
@@ -206,11 +206,17 @@ def _interval(value: float, low: float, high: float) -> str:
     return f"{value:.3f}\nno verdict" if np.isnan(low) else f"{value:.3f}\n[{low:.3f}, {high:.3f}]"
 
 
-def reported(home: Path, first: date, last: date, *, countries: list[str], out: Path, progress: Progress) -> Row:
+def reported(
+    home: Path, first: date, last: date, *, countries: list[str], out: Path, progress: Progress, ageing: bool = False
+) -> Row:  # fmt: skip
     """Write the report of some days and countries as one HTML page; where it stands and what it covers."""
     from rec_platform.reports.report import report
 
     platform = Platform(home)
+    aged: list[Row] = []
+    if ageing:
+        progress("scoring with the models of the first day", 0.0)
+        aged = ages(platform, first, days=(last - first).days, countries=countries, metric="nmrr")
     partitions = [
         partition
         for partition in platform.index.state(METRIC_SUMS.name)
@@ -218,7 +224,7 @@ def reported(home: Path, first: date, last: date, *, countries: list[str], out: 
     ]
     text = report(
         platform.lake, first, last, sorted(partitions), min_contexts=platform.settings.evaluation.min_contexts,
-        progress=progress,
+        progress=progress, aged=aged,
     )  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text, encoding="utf-8")

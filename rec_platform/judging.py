@@ -237,23 +237,27 @@ def aged(
     out: Path | None = None,
 ) -> list[Row]:
     """One metric of the models of a date on each later date: a row per country (and `all`) and age, a column per model."""
-    platform = Platform(home)
-    settings, last = platform.settings, as_of + timedelta(days=days)
-    reader = platform.reader(*ageing.inputs(settings, as_of, last))
-    parts = ageing.aged_sums(reader, settings, as_of=as_of, days=days, countries=list(countries) or None)
-    rows = ageing.by_age(parts, as_of, min_contexts=settings.evaluation.min_contexts)
-    rows = _of_metric(rows, metric)
+    rows = ages(Platform(home), as_of, days=days, countries=countries, metric=metric)
     names = sorted({row[c.MODEL] for row in rows} - {"ceiling"}) if not models else list(models)
     strange = sorted(set(names) - {row[c.MODEL] for row in rows})
     if strange:
         have = ", ".join(sorted({row[c.MODEL] for row in rows}))
         raise KeyRefused(f"no model {strange[0]!r} as of {as_of}", place="ageing", repair=f"There are: {have}.")
-    chosen = [row | {c.COUNTRY: row[c.SLICE_VALUE]} for row in rows if row[c.MODEL] in names]
+    chosen = [row for row in rows if row[c.MODEL] in names]
     if out is not None:
         from rec_platform.reports import paired  # see `_draw`
 
         paired.save(paired.ageing_figure(chosen, heading=f"{_heading(chosen[0])}, models as of {as_of}"), out)
     return _by_country_and_age(chosen, names)
+
+
+def ages(platform: Platform, as_of: date, *, days: int, countries: Sequence[str], metric: str) -> list[Row]:
+    """METRICS rows of one metric (`nmrr`, `ndcg@10`) with `age` in days and `country` (`all` for the whole)."""
+    settings = platform.settings
+    reader = platform.reader(*ageing.inputs(settings, as_of, as_of + timedelta(days=days)))
+    parts = ageing.aged_sums(reader, settings, as_of=as_of, days=days, countries=list(countries) or None)
+    rows = _of_metric(ageing.by_age(parts, as_of, min_contexts=settings.evaluation.min_contexts), metric)
+    return [row | {c.COUNTRY: row[c.SLICE_VALUE]} for row in rows]
 
 
 def _of_metric(rows: list[Row], metric: str) -> list[Row]:

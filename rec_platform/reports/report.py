@@ -25,7 +25,7 @@ from rec_platform.evaluation.scored import CEILING, RANDOM
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.lake import Lake
 from rec_platform.partition import Partition
-from rec_platform.reports import comparison, data, gather, plots
+from rec_platform.reports import comparison, data, gather, paired, plots, style
 from rec_platform.reports.page import Figure, Figures, Part, Picture, Rows, Section, Words, page
 from rec_platform.reports.tables import compact, metric_name, metrics_table
 
@@ -259,6 +259,20 @@ def chances_section(found: Judged) -> Section:
     return Section("Calibration", (picture,))
 
 
+def ageing_section(aged: Sequence[Mapping[str, Any]], first: date) -> Section:
+    """What models are worth when nobody trains them any more."""
+    rows = [row for row in aged if row[c.MODEL] != CEILING]
+    heading = metric_name(rows[0])
+    words = (
+        f"The models as of {first} on the contexts of each later date; features are those of the date, models stand still. "
+        "last_played and random are never trained: where they move, the days differ."
+    )
+    drawn = style.svg(paired.ageing_figure(rows, heading=heading))
+    names = (c.COUNTRY, "age", c.MODEL, c.VALUE, c.LOW, c.HIGH, c.N)
+    table = compact(pa.Table.from_pylist([{name: row[name] for name in names} for row in rows]), rows=2_000)
+    return Section("Ageing", (Picture(drawn, words, table),))
+
+
 def numbers_section(found: Judged) -> Section:
     """Every metric of every model, for those who want the digits."""
     whole = found.rows.filter((pc.field(c.SLICE) == "all") & (pc.field("estimand") == "context"))
@@ -291,15 +305,22 @@ def _difference_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str | 
 
 
 def report(
-    lake: Lake, first: date, last: date, partitions: Sequence[Partition], *, min_contexts: int, progress: Progress
-) -> str:
-    """The page for these partitions, all between `first` and `last`."""
+    lake: Lake, first: date, last: date, partitions: Sequence[Partition], *, min_contexts: int, progress: Progress,
+    aged: Sequence[Mapping[str, Any]] = (),
+) -> str:  # fmt: skip
+    """The page for these partitions, all between `first` and `last`.
+
+    Args:
+        aged: rows of `judging.ages`: what the first day's models were worth on later days; none, no section.
+    """
     progress("adding up stored sums", 0.05)
     found = judged(lake, partitions, min_contexts=min_contexts)
     made: list[Section] = []
     for share, what, section in _steps(lake, found):
         progress(what, share)
         made.append(section())
+    if aged:
+        made.insert(-1, ageing_section(aged, first))
     progress("done", 1.0)
     return page("Recommendations, measured", f"{first} to {last}. Made by rec-platform from what is published.", made)
 
