@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from rec_platform import columns as c
 from rec_platform.errors import ConfigError
@@ -54,7 +55,7 @@ def ageing_figure(rows: Sequence[Row], *, heading: str) -> Figure:
         rows: country, model, age, value, low, high.
         heading: the title's beginning.
     """
-    places = sorted({row[c.COUNTRY] for row in rows})
+    places = sorted({row[c.COUNTRY] for row in rows}, key=lambda name: (name != "all", name))
     models = model_order(sorted({row[c.MODEL] for row in rows}))
     columns = min(max(len(places), 1), 2)
     figure, panels = style.panels(columns, rows=-(-max(len(places), 1) // columns))
@@ -66,6 +67,7 @@ def ageing_figure(rows: Sequence[Row], *, heading: str) -> Figure:
             axes.plot(age, value, color=colour, linewidth=1.8, marker="o", markersize=3.5, label=model)
         axes.set_ylim(bottom=0)
         axes.set_xlabel("age of the models in days")
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         style.title(axes, f"{heading}: {place}")
     for spare in panels[len(places) :]:
         spare.set_visible(False)
