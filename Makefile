@@ -19,10 +19,10 @@ run: $(READY)
 	@echo "Look at it: $(BIN)/rec-platform ui"
 
 test: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 quick: $(READY)
-	$(BIN)/python -m pytest -n 2 --dist loadgroup -m "not slow and not real_data"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not real_data"
 
 bench: $(BENCH_READY)
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done

@@ -17,7 +17,6 @@ from rec_platform.cli import app
 from rec_platform.lake import Lake
 from rec_platform.tables import TABLES
 
-pytestmark = pytest.mark.xdist_group("deployment")
 STAGES = 10
 WINDOW = ("--from", DAY.isoformat(), "--to", DAY.isoformat())
 

@@ -18,8 +18,6 @@ from test_commands import hashes
 from rec_platform.clock import days_between
 from rec_platform.flow import LAYERS, STAGES
 
-pytestmark = pytest.mark.xdist_group("deployment")
-
 _SHOW = """
 import json
 from assets.definitions import defs

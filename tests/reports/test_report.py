@@ -42,7 +42,6 @@ def made(home: Path) -> str:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("report")
 def test_every_section_is_there_and_nothing_is_fetched(home: Path) -> None:
     text = made(home)
     titles = re.findall(r"<h2>(.*?)</h2>", text)
@@ -53,7 +52,6 @@ def test_every_section_is_there_and_nothing_is_fetched(home: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("report")
 def test_the_summary_says_what_the_sums_say(home: Path) -> None:
     lake = Platform(home).lake
     found = judged(lake, sorted(lake.state(METRIC_SUMS.name)))
@@ -68,7 +66,6 @@ def test_the_summary_says_what_the_sums_say(home: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("report")
 def test_the_command_writes_the_page(home: Path, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "report.html"
     result = CliRunner().invoke(
@@ -79,7 +76,6 @@ def test_the_command_writes_the_page(home: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("report")
 def test_the_same_pictures_stand_beside_the_assets(home: Path) -> None:
     lake = Platform(home).lake
     partitions = sorted(lake.state(METRICS.name))
