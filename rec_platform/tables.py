@@ -488,9 +488,13 @@ METRIC_SUMS: Final = TableSpec(
                 "mean: sum of weight x metric, weight: sum of weights, in 2^-30; tally: how many cells there could be",
             ),
             field("replicates", pa.list_(pa.int64()), "the total in each bootstrap replicate"),
-            field("by_group", pa.list_(pa.int64()), "the total in each of 64 hash groups of profiles, for paired tests"),
+            field(
+                "by_group", pa.list_(pa.int64()), "the total in each of 64 hash groups of profiles, for paired tests"
+            ),
             field("cells", pa.list_(pa.int64()), "tally: what was hit (titles shown, ranks, bins), ascending"),
-            field("groups", pa.list_(pa.int64()), "tally: per cell, bit g is set where a profile of hash group g hit it"),
+            field(
+                "groups", pa.list_(pa.int64()), "tally: per cell, bit g is set where a profile of hash group g hit it"
+            ),
             field("weights", pa.list_(pa.int64()), "tally: per cell, the amount of each of its groups, in 2^-30"),
         ]
     ),
