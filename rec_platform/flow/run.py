@@ -11,11 +11,12 @@ from typing import Any, Final
 from rec_platform.checks import CheckResult, audit
 from rec_platform.config import Settings
 from rec_platform.errors import AuditFailed, MissingInput
+from rec_platform.flow.earlier import earlier_of
 from rec_platform.flow.index import Index, Resolved, fingerprint
 from rec_platform.flow.reader import LakeReader
 from rec_platform.lake import Lake, Manifest, Staged, Staging
 from rec_platform.partition import Partition
-from rec_platform.stage import Stage
+from rec_platform.stage import Earlier, Input, Stage
 
 #: Libraries that can change numbers; their versions stand in every manifest.
 _LIBRARIES: Final = ("numpy", "pyarrow", "duckdb", "pandas", "scipy", "scikit-learn", "xgboost", "implicit", "numba")
@@ -142,16 +143,17 @@ def run_stage(
 ) -> Report:
     """Bring the partitions of a stage up to date.
 
-    Builds only what is stale (all with `force`), audits it in staging, commits all that passed in one commit per table
-    and marks what failed. Returns what happened; `Report.raise_if_failed` turns failures into an error. `index` is
-    advanced to the new versions.
+    Builds only what is stale (all with `force`, and then from nothing but the inputs), audits it in staging, commits all
+    that passed in one commit per table and marks what failed. Returns what happened; `Report.raise_if_failed` turns
+    failures into an error. `index` is advanced to the new versions.
     """
     todo = plan_stage(index, stage, partitions, settings, force=force, allow_stale=allow_stale)
     if not todo.stale:
         return Report(stage.name, current=todo.current, blocked=todo.blocked)
-    manifest = _manifest(stage, settings, index, run_id, todo)
+    earlier = None if force else _earlier(index, stage, todo, settings)
+    manifest = _manifest(stage, settings, index, run_id, todo, earlier)
     with lake.staging(run_id) as staging:
-        staged = _build(staging, stage, todo, settings, index, progress)
+        staged = _build(staging, stage, todo, settings, index, progress, earlier)
         checks = audit(stage.name, staged, lake=lake, settings=settings.audit)
         failed = _failures(checks)
         passed = [one for one in staged if one.partition not in failed]
@@ -164,14 +166,44 @@ def run_stage(
     return Report(stage.name, rows, todo.current, failed, todo.blocked, tuple(checks), versions, extra)
 
 
+def _earlier(index: Index, stage: Stage, todo: Todo, settings: Settings) -> Earlier | None:
+    """What the stage may build on instead of its inputs alone (`flow/earlier.py`); None: nothing, or not surely."""
+    partitions = list(todo.stale)
+    before = _before(index, stage, partitions)
+    there = plan_stage(index, stage, before, settings, force=False, allow_stale=True)
+    if not before or len(there.current) < len(before):
+        return None
+    return earlier_of(index, stage.tables, before, _named(stage, [*before, *partitions], settings))
+
+
+def _before(index: Index, stage: Stage, partitions: Sequence[Partition]) -> list[Partition]:
+    """The partitions of the date that building these would start from, in every country."""
+    day = stage.starts_from(partitions[0])
+    return [] if day is None else [Partition(day, country) for country in index.countries]
+
+
+def _named(stage: Stage, partitions: Sequence[Partition], settings: Settings) -> list[Input]:
+    return [one for partition in partitions for one in stage.inputs(partition, settings)]
+
+
 def _build(
-    staging: Staging, stage: Stage, todo: Todo, settings: Settings, index: Index, progress: Progress
+    staging: Staging,
+    stage: Stage,
+    todo: Todo,
+    settings: Settings,
+    index: Index,
+    progress: Progress,
+    earlier: Earlier | None,
 ) -> list[Staged]:
     partitions = list(todo.stale)
-    named = [one for partition in partitions for one in stage.inputs(partition, settings)]
-    reader = LakeReader(index, stage.name, named)
+    before = [] if earlier is None else _before(index, stage, partitions)
+    reader = LakeReader(index, stage.name, _named(stage, [*before, *partitions], settings))
+    if earlier is None:
+        building = stage.build(partitions, reader, settings)
+    else:
+        building = stage.build_on(earlier, partitions, reader, settings)
     staged: list[Staged] = []
-    for done, built in enumerate(stage.build(partitions, reader, settings), 1):
+    for done, built in enumerate(building, 1):
         made_from = todo.stale[built.partition]
         for spec in stage.tables:
             one = staging.write(spec, built.partition, built.tables[spec.name], extra=built.extra)
@@ -190,11 +222,14 @@ def _failures(checks: Sequence[CheckResult]) -> dict[Partition, str]:
     return failed
 
 
-def _manifest(stage: Stage, settings: Settings, index: Index, run_id: str, todo: Todo) -> Manifest:
+def _manifest(
+    stage: Stage, settings: Settings, index: Index, run_id: str, todo: Todo, earlier: Earlier | None
+) -> Manifest:
     tables = {one.table for partition in list(todo.stale)[:1] for one in stage.inputs(partition, settings)}
     inputs = {name: known for name in sorted(tables) if (known := index.versions.get(name)) is not None}
     libraries = {name: version(name) for name in _LIBRARIES} | {"python": platform.python_version()}
-    extra = {"holes": list(todo.holes), "used_stale": list(todo.used_stale)}
+    built_on = {} if earlier is None else {str(earlier.day): {name: index.versions[name] for name in earlier.rows}}
+    extra = {"holes": list(todo.holes), "used_stale": list(todo.used_stale), "built_on": built_on}
     return Manifest(
         run_id, stage.name, stage.code_version, stage.config(settings), settings.seed, inputs, libraries,
         {name: found for name, found in extra.items() if found},

@@ -11,7 +11,9 @@ import pyarrow.parquet as pq
 
 from rec_platform import columns as c
 from rec_platform.errors import KeyRefused, MissingInput
+from rec_platform.lake import known_hashes
 from rec_platform.partition import UNREADABLE_COUNTRY, Grain, Partition
+from rec_platform.stage import Earlier, Stage
 from rec_platform.tables import TableSpec
 from rec_platform.tables import table as table_of
 
@@ -60,6 +62,15 @@ class MemoryReader:
     def add(self, name: str, partition: Partition, rows: pa.Table) -> None:
         """Publish a partition, in the place of an older one."""
         self.tables.setdefault(name, {})[partition] = rows
+
+    def earlier(self, stage: Stage, day: date) -> Earlier:
+        """What `stage` published of a date, taken to be current, as `Stage.build_on` is given it."""
+        rows = {spec.name: self.read(spec.name, self.published(spec.name, day)) for spec in stage.tables}
+        newest = {
+            name: {one: max(known) for one, part in partitions.items() if (known := known_hashes(part))}
+            for name, partitions in self.tables.items()
+        }
+        return Earlier(day, rows, newest)
 
     def published(self, table: str, day: date | None = None) -> list[Partition]:
         return sorted(

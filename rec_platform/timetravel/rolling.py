@@ -73,8 +73,14 @@ class Codes:
         ([1, 0, 1], [2, 0])
         """
         distinct, inverse = np.unique(keys, return_inverse=True)
-        self._take_in(np.setdiff1d(distinct, self._sorted, assume_unique=True))
+        self._take_in(distinct[~self._has(distinct)])
         return self._code[np.searchsorted(self._sorted, distinct)][inverse]
+
+    def _has(self, keys: Ints) -> npt.NDArray[np.bool_]:
+        if not self._sorted.size:
+            return np.zeros(keys.size, np.bool_)
+        there: Ints = np.take(self._sorted, np.searchsorted(self._sorted, keys), mode="clip")
+        return np.equal(there, keys)
 
     def _take_in(self, new: Ints) -> None:
         if new.size:

@@ -1,13 +1,14 @@
 """The stage `feature_snapshots`: the facts of every profile and title as of 00:00 UTC of a date, rolled day by day.
 
 A snapshot of D sees a play iff its date and its `known_date` are before D. The walk over the dates holds the state of
-all countries at once (a profile's facts span countries), counts its first date from tiles and moves on from there.
-Because it only adds and subtracts integers, a rolled snapshot equals a recomputed one to the bit.
+all countries at once (a profile's facts span countries) and moves on from date to date. Its first date it counts from
+tiles, or rolls from the snapshots published of the day before, where these are current. Because it only adds and
+subtracts integers, a rolled snapshot equals a recomputed one to the bit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from itertools import groupby
 from typing import Any, ClassVar
@@ -20,7 +21,7 @@ from rec_platform import columns as c
 from rec_platform.clock import DAY, midnight
 from rec_platform.config import Settings
 from rec_platform.partition import Partition
-from rec_platform.stage import Built, Input, Reader, Stage
+from rec_platform.stage import Built, Earlier, Input, Reader, Stage
 from rec_platform.tables import (
     INSTANT,
     PROFILE_SNAPSHOT,
@@ -42,6 +43,9 @@ from rec_platform.timetravel.rolling import (
     Sums,
     Tiles,
 )
+
+#: Partition of tiles -> the newest known date in it.
+Newest = Mapping[Partition, date]
 
 
 class FeatureSnapshots(Stage):
@@ -68,24 +72,39 @@ class FeatureSnapshots(Stage):
         return (*tiles, Input(PROFILES.name, cut=day))
 
     def build(self, partitions: Sequence[Partition], reader: Reader, settings: Settings) -> Iterator[Built]:
-        state = SnapshotState(reader)
-        for day, wanted in groupby(partitions, key=lambda partition: partition.day):
-            state.advance(day)
-            yield from state.snapshots(wanted)
+        return SnapshotState(reader).walk(partitions)
+
+    def starts_from(self, first: Partition) -> date | None:
+        return first.day - timedelta(days=1)
+
+    def build_on(
+        self, earlier: Earlier, partitions: Sequence[Partition], reader: Reader, settings: Settings
+    ) -> Iterator[Built]:
+        return state_from_snapshots(reader, earlier).walk(partitions)
 
 
 class SnapshotState:
     """The facts of all profiles and titles of all countries, as of a midnight that moves forward.
 
     Reads the tiles of the days in [D - 90, D) as it moves to D, each day once, and the profile records once.
+
+    Args:
+        newest: for a state to be restored, the newest known date of the partitions of tiles (see `Earlier`).
     """
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: Reader, newest: Mapping[str, Newest] | None = None) -> None:
         self.countries = _Countries()
-        self.profiles = Rolling(_tiles_of(PROFILE_TILES, reader, self.countries), [LONGEST_PLAYS])
-        self.titles = Rolling(_tiles_of(TITLE_TILES, reader, self.countries), EVERY_SUM)
+        known = newest or {}
+        self.profiles = Rolling(_tiles_of(PROFILE_TILES, reader, self.countries, known), [LONGEST_PLAYS])
+        self.titles = Rolling(_tiles_of(TITLE_TILES, reader, self.countries, known), EVERY_SUM)
         self._homes = _Homes(reader.read(PROFILES.name, [Partition()]), self.profiles, self.countries)
         self._days = np.unique([_number(key.day) for key in reader.published(PROFILE_TILES.name)]).astype(np.int64)
+
+    def walk(self, partitions: Iterable[Partition]) -> Iterator[Built]:
+        """The snapshots of partitions given in order of date."""
+        for day, wanted in groupby(partitions, key=lambda partition: partition.day):
+            self.advance(day)
+            yield from self.snapshots(wanted)
 
     def advance(self, day: date) -> None:
         """Move to 00:00 of `day`, any number of days ahead: from nothing it is counted, from there on rolled."""
@@ -113,18 +132,17 @@ class SnapshotState:
             yield Built(partition, {PROFILE_SNAPSHOT.name: profiles, TITLE_SNAPSHOT.name: titles}, extra)
 
 
-def state_from_snapshots(reader: Reader, day: date) -> SnapshotState:
-    """The state as of 00:00 of `day`, from that day's published snapshots of all countries instead of 90 days of tiles.
+def state_from_snapshots(reader: Reader, earlier: Earlier) -> SnapshotState:
+    """The state as of 00:00 of a date, from that date's snapshots of all countries instead of 90 days of tiles.
 
     Every profile and title with a visible play in the longest window stands in some country's snapshot, so their union
-    is the whole state. It holds only where every country with such a play has its snapshot published.
+    is the whole state. It holds only where every country with such a play has its snapshot among them.
     """
-    state = SnapshotState(reader)
-    profiles = reader.read(PROFILE_SNAPSHOT.name, reader.published(PROFILE_SNAPSHOT.name, day))
-    titles = reader.read(TITLE_SNAPSHOT.name, reader.published(TITLE_SNAPSHOT.name, day))
-    for rolling, rows in ((state.profiles, profiles), (state.titles, titles)):
+    state = SnapshotState(reader, earlier.newest)
+    for rolling, spec in ((state.profiles, PROFILE_SNAPSHOT), (state.titles, TITLE_SNAPSHOT)):
+        rows = earlier.rows[spec.name]
         rolling.restore(
-            _number(day),
+            _number(earlier.day),
             ids=_ints(rows.column(0)),
             country=state.countries.numbers(rows.column(c.COUNTRY)),
             sums={one: _ints(rows.column(c.windowed(*one))) for one in rolling.sums.values},
@@ -169,8 +187,14 @@ class _Homes:
         return cells[cells >= 0]
 
 
-def _tiles_of(spec: TableSpec, reader: Reader, countries: _Countries) -> Callable[[int, int], Tiles]:
-    """A function that reads the tiles of a day, of all countries, known on a day or later (see `Rolling`)."""
+def _tiles_of(
+    spec: TableSpec, reader: Reader, countries: _Countries, newest: Mapping[str, Newest]
+) -> Callable[[int, int], Tiles]:
+    """A function that reads the tiles of a day, of all countries, known on a day or later (see `Rolling`).
+
+    Of a day asked for only what is new, the partitions without news are not opened: `newest` knows them.
+    """
+    news = {partition: _number(day) for partition, day in newest.get(spec.name, {}).items()}
     published: dict[int, list[Partition]] = {}
     for partition in reader.published(spec.name):
         published.setdefault(_number(partition.day), []).append(partition)
@@ -178,21 +202,13 @@ def _tiles_of(spec: TableSpec, reader: Reader, countries: _Countries) -> Callabl
     def load(day: int, known_from: int) -> Tiles:
         partitions = published.get(day, [])
         if known_from != NEVER:
-            partitions = _known_since(reader, spec, partitions, known_from)
+            partitions = [partition for partition in partitions if news.get(partition, NEVER) >= known_from]
         if not partitions:
             return NO_TILES
         rows = reader.read(spec.name, partitions, [*spec.schema.names, c.COUNTRY])
         return _as_tiles(rows, spec, countries)
 
     return load
-
-
-def _known_since(reader: Reader, spec: TableSpec, partitions: list[Partition], day: int) -> list[Partition]:
-    """The partitions with a tile known on `day` or later: one small column is read to spare the rest of most files."""
-    rows = reader.read(spec.name, partitions, [c.KNOWN_DATE, c.COUNTRY])
-    recent = pc.greater_equal(pc.cast(rows.column(c.KNOWN_DATE), pa.int32()), day)
-    late = set(pc.unique(rows.column(c.COUNTRY).filter(recent)).to_pylist())
-    return [partition for partition in partitions if partition.country in late]
 
 
 def _as_tiles(rows: pa.Table, spec: TableSpec, countries: _Countries) -> Tiles:

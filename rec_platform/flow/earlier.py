@@ -1,0 +1,67 @@
+"""The rows of a stage's own earlier partitions, for a stage that can build on them (`Stage.build_on`).
+
+A short cut and no input: fingerprints are over the inputs alone, which define a partition, so they say the same whichever
+way it was made. Hence an earlier date serves only if its partitions in all delivered countries are
+
+    current   the planner would leave them alone: the fingerprint, made again from the inputs as they stand, is the one on
+              record, and none is marked stale (`flow/run.py` asks)
+    intact    the rows read have the content hash on record
+
+and otherwise the stage builds from its inputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+
+import pyarrow as pa
+
+from rec_platform.errors import MissingInput, StorageFault
+from rec_platform.flow.index import Index
+from rec_platform.lake import content_hash
+from rec_platform.partition import Partition
+from rec_platform.stage import Earlier, Input
+from rec_platform.tables import TableSpec
+
+
+def earlier_of(
+    index: Index, tables: Iterable[TableSpec], partitions: Sequence[Partition], inputs: Iterable[Input]
+) -> Earlier | None:
+    """The rows of these partitions, all of one date and known to be current; None where some are not intact.
+
+    Args:
+        inputs: what the stage will read besides; the newest known dates are those of the partitions they name.
+    """
+    rows = {}
+    for spec in tables:
+        found = _intact(index, spec, partitions)
+        if found is None:
+            return None
+        rows[spec.name] = found
+    return Earlier(partitions[0].day, rows, _newest(index, inputs))
+
+
+def _intact(index: Index, spec: TableSpec, partitions: Sequence[Partition]) -> pa.Table | None:
+    states = index.state(spec.name)
+    try:
+        rows = index.lake.read(spec.name, partitions, None, index.versions[spec.name])
+    except (StorageFault, MissingInput, pa.ArrowException):
+        return None
+    names, start = spec.schema.names, 0
+    for partition in partitions:
+        state = states[partition]
+        if content_hash(rows.slice(start, state.rows).select(names)) != state.content_hash:
+            return None
+        start += state.rows
+    return rows if start == rows.num_rows else None
+
+
+def _newest(index: Index, inputs: Iterable[Input]) -> dict[str, dict[Partition, date]]:
+    newest: dict[str, dict[Partition, date]] = {}
+    for one in dict.fromkeys(inputs):
+        known, states = newest.setdefault(one.table, {}), index.state(one.table)
+        for partition in index.partitions(one):
+            if states[partition].known and partition not in known:
+                known[partition] = date.fromisoformat(states[partition].known[-1][0])
+    return newest
