@@ -79,12 +79,12 @@ def _rows_of(lake: Lake, table: str, partitions: Sequence[Partition]) -> pa.Tabl
 
 
 def _by_date(table: pa.Table, name: str, over: Sequence[str] = ()) -> tuple[list[date], list[float]]:
-    """Sums per date, or their ratio to the sums of other columns (0 where those are 0)."""
+    """Sums per date, or their ratio to the sums of other columns (NaN where those are 0)."""
     summed = table.group_by(c.DATE).aggregate([(one, "sum") for one in {name, *over}]).sort_by(c.DATE)
     values = summed.column(f"{name}_sum").to_numpy().astype(np.float64)
     if over:
         whole = np.sum([summed.column(f"{one}_sum").to_numpy() for one in over], axis=0, dtype=np.float64)
-        values = np.divide(values, whole, out=np.zeros_like(values), where=whole > 0)
+        values = np.divide(values, whole, out=np.full(len(values), np.nan), where=whole > 0)
     return summed.column(c.DATE).to_pylist(), values.tolist()
 
 

@@ -121,10 +121,11 @@ def _volume(axes: Axes, volume: Volume) -> None:
         places, values, color=style.PALETTE[0], linewidth=1.6, marker="o" if len(places) == 1 else "", markersize=4
     )
     axes.plot(places[volume.unexpected], values[volume.unexpected], "o", color=style.PALETTE[5], markersize=5)
-    axes.set_ylim(0, max(1e-9, float(np.nanmax([*values, *high])) * 1.1))
-    if values.max() > 1:
+    axes.set_ylim(0, max(1e-9, float(np.nanmax([0.0, *values, *high])) * 1.1))
+    if np.nanmax(values, initial=0.0) > 1:
         style.counted(axes)
     else:
+        axes.set_ylim(top=min(axes.get_ylim()[1], 1.04))
         style.percent(axes)
 
 

@@ -112,7 +112,12 @@ def expected(values: Sequence[float]) -> list[tuple[float, float]]:
     >>> expected([100.0] * 5 + [300.0])[5]
     (95.0, 105.0)
     """
-    return [_band(np.array(_before(values, day), dtype=np.float64)) for day in range(len(values))]
+    return [_band(_there(_before(values, day))) for day in range(len(values))]
+
+
+def _there(values: Sequence[float]) -> Floats:
+    given = np.array(values, dtype=np.float64)
+    return np.asarray(given[~np.isnan(given)])
 
 
 def _before(values: Sequence[float], day: int) -> list[float]:

@@ -86,6 +86,12 @@ def test_a_day_that_is_not_as_the_others_is_outside() -> None:
     assert not low <= values[-1] <= high
 
 
+def test_days_without_a_number_are_passed_over() -> None:
+    values = [1.0, NAN, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
+    assert expected(values)[6] == (0.9, 1.1)
+    assert np.isnan(expected([NAN] * 8)).all()
+
+
 @given(st.lists(st.floats(0, 1e6), max_size=40))
 def test_a_band_never_sees_its_own_day_or_later(values: list[float]) -> None:
     changed = [*values[:-1], 12345.0] if values else []
