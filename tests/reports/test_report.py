@@ -35,29 +35,28 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return filled
 
 
-def made(home: Path) -> str:
+@pytest.fixture(scope="module")
+def page(home: Path) -> str:
     lake = Platform(home).lake
     partitions = sorted(lake.state(METRIC_SUMS.name))
     return report(lake, FIRST, LAST, partitions, min_contexts=30, progress=lambda _what, _share: None)
 
 
 @pytest.mark.slow
-def test_every_section_is_there_and_nothing_is_fetched(home: Path) -> None:
-    text = made(home)
-    titles = re.findall(r"<h2>(.*?)</h2>", text)
+def test_every_section_is_there_and_nothing_is_fetched(page: str) -> None:
+    titles = re.findall(r"<h2>(.*?)</h2>", page)
     expected = "Summary, Models, Slices, Lists, Calibration, Volume, Plays and contexts, Features, Drift, All numbers"
     assert ", ".join(titles) == expected
-    assert text == made(home)
-    assert not re.findall(r'(?:src|href)="(?!#)', text)
+    assert not re.findall(r'(?:src|href)="(?!#)', page)
 
 
 @pytest.mark.slow
-def test_the_summary_says_what_the_sums_say(home: Path) -> None:
+def test_the_summary_says_what_the_sums_say(home: Path, page: str) -> None:
     lake = Platform(home).lake
     found = judged(lake, sorted(lake.state(METRIC_SUMS.name)))
     whole = {row[c.MODEL]: row for row in found.values()}
     best = max(found.models, key=lambda name: whole[name][c.VALUE])
-    assert f"{whole[best][c.VALUE]:.3f}" in made(home)
+    assert f"{whole[best][c.VALUE]:.3f}" in page
     said = verdict(found, best)
     assert best in said
     assert found.baseline in said
@@ -66,13 +65,13 @@ def test_the_summary_says_what_the_sums_say(home: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_command_writes_the_page(home: Path, tmp_path: Path) -> None:
+def test_the_command_writes_the_same_bytes(home: Path, page: str, tmp_path: Path) -> None:
     out = tmp_path / "deep" / "report.html"
     result = CliRunner().invoke(
         app, ["report", "--from", str(FIRST), "--to", str(LAST), "--home", str(home), "--out", str(out)]
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    assert out.read_text(encoding="utf-8") == made(home)
+    assert out.read_text(encoding="utf-8") == page
 
 
 @pytest.mark.slow
