@@ -140,7 +140,7 @@ class Rolling:
     Args:
         load: the tiles of a day (first argument) that became known on a day (second argument) or later; empty where
             the day has none. The second is `NEVER`, for all, unless the state was restored: then days before it are
-            first asked for what is new, and again for the whole when they leave a window.
+            asked for what is new only, and for the whole when they leave a window.
         kept_per_cell: the sums kept per entity and country; per entity all of them are.
     """
 
@@ -163,11 +163,12 @@ class Rolling:
                 place="Rolling.advance, days since 1970-01-01",
                 repair="Give the dates in order, or start from a new state.",
             )
-        for day in range(until - LONGEST, until):
-            self._see(day, since, until)
+        # What leaves is read whole, so it comes first: its news need no second reading.
         if since != NEVER:
             for day in range(since - LONGEST, since):
                 self._forget(day, since, until)
+        for day in range(until - LONGEST, until):
+            self._see(day, since, until)
         self.as_of = until
         self._days = {day: tiles for day, tiles in self._days.items() if day >= until - LONGEST}
 

@@ -206,6 +206,8 @@ def _tiles_of(
         if not partitions:
             return NO_TILES
         rows = reader.read(spec.name, partitions, [*spec.schema.names, c.COUNTRY])
+        if known_from != NEVER:
+            rows = rows.filter(pc.greater_equal(pc.cast(rows.column(c.KNOWN_DATE), pa.int32()), known_from))
         return _as_tiles(rows, spec, countries)
 
     return load

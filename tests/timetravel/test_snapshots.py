@@ -281,8 +281,11 @@ def test_nothing_is_read_that_inputs_did_not_name_and_nothing_twice(on: list[int
 
 
 def test_a_restored_state_reads_only_what_is_new_and_what_leaves() -> None:
-    """Ten days late is the play of day 85: its day is read as well, though it neither begins nor leaves."""
-    lag = {85: 10}
+    """Ten days late is the play of day 85: its day is read as well, though it neither begins nor leaves.
+
+    Day 88 has news too and leaves the window of a week: it is read once.
+    """
+    lag = {85: 10, 88: 7}
     delivered_days = [FIRST + timedelta(days=n) for n in range(100)]
     reader = delivered(
         [Play(1, 7, "FR", midnight(day), midnight(day) + lag.get(n, 0) * DAY) for n, day in enumerate(delivered_days)]
