@@ -17,7 +17,7 @@ in turn. Writing one takes two functions, in a file of your own:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -94,12 +94,18 @@ def tally(added: Added, weight: Floats, group: Ints, chosen: Bools) -> Tally:
     return tallied(added.ids[inside], group[context], amount, size)
 
 
-def with_error(given: Tally, value: Callable[[Tally], float]) -> tuple[float, float]:
-    """A reading, and its standard error by leaving out each hash group of profiles in turn.
+def with_errors(given: Tally, readings: Iterable[Callable[[Tally], float]]) -> list[tuple[float, float]]:
+    """Each reading, and its standard error by leaving out each hash group of profiles in turn.
 
     The delete-a-group jackknife: (G - 1)/G times the sum of squared deviations of the G values from their mean. NaN where
     one group holds everything.
     """
-    whole = value(given)
-    moved = np.array([value(given.without(group)) for group in range(GROUPS)]) - whole
+    others = [given.without(group) for group in range(GROUPS)]
+    return [_with_error(value, value(given), given, others) for value in readings]
+
+
+def _with_error(
+    value: Callable[[Tally], float], whole: float, given: Tally, others: Sequence[Tally]
+) -> tuple[float, float]:
+    moved = np.array([whole if other is given else value(other) for other in others]) - whole
     return whole, math.sqrt((GROUPS - 1) / GROUPS * ((moved - moved.mean()) ** 2).sum())

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from rec_platform import columns as c
-from rec_platform.evaluation.accumulators import Accumulator, with_error
+from rec_platform.evaluation.accumulators import Accumulator, with_errors
 from rec_platform.evaluation.protocol import to_text
 from rec_platform.evaluation.registry import ACCUMULATORS
 from rec_platform.evaluation.scored import SAMPLED
@@ -32,8 +32,7 @@ _NUMBERS: Final = pa.schema([one for one in METRICS.schema if one.name != "rules
 
 def ratios(sums: MetricSums, rows: Ints) -> tuple[Floats, Floats]:
     """Value of each row, and in each replicate: float64 (rows,), (rows, R). NaN where nothing was weighed."""
-    place = {key: row for row, key in enumerate(sums.keys)}
-    below = np.array([place[sums.keys[row].denominator] for row in rows], dtype=np.int64)
+    below = sums.denominators[rows]
     over, under = (sums.totals[some, : 1 + sums.replicates].astype(np.float64) for some in (rows, below))
     means = np.divide(over, under, out=np.full(over.shape, np.nan), where=under > 0)
     return means[:, 0], means[:, 1:]
@@ -57,9 +56,7 @@ def _error_of_groups(sums: MetricSums, rows: Ints) -> Floats:
     """Standard error of each row from its groups of profiles; NaN where fewer than two hold anything."""
     if not sums.by_group.shape[1] or not len(rows):
         return np.full(len(rows), np.nan)
-    place = {key: row for row, key in enumerate(sums.keys)}
-    below = np.array([place[sums.keys[row].denominator] for row in rows], dtype=np.int64)
-    return paired_t(sums.by_group[rows] / ONE, sums.by_group[below] / ONE)[0]
+    return paired_t(sums.by_group[rows] / ONE, sums.by_group[sums.denominators[rows]] / ONE)[0]
 
 
 def metric_rows(
@@ -76,7 +73,8 @@ def metric_rows(
     counts = sums.counts[rows]
     low, high, error = percentiles(replicates, counts[:, 0], min_contexts)
     keys = [sums.keys[row] for row in rows]
-    error = np.where(np.isnan(low), _error_of_groups(sums, rows), error)
+    unsure = np.isnan(low)
+    error[unsure] = _error_of_groups(sums, rows[unsure])
     means = _table(keys, value, low, high, error, counts)
     shown = pa.concat_tables([means, _tally_rows(sums, accumulators, min_contexts)])
     rules = to_text(sums.protocol, sums.evidence, sums.seed)
@@ -89,24 +87,26 @@ def _table(keys: list[Key], value: Floats, low: Floats, high: Floats, error: Flo
         c.VALUE: value, c.LOW: low, c.HIGH: high, c.DETECTABLE: POWER * np.sqrt(2) * error,
         c.N: counts[:, 0], c.N_EXCLUDED: counts[:, 1], c.N_UNREACHABLE: counts[:, 2],
     }  # fmt: skip
-    names = {name: [key[Key._fields.index(name)] for key in keys] for name in METRICS.order}
+    names = {name: [key[place] for key in keys] for place, name in enumerate(Key._fields) if name in METRICS.order}
     columns = {**names, **numbers}
     return pa.Table.from_arrays([pa.array(columns[one.name], one.type) for one in _NUMBERS], schema=_NUMBERS)
 
 
 def _tally_rows(sums: MetricSums, accumulators: tuple[Accumulator, ...], min_contexts: int) -> pa.Table:
     """What is read from tallies, with a delete-a-group jackknife over hash groups of profiles."""
-    place = {key: row for row, key in enumerate(sums.keys)}
     known = {one.name + suffix: (one, suffix) for one in accumulators for suffix in ("", SAMPLED)}
     keys, pairs, bounds = [], [], []
+    read: dict[tuple[int, str], list[tuple[float, float]]] = {}  # of one country, `all` and the country share a tally
     for key, tally in sums.tallies.items():
         if key.metric in known:
             one, suffix = known[key.metric]
-            for name, reading in one.readings.items():
-                keys.append(key._replace(metric=name + suffix))
-                pairs.append(with_error(tally, reading))
-                bounds.append(one.bounds)
-    counts = np.array([sums.counts[place[key.denominator]] for key in keys], dtype=np.int64).reshape(-1, 3)
+            same = (id(tally), one.name)
+            if same not in read:
+                read[same] = with_errors(tally, one.readings.values())
+            keys += [key._replace(metric=name + suffix) for name in one.readings]
+            pairs += read[same]
+            bounds += [one.bounds] * len(one.readings)
+    counts = sums.counts[np.array([sums.row[key.denominator] for key in keys], dtype=np.int64)]
     value, error = np.array(pairs, dtype=np.float64).reshape(-1, 2).T.copy()
     least, most = np.array(bounds, dtype=np.float64).reshape(-1, 2).T
     error[(counts[:, 0] < min_contexts) | (sums.replicates == 0)] = np.nan

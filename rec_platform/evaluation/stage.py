@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import date
-from typing import Any
+from itertools import islice
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,6 +32,8 @@ from rec_platform.tables import METRIC_SUMS, METRICS, SCORES_TABLE
 
 #: Contexts read at a time from a scores file.
 BATCH = 2**13
+#: Partitions whose sums are merged at a time: what is merged is walked through once for so many.
+TOGETHER: Final = 16
 
 
 class Metrics(Stage):
@@ -107,11 +110,11 @@ def stored_sums(reader: Reader, first: date, last: date, countries: Sequence[str
 
 
 def rolled_up(tables: Iterable[pa.Table]) -> MetricSums:
-    """The sums of METRIC_SUMS tables together, held one at a time. `MissingInput` if there is none."""
+    """The sums of METRIC_SUMS tables together, few held at a time. `MissingInput` if there is none."""
     whole: MetricSums | None = None
-    for table in tables:
-        part = of_table(table)
-        whole = part if whole is None else merge(whole, part)
+    parts = map(of_table, tables)
+    while some := list(islice(parts, TOGETHER)):
+        whole = merge(*some) if whole is None else merge(whole, *some)
     if whole is None:
         raise MissingInput(
             "no metrics are published for these days and countries", place="metric_sums",

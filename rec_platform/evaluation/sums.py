@@ -10,8 +10,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import pairwise
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -21,7 +22,7 @@ from rec_platform.errors import ConfigError, NumericError
 from rec_platform.evaluation.protocol import Evidence, Protocol, check_same, of_text, to_text
 from rec_platform.evaluation.significance import GROUPS
 from rec_platform.evaluation.tallies import ONE, Tally, merged
-from rec_platform.evaluation.ties import Floats, Ints
+from rec_platform.evaluation.ties import Bools, Floats, Ints
 from rec_platform.tables import METRIC_SUMS
 
 #: Sums must stay below, so that adding two of them cannot wrap.
@@ -55,7 +56,7 @@ class Key(NamedTuple):
 
     @property
     def denominator(self) -> Key:
-        return self._replace(metric="", k=0, kind=WEIGHT)
+        return Key(self[0], self[1], self[2], "", 0, self[5], self[6], WEIGHT, self[8])
 
 
 @dataclass(frozen=True)
@@ -80,6 +81,16 @@ class MetricSums:
     tallies: Mapping[Key, Tally] = field(default_factory=dict)
     protocol: Protocol = field(default_factory=Protocol)
     evidence: Evidence = field(default_factory=Evidence)
+
+    @cached_property
+    def row(self) -> Mapping[Key, int]:
+        """The row of each key."""
+        return {key: row for row, key in enumerate(self.keys)}
+
+    @cached_property
+    def denominators(self) -> Ints:
+        """The row of each row's denominator: int64, a value per row."""
+        return np.array([self.row[key.denominator] for key in self.keys], dtype=np.int64)
 
     @property
     def replicated(self) -> Ints:
@@ -191,33 +202,36 @@ def _mergeable(parts: Sequence[MetricSums]) -> None:
 
 def to_table(sums: MetricSums) -> pa.Table:
     """The sums as rows of the METRIC_SUMS table, in its order."""
-    none = np.zeros(0, dtype=np.int64)
-    counted = list(sums.tallies.items())
-    keys = [*sums.keys, *(key for key, _ in counted)]
-    empty = [none] * len(sums.keys)
-    sizes = [one.size for _, one in counted]
+    mixed = [*sums.keys, *sums.tallies]
+    order = sorted(range(len(mixed)), key=mixed.__getitem__)  # the table's order is that of the fields of a key
+    keys = [mixed[row] for row in order]
+    tallied = np.array([row >= len(sums.keys) for row in order], dtype=bool)
+    counted = [sums.tallies[key] for key in keys if key.kind == TALLY]
+    numbers = np.zeros((len(keys), 4), dtype=np.int64)
+    numbers[~tallied] = np.column_stack([sums.counts, sums.totals[:, 0]])
+    numbers[tallied, 3] = [one.size for one in counted]
     columns = {
         **{name: [key[place] for key in keys] for place, name in enumerate(Key._fields)},
-        "rules": [to_text(sums.protocol, sums.evidence, sums.seed)] * len(keys),
-        "seed": [sums.seed] * len(keys),
-        c.N: [*sums.counts[:, 0].tolist(), *(0 for _ in counted)],
-        c.N_EXCLUDED: [*sums.counts[:, 1].tolist(), *(0 for _ in counted)],
-        c.N_UNREACHABLE: [*sums.counts[:, 2].tolist(), *(0 for _ in counted)],
-        "total": [*sums.totals[:, 0].tolist(), *sizes],
-        "replicates": _lists([*sums.replicated, *(none for _ in counted)]),
-        "by_group": _lists([*sums.by_group, *(none for _ in counted)]),
-        "cells": _lists([*empty, *(one.ids for _, one in counted)]),
-        "weights": _lists([*empty, *(one.weights for _, one in counted)]),
-        "groups": _lists([*empty, *(one.groups for _, one in counted)]),
+        "rules": pa.repeat(to_text(sums.protocol, sums.evidence, sums.seed), len(keys)),
+        "seed": np.full(len(keys), sums.seed),
+        **dict(zip((c.N, c.N_EXCLUDED, c.N_UNREACHABLE, "total"), numbers.T, strict=True)),
+        "replicates": _lists(~tallied, list(sums.replicated)),
+        "by_group": _lists(~tallied, list(sums.by_group)),
+        "cells": _lists(tallied, [one.ids for one in counted]),
+        "weights": _lists(tallied, [one.weights for one in counted]),
+        "groups": _lists(tallied, [one.groups for one in counted]),
     }
-    arrays = [pa.array(columns[one.name], one.type) for one in METRIC_SUMS.schema]
-    table = pa.Table.from_arrays(arrays, schema=METRIC_SUMS.schema)
-    return table.sort_by([(name, "ascending") for name in METRIC_SUMS.order])
+    return pa.Table.from_arrays(
+        [pa.array(columns[one.name], one.type) for one in METRIC_SUMS.schema], schema=METRIC_SUMS.schema
+    )
 
 
-def _lists(parts: Sequence[Ints]) -> pa.Array:
-    offsets = np.append(0, np.cumsum([len(part) for part in parts])).astype(np.int32)
-    return pa.ListArray.from_arrays(offsets, pa.array(np.concatenate(parts) if parts else np.zeros(0, np.int64)))
+def _lists(there: Bools, parts: Sequence[Ints]) -> pa.Array:
+    """A list per row: the next part where there is one, else none."""
+    sizes = np.zeros(len(there) + 1, dtype=np.int32)
+    sizes[1:][there] = [len(part) for part in parts]
+    values = np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)
+    return pa.ListArray.from_arrays(np.cumsum(sizes, dtype=np.int32), pa.array(values))
 
 
 def of_table(table: pa.Table) -> MetricSums:
@@ -225,7 +239,7 @@ def of_table(table: pa.Table) -> MetricSums:
     if not table.num_rows:
         return nothing(0, 0)
     table = table.combine_chunks()
-    keys = [Key(*values) for values in zip(*(table.column(name).to_pylist() for name in Key._fields), strict=True)]
+    keys = [Key._make(values) for values in zip(*(_values(table.column(name)) for name in Key._fields), strict=True)]
     number = {name: table.column(name).to_numpy() for name in (c.N, c.N_EXCLUDED, c.N_UNREACHABLE, "total", "seed")}
     lists = {
         name: _parts(table.column(name).chunk(0)) for name in ("replicates", "by_group", "cells", "weights", "groups")
@@ -233,9 +247,11 @@ def of_table(table: pa.Table) -> MetricSums:
     order = sorted((row for row, key in enumerate(keys) if key.kind != TALLY), key=keys.__getitem__)
     counts = np.column_stack([number[name][order] for name in (c.N, c.N_EXCLUDED, c.N_UNREACHABLE)])
     drawn = max((len(lists["replicates"][row]) for row in order), default=0)
-    totals = np.array(
-        [[number["total"][row], *lists["replicates"][row], *lists["by_group"][row]] for row in order], np.int64
-    )
+    totals = np.zeros((len(order), width(drawn)), dtype=np.int64)
+    totals[:, 0] = number["total"][order]
+    for place, row in enumerate(order):
+        totals[place, 1 : 1 + drawn] = lists["replicates"][row]
+        totals[place, 1 + drawn :] = lists["by_group"][row]
     tallies = {
         key: Tally(lists["cells"][row], lists["groups"][row], lists["weights"][row], int(number["total"][row]))
         for row, key in enumerate(keys)
@@ -243,8 +259,14 @@ def of_table(table: pa.Table) -> MetricSums:
     }
     rows = tuple(keys[row] for row in order)
     protocol, evidence = of_text(table.column("rules")[0].as_py())
-    totals = totals.reshape(len(order), width(drawn))
     return MetricSums(int(number["seed"][0]), drawn, rows, counts, totals, tallies, protocol, evidence)
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """The values as Python's, each distinct one made once."""
+    encoded = column.chunk(0).dictionary_encode()
+    distinct = encoded.dictionary.to_pylist()
+    return [distinct[code] for code in encoded.indices.to_pylist()]
 
 
 def _parts(lists: pa.ListArray) -> list[Ints]:

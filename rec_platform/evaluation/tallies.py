@@ -41,15 +41,17 @@ class Tally:
         row, group = np.nonzero((self.groups[:, None] >> np.arange(GROUPS)) & 1)
         return row.astype(np.int64), group.astype(np.int64)
 
-    @property
+    @cached_property
     def totals(self) -> Floats:
         """The amount per cell: float64, P values."""
         return np.bincount(self.parts[0], weights=self.weights / ONE, minlength=len(self.ids)).astype(np.float64)
 
     def without(self, group: int) -> Tally:
-        """The tally of all other groups."""
+        """The tally of all other groups; itself where the group hit nothing."""
         row, groups = self.parts
         keep = groups != group
+        if keep.all():
+            return self
         left = self.groups & ~np.int64(1 << group)
         there = left != 0
         rest = Tally(self.ids[there], left[there], self.weights[keep], self.size)
