@@ -49,6 +49,21 @@ context or item ({columns}), or other encoders. It gets NumPy arrays of equal le
 means "missing"; an infinity is an error. It touches no storage and no clock. Unknown parameters, rings, doubled names
 and code that raises are refused with the name of the encoder. `[features] leave_out` takes features away.
 
+## Logs that do not fit into memory
+
+A `Timeline` holds about 48 bytes a play. Where that is too much, `rec_platform.features.sweep` computes the same bytes
+bucket by bucket of the contexts' profiles, from a log that it reads twice:
+
+```python
+past = Past(lambda: dataset.to_batches(columns=columns), titles, profiles, availability, rules)
+for rows, part in parts(frame, past, features, buckets=32, scratch=folder):
+    ...  # `part` is frame.take(rows) with its features: write it, drop it
+```
+
+`columns` are `PLAY_COLUMNS` of `rec_platform.timetravel.timeline` and `features.play_columns`; plays may come in any order.
+`swept(...)`, with the same arguments, returns the whole frame. Everything that can be declared is served, filters and facts
+by the hour included; certificates are not. What it costs is in [performance.md](performance.md).
+
 ## Declaring facts
 
 ```python

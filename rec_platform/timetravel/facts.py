@@ -31,6 +31,7 @@ from rec_platform.timetravel.declared import (
     Fact,
     Measure,
 )
+from rec_platform.timetravel.gathered import Gathered
 from rec_platform.timetravel.histories import Histories, Moves
 from rec_platform.timetravel.kernels import ALL_TIME, HOUR, NONE, Bools, Float64, Int32, Int64
 from rec_platform.timetravel.revisions import value_at
@@ -153,7 +154,7 @@ class _Ticks:
         self.facts, self.micros = tuple(facts), micros
         sums = (fact for fact in facts if fact.measure not in INSTANTS)
         self._columns: tuple[Column, ...] = tuple(dict.fromkeys(self._column(fact) for fact in sums))
-        self._sweep: Sweep = timeline.sweep(
+        self._sweep: Sweep | Gathered = timeline.sweep(
             self._columns, countries, per_tick=micros // HOUR, ends=any(fact.measure in INSTANTS for fact in facts)
         )
         self.place = np.array([self._sweep.place(country) for country in countries], dtype=np.int32)

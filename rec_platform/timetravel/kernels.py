@@ -691,6 +691,60 @@ def drop_plays(
 
 
 @compiled
+def add_to_ticks(
+    changes: Int64,
+    ticks: Int64,
+    windows: Int64,
+    measures: Int64,
+    amounts: Int64,
+    per_tick: int,
+    place: Int32,
+    title: Int32,
+    played: Int64,
+    visible_hour: Int32,
+) -> None:
+    """Write what plays change in the sums of chosen ticks (ticks, places, titles, columns), from each tick to the next.
+
+    `ticks` ascend. A play comes into a column at the first tick that it is visible at, and goes out at the first whose
+    window has left it; running sums along the ticks make the state of `add_plays` at each. `place` is one per play.
+    """
+    for row in range(len(title)):
+        begin = lower_bound(ticks, 0, len(ticks), visible_hour[row] // per_tick + 1)
+        when = played[row] // (per_tick * HOUR)
+        for k in range(len(windows)):
+            amount, end = amounts[measures[k], row], len(ticks)
+            if windows[k] >= 0:
+                end = lower_bound(ticks, begin, end, when + windows[k] + 1)
+            if begin < end:
+                changes[begin, place[row], title[row], k] += amount
+                if end < len(ticks):
+                    changes[end, place[row], title[row], k] -= amount
+
+
+@compiled
+def add_ends_to_ticks(
+    first: Int64,
+    last: Int64,
+    ticks: Int64,
+    per_tick: int,
+    place: Int32,
+    title: Int32,
+    played: Int64,
+    visible_hour: Int32,
+) -> None:
+    """As `add_to_ticks`, for the first and last play (ticks, places, titles) that became visible since the tick before.
+
+    `FOREVER` stands in `first`, and `NONE` in `last`, where there is none.
+    """
+    for row in range(len(title)):
+        begin = lower_bound(ticks, 0, len(ticks), visible_hour[row] // per_tick + 1)
+        if begin < len(ticks):
+            at, t = place[row], title[row]
+            first[begin, at, t] = min(first[begin, at, t], played[row])
+            last[begin, at, t] = max(last[begin, at, t], played[row])
+
+
+@compiled
 def item_sums(slab: Float64, place: Int32, members: Int32, offsets: Int64, item: Int32, out: Float64) -> None:
     """out[column, item] = slab[place of the context, title of the item, column] for the items of `members`.
 

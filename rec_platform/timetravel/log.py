@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from rec_platform import columns as c
 from rec_platform.errors import SchemaError
-from rec_platform.timetravel.codes import GrowingIds, GrowingTexts
+from rec_platform.timetravel.codes import GrowingIds, GrowingTexts, Ids, Texts
 from rec_platform.timetravel.kernels import NONE, Bools, Int16, Int32, Int64
 
 Values = npt.NDArray[np.signedinteger[Any]]
@@ -51,6 +51,22 @@ class Log:
     known: Int64
     measures: Mapping[str, Values]
 
+    @classmethod
+    def of(cls, batch: pa.Table, measures: Sequence[str], profiles: Ids, titles: Ids, countries: Texts) -> Log:
+        """The plays of one batch in codes of sets that stand already; -1 for what is not in them.
+
+        Raises:
+            SchemaError: a column is missing.
+        """
+        check_columns(batch, (*KEYS, *measures))
+        played = _integers(batch, c.PLAYED_AT)
+        return cls(
+            profiles.codes(_integers(batch, c.PROFILE)), titles.codes(_integers(batch, c.TITLE)),
+            countries.codes(_whole(batch.column(c.COUNTRY))).astype(np.int16), played,
+            np.maximum(played, _integers(batch, c.KNOWN_AT)),
+            {name: narrowest(_integers(batch, name, missing=0)) for name in measures},
+        )  # fmt: skip
+
     def __len__(self) -> int:
         return len(self.played)
 
@@ -80,8 +96,8 @@ class LogReader:
 
     def take_in(self, plays: Plays) -> None:
         """Read all batches; `SchemaError` if a column is missing."""
-        for batch in _batches(plays):
-            _check(batch, (*KEYS, *self._measures))
+        for batch in batches(plays):
+            check_columns(batch, (*KEYS, *self._measures))
             self._take_in(batch)
 
     def _take_in(self, batch: pa.Table) -> None:
@@ -121,7 +137,7 @@ def _mask(name: str) -> str:
     return f"subset {name}"
 
 
-def _batches(plays: Plays) -> Iterator[pa.Table]:
+def batches(plays: Plays) -> Iterator[pa.Table]:
     """Tables of at most about a million rows."""
     for part in [plays] if isinstance(plays, pa.Table) else plays:
         whole = pa.Table.from_batches([part]) if isinstance(part, pa.RecordBatch) else part
@@ -129,7 +145,8 @@ def _batches(plays: Plays) -> Iterator[pa.Table]:
             yield whole.slice(first, _ROWS)
 
 
-def _check(plays: pa.Table, names: Sequence[str]) -> None:
+def check_columns(plays: pa.Table, names: Sequence[str]) -> None:
+    """`SchemaError` if a column is missing."""
     missing = [name for name in names if name not in plays.column_names]
     if missing:
         raise SchemaError(

@@ -19,6 +19,7 @@ from rec_platform.config import SourceRules
 from rec_platform.errors import ConfigError
 from rec_platform.timetravel import kernels
 from rec_platform.timetravel.codes import Ids, Texts
+from rec_platform.timetravel.gathered import Gathered, Gathering
 from rec_platform.timetravel.histories import Histories
 from rec_platform.timetravel.kernels import ALL_TIME, FOREVER, NONE, Int32, Int64
 from rec_platform.timetravel.log import KEYS, SUMMED, Log, LogReader, Plays, Predicate
@@ -45,6 +46,8 @@ class Timeline:
         first_visible: int64 per title code: when its first play became visible; the largest int64 if never.
         rules: the source's rules; its time zones are read here.
         subsets: by name, a timeline of some of the plays, with the same codes, records and offers.
+        title_side: where the histories are those of some profiles only: the title-side sums over all plays, gathered
+            elsewhere (features/sweep.py), instead of `days`.
     """
 
     profiles: Ids
@@ -58,6 +61,7 @@ class Timeline:
     first_visible: Int64
     rules: SourceRules
     subsets: Mapping[str, Timeline] = field(default_factory=dict)
+    title_side: Gathering | None = None
     _sweeps: dict[tuple[object, ...], Sweep] = field(default_factory=dict, compare=False, repr=False)
     _changes: dict[str, Int64] = field(default_factory=dict, compare=False, repr=False)
 
@@ -87,6 +91,13 @@ class Timeline:
         """
         reader = LogReader(measures, subsets or {})
         reader.take_in(plays)
+        return cls.of(reader, titles, profiles, availability, rules=rules)
+
+    @classmethod
+    def of(
+        cls, reader: LogReader, titles: pa.Table, profiles: pa.Table, availability: pa.Table, *, rules: SourceRules,
+    ) -> Timeline:  # fmt: skip
+        """As `build`, of the plays that a reader has taken in. The reader is spent then."""
         reader.titles.codes(np.concatenate([ids(titles, c.TITLE), ids(availability, c.TITLE)]))
         reader.profiles.codes(ids(profiles, c.PROFILE))
         (profile_ids, profile), (title_ids, title), (countries, country) = (
@@ -154,12 +165,16 @@ class Timeline:
         rows = self.profile_rows
         return value_at(rows.starts, rows.known, rows.signup_at, profile, now)
 
-    def sweep(self, columns: tuple[Column, ...], countries: Sequence[str], *, per_tick: int, ends: bool) -> Sweep:
+    def sweep(
+        self, columns: tuple[Column, ...], countries: Sequence[str], *, per_tick: int, ends: bool
+    ) -> Sweep | Gathered:
         """The walk over ticks that keeps these sums per title; one for all who ask for the same.
 
         Its state has a place per country of the timeline, so that the partitions of all countries share a walk; where
         so many would take too much room, a place per country asked for; `Sweep.place` tells. The last is for the others.
         """
+        if self.title_side is not None:
+            return self.title_side.sweep(columns, per_tick=per_tick, ends=ends)
         n_columns = len(columns) + 2 * ends
         fits = 8 * n_columns * len(self.titles) * len(self.countries) <= _SHARED_BYTES
         kept = self.countries.texts if fits else tuple(countries)

@@ -13,8 +13,11 @@ from rec_platform.clock import DAY
 from rec_platform.config import SourceRules
 from rec_platform.tables import AVAILABILITY, INSTANT, PROFILES, TITLES
 from rec_platform.timetravel import kernels
+from rec_platform.timetravel.codes import Ids
 from rec_platform.timetravel.declared import DISTINCT, INSTANTS, MEASURES, OF_RECORDS, SUMS, Fact
 from rec_platform.timetravel.facts import compute
+from rec_platform.timetravel.gathered import Gathering
+from rec_platform.timetravel.log import Log
 from rec_platform.timetravel.timeline import Timeline
 
 
@@ -60,7 +63,16 @@ def run_facts() -> None:
         timeline.country_title_plays("FR", 2 * DAY, 1)
         timeline.country_title_plays("FR", 9 * DAY, 1)
         timeline.histories.next_of_title  # noqa: B018
+    _gather(plays)
     _write_columns()
+
+
+def _gather(plays: pa.Table) -> None:
+    """Gather title-side sums of one tick."""
+    profiles, titles = Ids.of(plays.column(c.PROFILE)), Ids.of(plays.column(c.TITLE))
+    gathering = Gathering(np.array([9 * DAY]), ["FR"], len(titles))
+    gathering.sweep(((c.PLAYS, 1),), per_tick=24, ends=True)
+    gathering.take_in(Log.of(plays, (), profiles, titles, gathering.countries))
 
 
 def _write_columns() -> None:
