@@ -44,6 +44,7 @@ $(READY): requirements.lock requirements-bootstrap.lock pyproject.toml
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .
 	@echo "Compiling the kernels into $(VENV) (once)"
 	@$(BIN)/python -m rec_platform.timetravel.warm_up
+	@$(BIN)/python -m rec_platform.evaluation.warm_up
 	@touch $@
 
 # The peers that the benchmarks measure beside us; no test needs them.

@@ -10,15 +10,12 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from rec_platform.contexts.hashing import mix, seeded
-
-#: One 64-bit hash gives this many draws of 16 bits.
-LANES: Final = 4
+from rec_platform.evaluation import kernels
 
 
 @cache
@@ -27,9 +24,7 @@ def _table() -> npt.NDArray[np.uint8]:
     chances = [math.exp(-1.0) / math.factorial(count) for count in range(9)]
     ends = np.round(np.cumsum(chances) * 2**16)
     ends[-1] = 2**16
-    table = np.searchsorted(ends, np.arange(2**16), side="right").astype(np.uint8)
-    table.setflags(write=False)
-    return table
+    return np.searchsorted(ends, np.arange(2**16), side="right").astype(np.uint8)
 
 
 def poisson_weights(profile_id: npt.NDArray[np.int64], replicates: int, seed: int) -> npt.NDArray[np.uint8]:
@@ -41,12 +36,7 @@ def poisson_weights(profile_id: npt.NDArray[np.int64], replicates: int, seed: in
     >>> bool((few == many[:, :3]).all())
     True
     """
-    words = -(-replicates // LANES)
-    state = mix(seeded(seed, purpose="poisson"), profile_id)
-    hashes = mix(state[:, None], np.arange(words)[None, :])
-    lanes = hashes[:, :, None] >> (np.uint64(16) * np.arange(LANES, dtype=np.uint64))
-    draws = (lanes & np.uint64(0xFFFF)).reshape(len(profile_id), words * LANES)
-    return np.asarray(_table()[draws[:, :replicates]])
+    return kernels.draw(mix(seeded(seed, purpose="poisson"), profile_id), replicates, _table())
 
 
 def weights_of_contexts(profile_id: npt.NDArray[np.int64], replicates: int, seed: int) -> npt.NDArray[np.uint8]:

@@ -3,39 +3,44 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Final
+from functools import reduce
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from rec_platform import columns as c
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import ConfigError, NumericError
-from rec_platform.evaluation import significance
+from rec_platform.evaluation import kernels, significance
 from rec_platform.evaluation.accumulators import Accumulator, tally
-from rec_platform.evaluation.bootstrap import weights_of_contexts
+from rec_platform.evaluation.bootstrap import poisson_weights
+from rec_platform.evaluation.kinds import Kinds, depends_on_kind
 from rec_platform.evaluation.knowledge import NOTHING, Knowledge
 from rec_platform.evaluation.metrics import Metric, Population, members
 from rec_platform.evaluation.protocol import Evidence, Protocol, data_hash
 from rec_platform.evaluation.registry import ACCUMULATORS, ALL_METRICS, check_names
-from rec_platform.evaluation.scored import CEILING, RANDOM, SAMPLED, sampled, scored, weights
+from rec_platform.evaluation.scored import CEILING, RANDOM, SAMPLED, Scored, sampled, scored, weights
 from rec_platform.evaluation.slices import ALL, Slices, context_values
 from rec_platform.evaluation.sums import (
+    LIMIT,
     MEAN,
     TALLY,
     WEIGHT,
     Key,
     MetricSums,
     added,
+    added_by,
     fixed,
     nothing,
     product,
     width,
 )
-from rec_platform.evaluation.tallies import Tally, group_of, merged
+from rec_platform.evaluation.tallies import ONE, Tally, distinct, group_of, merged
 from rec_platform.evaluation.ties import Bools, Floats, Ints
 from rec_platform.evaluation.trec import TREC, in_trec_order
 from rec_platform.evaluation.view import EXPECTED, LISTS, Block, View, offered
@@ -45,6 +50,25 @@ CHUNK: Final = 2**14
 #: Fewer rows than this in a matrix product waste it.
 ROWS_PER_PRODUCT: Final = 32
 CONTEXT, PROFILE = "context", "profile"
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Contexts with all positives, or with those of one value of an item slice.
+
+    Attributes:
+        block: what is left.
+        keep: which of all positives that is; None for all.
+        views: of each model.
+        columns: how many of the plan's columns, from the first on, it has.
+        slices: the slices its contexts count in: n texts each.
+    """
+
+    block: Block
+    keep: Bools | None
+    views: Mapping[str, View]
+    columns: int
+    slices: Mapping[str, pa.Array]
 
 
 @dataclass(frozen=True)
@@ -71,6 +95,17 @@ class _Rows:
 
 
 @dataclass(frozen=True)
+class _Slice:
+    """A slice of n contexts: the position of each one's value in `labels`; its amounts are the columns begin:end."""
+
+    name: str
+    codes: Ints
+    labels: list[str]
+    begin: int
+    end: int
+
+
+@dataclass(frozen=True)
 class _Column:
     model: str
     metric: Metric
@@ -82,19 +117,29 @@ class _Cell:
     """Sums of one slice value: counts (populations, 3), totals (1 + R, columns + populations)."""
 
     counts: Ints
-    totals: Ints
+    totals: Ints | None = None
+
+
+@dataclass(frozen=True)
+class _Drawn:
+    """Of n rows: how often each counts in each replicate (uint8, (n, R)), and the group of its profile."""
+
+    counts: npt.NDArray[np.uint8]
+    group: Ints
 
 
 @dataclass(frozen=True)
 class _Plan:
     """What `evaluate` was asked for; `suffix` ends every metric's name.
 
-    The first `by_item` of the columns are worked out in item slices too.
+    The first `by_item` of the columns are worked out in item slices too. The very first ones, model by model the same
+    `wanted`, depend on kinds of tie groups alone.
     """
 
     models: tuple[str, ...]
     columns: tuple[_Column, ...]
     by_item: int
+    wanted: tuple[tuple[Metric, int], ...]
     counted: tuple[tuple[str, Accumulator, int], ...]
     knowledge: Knowledge
     list_length: int
@@ -120,6 +165,7 @@ class _Evaluation:
         self._tallies: dict[Key, Tally] = {}
         self._waiting: list[_Rows] = []
         self._evidence = plan.evidence
+        self._kinds = Kinds(plan.wanted)
 
     def take(self, frame: Frame) -> None:
         """Evaluate a frame's contexts; means over profiles wait until all are there."""
@@ -129,106 +175,167 @@ class _Evaluation:
             frame, scored(frame, plan.models), plan.knowledge, longest=plan.list_length, seed=plan.seed
         )  # fmt: skip
         views = {model: View(block, model) for model in (RANDOM, CEILING, *plan.models)}
-        rows = self._rows(frame, block, views)
+        weight, profile = weights(frame), np.asarray(frame.context(c.PROFILE), dtype=np.int64)
+        self._evidence += Evidence(data=data_hash(_ids(frame), weight, block.scored.truth, block.scored.titles))
+        parts = list(self._parts(block, views, frame))
         if plan.estimand == PROFILE:
-            self._waiting.append(rows)
+            self._waiting.append(_Rows(profile, weight, tuple(self._values(part) for part in parts)))
         else:
-            self._add(rows)
+            self._add(parts, weight, profile)
         for key, part in _tallies(frame, plan, views):
             self._tallies[key] = merged([self._tallies[key], part]) if key in self._tallies else part
 
-    def _rows(self, frame: Frame, whole: Block, views: Mapping[str, View]) -> _Rows:
-        """The metric values of a frame's contexts."""
-        slices, scores = self.plan.slices, whole.scored
-        self._evidence += Evidence(data=data_hash(_ids(frame), weights(frame), scores.truth, scores.titles))
+    def _parts(self, whole: Block, views: Mapping[str, View], frame: Frame) -> Iterator[_Part]:
+        slices = self.plan.slices
         found = slices.of_contexts(frame.contexts)
-        blocks = [self._values(whole, views, self.columns, found)]
+        yield _Part(whole, None, views, len(self.columns), found)
         for division in slices.divisions:
-            codes = division.of(scores.titles)
+            codes = division.of(whole.scored.titles)
             for code, label in enumerate(division.labels):
-                part = whole.only(codes == code)
-                views = {model: View(part, model) for model in scores.ranks}
-                columns = self.columns[: self.plan.by_item]
-                blocks.append(self._values(part, views, columns, slices.of_division(division, label, found)))
-        return _Rows(np.asarray(frame.context(c.PROFILE), dtype=np.int64), weights(frame), tuple(blocks))
+                keep = codes == code
+                inside = slices.of_division(division, label, found)
+                part = whole.only(keep)
+                shown = {model: View(part, model) for model in views}
+                yield _Part(part, keep, shown, self.plan.by_item, inside)
 
-    def _values(
-        self, block: Block, views: Mapping[str, View], columns: tuple[_Column, ...], slices: Mapping[str, pa.Array]
-    ) -> _Values:
-        truth = block.scored.truth
-        member = np.column_stack([members(name, truth, block.has_taste) for name in self._populations])
-        values = np.empty((truth.n_contexts, len(columns)))
-        for place, column in enumerate(columns):
-            inside = member[:, self._population[place]]
-            values[:, place] = np.where(inside, column.metric.of(views[column.model], column.k), 0.0)
-        return _Values(values, member, truth.count(~truth.reachable), slices)
+    def _values(self, part: _Part, begin: int = 0) -> _Values:
+        """The values of the part's columns from `begin` on."""
+        truth, member = part.block.scored.truth, self._member(part)
+        values = np.empty((truth.n_contexts, part.columns - begin))
+        for place, column in enumerate(self.columns[begin : part.columns]):
+            inside = member[:, self._population[begin + place]]
+            values[:, place] = np.where(inside, column.metric.of(part.views[column.model], column.k), 0.0)
+        return _Values(values, member, truth.count(~truth.reachable), part.slices)
 
-    def _counts(self, profile: Ints) -> Floats:
-        """How often each context counts in the whole, in each replicate, in each group of profiles: (n, width(R))."""
-        drawn = self.plan.replicates
-        counts = np.zeros((len(profile), width(drawn)))
-        counts[:, 0] = 1.0
-        if drawn:
-            counts[:, 1 : 1 + drawn] = weights_of_contexts(profile, drawn, self.plan.seed)
-            counts[np.arange(len(profile)), 1 + drawn + significance.group_of(profile)] = 1.0
-        return counts
+    def _member(self, part: _Part) -> Bools:
+        """Which contexts are in which population: (n, populations)."""
+        truth, taste = part.block.scored.truth, part.block.has_taste
+        return np.column_stack([members(name, truth, taste) for name in self._populations])
 
-    def _add(self, rows: _Rows) -> None:
-        """Add contexts to the sums. Matrix products this small lose by threads (measured: decision 0041)."""
-        counts = self._counts(rows.profile)
-        with threadpool_limits(limits=1, user_api="blas"):
-            for block in rows.blocks:
-                self._add_block(rows, block, counts)
+    def _add(self, parts: Sequence[_Part], weight: Floats, profile: Ints) -> None:
+        """Add contexts to the sums. Without replicates, those that agree in every slice share a row of amounts."""
+        ends = np.cumsum([0, *(part.columns + len(self._populations) for part in parts)]).tolist()
+        slices = [
+            _Slice(name, *_codes(column), begin, end)
+            for part, begin, end in zip(parts, ends[:-1], ends[1:], strict=True)
+            for name, column in part.slices.items()
+        ]
+        for part, begin in zip(parts, ends[:-1], strict=True):
+            truth = part.block.scored.truth
+            mine = [one for one in slices if one.begin == begin]
+            self._count(mine, self._member(part), truth.count(~truth.reachable))
+        n = len(weight)
+        rows = row = np.arange(n)
+        if not self.plan.replicates:
+            rows, row = _distinct(_joint(slices, n))
+        amounts, largest = self._weighed(parts, ends, weight, row, len(rows))
+        if len(rows) < n and largest * n >= LIMIT:  # such sums might wrap where nobody looks
+            rows = row = np.arange(n)
+            amounts, largest = self._weighed(parts, ends, weight, row, n)
+        told = [replace(one, codes=one.codes[rows]) for one in slices]
+        self._add_amounts(told, amounts, largest, largest * n, self._drawn_by(profile[rows]))
 
-    def _add_block(self, rows: _Rows, block: _Values, counts: Floats) -> None:
-        coded = [_Coded(name, *_codes(column)) for name, column in block.slices.items()]
-        if self.plan.estimand == PROFILE:
-            for one in coded:
-                self._add_slices([one], counts, self._amounts(block, _shares(rows, block, one.codes)), block)
-        else:
-            amounts = self._amounts(block, rows.weight[:, None] * block.member)
-            for together in _together(coded):
-                self._add_slices(together, counts, amounts, block)
+    def _weighed(
+        self, parts: Sequence[_Part], ends: Sequence[int], weight: Floats, row: Ints, rows: int
+    ) -> tuple[Ints, float]:
+        """The amounts of all parts side by side, added up by row; and a bound of each context's."""
+        amounts, largest = np.zeros((rows, ends[-1]), dtype=np.int64), 0.0
+        for part, begin in zip(parts, ends, strict=False):
+            largest = max(largest, self._weigh(amounts, row, begin, part, parts[0].block.scored, weight))
+        return amounts, largest
 
-    def _add_slices(self, together: Sequence[_Coded], counts: Floats, amounts: Ints, block: _Values) -> None:
-        """Contexts that agree in every slice are multiplied once; their product is added to each value they are in."""
-        for rows in _alike(together):
-            n = block.member[rows].sum(axis=0)
-            lost = np.full(len(n), block.unreachable[rows].sum())
-            numbers = np.column_stack([n, len(rows) - n, lost]).astype(np.int64)
-            totals = product(counts[rows], amounts[rows])
-            for one in together:
-                self._add_cell((one.name, one.labels[one.codes[rows[0]]]), numbers, totals)
+    def _weigh(self, out: Ints, row: Ints, begin: int, part: _Part, whole: Scored, weight: Floats) -> float:
+        """Add weight x metric per column, then the weight per population, in fixed point, to rows of `out`.
 
-    def _amounts(self, block: _Values, weight: Floats) -> Ints:
+        Returns a bound of each |amount|.
+        """
+        quick = len(self.plan.wanted) * len(whole.ranks)
+        largest = self._kinds.add(out, row, begin, weight, whole, part.block.scored, part.keep)
+        if largest == np.inf:
+            out[:, begin : begin + quick] = 0
+            quick, largest = 0, 0.0
+        rest = self._values(part, quick)
+        amounts = self._amounts(rest, weight[:, None] * rest.member, quick)
+        largest = largest * ONE + 1
+        if len(amounts):
+            largest = max(largest, float(amounts.max()), -float(amounts.min()))
+        kernels.add_rows(out, row, begin + quick, amounts, 0, amounts.shape[1])
+        return largest
+
+    def _amounts(self, block: _Values, weight: Floats, first: int = 0) -> Ints:
         """weight x metric per column, then the weight per population, in fixed point: (n, columns + populations)."""
         try:
-            used = self._population[: block.values.shape[1]]
+            used = self._population[first : first + block.values.shape[1]]
             return fixed(np.hstack([block.values * weight[:, used], weight]))
         except NumericError:
-            self._name_fault(block)
+            self._name_fault(block, first)
             raise
 
-    def _name_fault(self, block: _Values) -> None:
+    def _name_fault(self, block: _Values, first: int) -> None:
         wrong = np.flatnonzero(~np.isfinite(block.values).all(axis=0))
         if len(wrong):
-            column = self.columns[wrong[0]]
+            column = self.columns[first + wrong[0]]
             raise NumericError(
                 f"metric {column.metric.name!r} is not finite for model {column.model!r}", place="evaluate",
                 repair="A metric must return a number for every context of its population.",
             )  # fmt: skip
 
-    def _add_cell(self, key: tuple[str, str], numbers: Ints, totals: Ints) -> None:
-        cell = self._cells.get(key)
-        if cell is None:
-            self._cells[key] = _Cell(numbers, totals)
-        else:
-            self._cells[key] = _Cell(cell.counts + numbers, added(cell.totals, totals))
+    def _add_profiles(self, rows: _Rows) -> None:
+        """Add contexts by their shares of their profiles, which differ from slice to slice."""
+        drawn_by, n = self._drawn_by(rows.profile), len(rows.profile)
+        for block in rows.blocks:
+            for name, column in block.slices.items():
+                codes, labels = _codes(column)
+                amounts = self._amounts(block, _shares(rows, block, codes))
+                one = _Slice(name, codes, labels, 0, amounts.shape[1])
+                self._count([one], block.member, block.unreachable)
+                largest = float(np.abs(amounts).max(initial=0))
+                self._add_amounts([one], amounts, largest, largest * n, drawn_by)
+
+    def _drawn_by(self, profile: Ints) -> _Drawn:
+        """How often each row counts in each replicate, and its group of profiles."""
+        if not self.plan.replicates:
+            return _Drawn(np.zeros((len(profile), 0), dtype=np.uint8), np.zeros(len(profile), dtype=np.int64))
+        counts = poisson_weights(profile, self.plan.replicates, self.plan.seed)
+        return _Drawn(counts, significance.group_of(profile))
+
+    def _count(self, slices: Sequence[_Slice], member: Bools, unreachable: Ints) -> None:
+        """Add to n, n_excluded and n_unreachable of each population."""
+        populations = len(self._populations)
+        facts = np.column_stack([member, unreachable, np.ones(len(member))]).astype(np.int64)
+        for one in slices:
+            sums = added_by(facts, one.codes, len(one.labels), safe=True)
+            n, lost, whole = sums[:, :populations], sums[:, [populations]], sums[:, [-1]]
+            numbers = np.stack([n, whole - n, np.broadcast_to(lost, n.shape)], axis=2)
+            for label, given in zip(one.labels, numbers, strict=True):
+                cell = self._cells.setdefault((one.name, label), _Cell(np.zeros_like(given)))
+                cell.counts = cell.counts + given
+
+    def _add_amounts(
+        self, slices: Sequence[_Slice], amounts: Ints, largest: float, whole: float, drawn: _Drawn
+    ) -> None:
+        """Add rows of amounts to the totals of each slice.
+
+        Args:
+            slices: with a code per row.
+            largest, whole: bounds of one |amount|, and of the sum of all in a column.
+            drawn: of each row.
+        """
+        safe, groups = whole < LIMIT, significance.GROUPS if self.plan.replicates else 1
+        for one, replicated in zip(slices, replicate(slices, amounts, largest, drawn.counts), strict=True):
+            code, n = one.codes * groups + drawn.group, len(one.labels) * groups
+            grouped = added_by(amounts, code, n, columns=slice(one.begin, one.end), safe=safe)
+            by_group = grouped.reshape(len(one.labels), groups, -1)
+            total = by_group.sum(axis=1) if safe else reduce(added, np.moveaxis(by_group, 1, 0))
+            for place, label in enumerate(one.labels):
+                pieces = [total[place][None], replicated[place].T, by_group[place][: width(self.plan.replicates) - 1]]
+                cell, given = self._cells[one.name, label], np.concatenate(pieces)
+                cell.totals = given if cell.totals is None else added(cell.totals, given)
 
     def sums(self) -> MetricSums:
         """The sums of all contexts taken."""
         if self._waiting:
-            self._add(_joined(self._waiting))
+            self._add_profiles(_joined(self._waiting))
             self._waiting = []
         rows = {key: row for where, cell in self._cells.items() for key, row in self._cell_rows(where, cell)}
         keys = tuple(sorted(rows))
@@ -241,6 +348,7 @@ class _Evaluation:
 
     def _cell_rows(self, where: tuple[str, str], cell: _Cell) -> Iterator[tuple[Key, tuple[Ints, Ints]]]:
         """The rows of one slice value: counts and totals of each denominator, then of each numerator."""
+        assert cell.totals is not None
         columns = self.columns[: cell.totals.shape[1] - len(self._populations)]
         base = Key(self.plan.protocol.kind, self.plan.estimand, "", "", 0, *where, WEIGHT, "")
         whole = {(model, Population.ANY.value) for model in (RANDOM, CEILING, *self.plan.models)}
@@ -260,27 +368,58 @@ class _Evaluation:
             yield key, (cell.counts[self._population[place]], cell.totals[:, place])
 
 
-@dataclass(frozen=True)
-class _Coded:
-    """A slice of n contexts: the position of each one's value in `labels`."""
+def replicate(slices: Sequence[_Slice], amounts: Ints, largest: float, counts: npt.NDArray[np.uint8]) -> list[Ints]:
+    """The totals in each replicate of each slice's values: int64 (labels, columns, R) per slice.
 
-    name: str
-    codes: Ints
-    labels: list[str]
+    Contexts that agree in the slices are multiplied once; their product is added to each value they are in. Sums are exact
+    in float64 while all are below 2^53. Products this small lose by threads (measured: decision 0041).
+    """
+    exact = largest * float(counts.sum(axis=0, dtype=np.int64).max(initial=0)) < 2.0**53
+    kind: type[np.generic] = np.float64 if exact else np.int64
+    totals = {id(one): np.zeros((len(one.labels), one.end - one.begin, counts.shape[1]), kind) for one in slices}
+    with threadpool_limits(limits=1, user_api="blas"):
+        for together in _together(slices) if counts.shape[1] else []:
+            begin, end = min(one.begin for one in together), max(one.end for one in together)
+            for rows in _alike(_joint(together, len(amounts))):
+                found = _product(amounts[rows, begin:end], counts[rows], exact=exact)
+                for one in together:
+                    total, more = totals[id(one)][one.codes[rows[0]]], found[one.begin - begin : one.end - begin]
+                    total[:] = total + more if exact else added(total, more)
+    return [totals[id(one)].astype(np.int64) for one in slices]
 
 
-def _together(slices: list[_Coded]) -> list[list[_Coded]]:
-    """The slices in one list where contexts fall into few joint values, else each on its own."""
-    if len(slices) < 2 or len(_alike(slices)) * ROWS_PER_PRODUCT <= len(slices[0].codes):
-        return [slices]
-    return [[one] for one in slices]
+def _product(amounts: Ints, counts: npt.NDArray[np.uint8], *, exact: bool) -> npt.NDArray[Any]:
+    """amounts.T @ counts, in float64 where that is exact."""
+    times = counts.astype(np.float64)
+    return amounts.astype(np.float64).T @ times if exact else product(times, amounts).T
 
 
-def _alike(slices: Sequence[_Coded]) -> list[Ints]:
-    """The rows of each joint value that occurs, ascending within it."""
-    joint = np.zeros(len(slices[0].codes), dtype=np.int64)
+def _together(slices: Sequence[_Slice]) -> list[list[_Slice]]:
+    """The slices in one list where contexts fall into few joint values, else each on its own (those of one value in one)."""
+    n = len(slices[0].codes)
+    if len(_distinct(_joint(slices, n))[0]) * ROWS_PER_PRODUCT <= n:
+        return [list(slices)]
+    plain, told = ([one for one in slices if (len(one.labels) > 1) is more] for more in (False, True))
+    return [part for part in (plain, *([one] for one in told)) if part]
+
+
+def _joint(slices: Sequence[_Slice], n: int) -> Ints:
+    """A code of each context's values in all slices: n values, below n."""
+    joint = np.zeros(n, dtype=np.int64)
     for one in slices:
-        _, joint = np.unique(joint * len(one.labels) + one.codes, return_inverse=True)
+        if len(one.labels) > 1:
+            joint = distinct(joint * len(one.labels) + one.codes)[1]
+    return joint
+
+
+def _distinct(joint: Ints) -> tuple[Ints, Ints]:
+    """A context of each joint value, and the position of each context's value among these."""
+    _, rows, row = np.unique(joint, return_index=True, return_inverse=True)
+    return rows, row
+
+
+def _alike(joint: Ints) -> list[Ints]:
+    """The rows of each joint value, ascending within it."""
     order = np.argsort(joint, kind="stable")
     return np.split(order, np.flatnonzero(np.diff(joint[order])) + 1) if len(order) else []
 
@@ -337,7 +476,10 @@ def _columns(
     there: Mapping[str, frozenset[str]],
     list_length: int,
 ) -> tuple[tuple[_Column, ...], int]:
-    """A column per model, metric and cut-off whose needs are there, those that item slices have first; and how many."""
+    """A column per model, metric and cut-off whose needs are there, those that item slices have first; and how many.
+
+    The very first are those that depend on kinds of tie groups.
+    """
     columns = [
         _Column(model, one, k)
         for model in models
@@ -347,7 +489,13 @@ def _columns(
         if LISTS not in one.needs or k <= list_length
     ]
     by_item = [one for one in columns if {EXPECTED}.issuperset(one.metric.needs)]
+    by_item.sort(key=lambda one: not depends_on_kind(one.metric))
     return (*by_item, *(one for one in columns if one not in by_item)), len(by_item)
+
+
+def _wanted(columns: tuple[_Column, ...]) -> tuple[tuple[Metric, int], ...]:
+    """What depends on kinds of tie groups: the same of every model."""
+    return tuple((one.metric, one.k) for one in columns if one.model == RANDOM and depends_on_kind(one.metric))
 
 
 def _counted(
@@ -448,7 +596,7 @@ def evaluate(
             there = {model: offered(frame, model, names, knowledge) for model in (RANDOM, CEILING, *names)}
             columns, by_item = _columns(tuple(there), metrics, cutoffs, there, list_length)
             plan = _Plan(
-                models=names, columns=columns, by_item=by_item,
+                models=names, columns=columns, by_item=by_item, wanted=_wanted(columns),
                 counted=_counted(accumulators, cutoffs, there, list_length),
                 knowledge=knowledge, list_length=list_length,
                 slices=_slices(frame) if slices is None else slices,

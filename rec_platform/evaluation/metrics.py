@@ -10,6 +10,13 @@ takes a function and the decorator, in a file of your own:
     def found(groups, k):
         return expected_gain(groups, groups.positives, k, np.ones_like)
 
+Nearly all are a sum over a context's tie groups, over a number of the context. One that says so (`over`) gives a number per
+group, of the group's and the context's own counts alone; it is then worked out once per kind of group (`kinds`):
+
+    @metric("found@k", cut=True, about="positives in the first k", over=lambda truth, k: np.ones(truth.n_contexts))
+    def found(groups, k):
+        return gain_of_groups(groups, groups.positives, k, np.ones_like)
+
 A metric that reads more than tie groups (lists, probabilities, what is known of titles and profiles) names it in `needs` and
 is given the whole `View` in place of the groups. Numbers that are no mean over contexts are `Accumulator`s.
 
@@ -65,6 +72,23 @@ def counted_in(population: str, needs: tuple[str, ...]) -> str:
 
 
 @dataclass(frozen=True)
+class ByGroup:
+    """A metric that is a sum over tie groups, over a number of the context; 0 where that is 0.
+
+    Attributes:
+        part: (tie groups, k) -> a number per group, from its own start, size, positives, gain, before and its context's
+            counts, not from other groups.
+        over: (truth, k) -> a number per context, from its own counts and gains.
+    """
+
+    part: Callable[[TieGroups, int], Floats]
+    over: Callable[[Truth, int], Ints | Floats]
+
+    def __call__(self, groups: TieGroups, k: int) -> Floats:
+        return _ratio(groups.total(self.part(groups, k)), self.over(groups.truth, k))
+
+
+@dataclass(frozen=True)
 class Metric:
     """A mean over contexts of a number per context.
 
@@ -88,6 +112,11 @@ class Metric:
         return self.value(groups, k)
 
     @property
+    def by_group(self) -> ByGroup | None:
+        """Its parts, where it is a sum over tie groups."""
+        return self.value if isinstance(self.value, ByGroup) else None
+
+    @property
     def counted_in(self) -> str:
         """The population, with what is needed: contexts judged without it must not enter this metric's denominator."""
         return counted_in(self.population, self.needs)
@@ -107,9 +136,17 @@ def metric(
     cut: bool = False,
     population: Population = Population.POSITIVE,
     needs: tuple[str, ...] = (),
+    over: Callable[[Truth, int], Ints | Floats] | None = None,
 ) -> Callable[[Callable[[Any, int], Floats]], Metric]:
-    """Make a function (groups, k), or (view, k) with `needs`, -> one value per context into a `Metric`."""
-    return lambda value: Metric(name, about, value, cut, population, needs)
+    """Make a function (groups, k), or (view, k) with `needs`, -> one value per context into a `Metric`.
+
+    With `over` the function gives one value per *group* (`ByGroup`).
+    """
+
+    def made(value: Callable[[Any, int], Floats]) -> Metric:
+        return Metric(name, about, value if over is None else ByGroup(value, over), cut, population, needs)
+
+    return made
 
 
 def prefix(discount: Callable[[Floats], Floats], longest: int) -> Floats:
@@ -132,8 +169,8 @@ def _within(groups: TieGroups, k: int) -> tuple[Ints, Ints]:
     return (groups.start, end) if k == 0 else (np.minimum(groups.start, k), np.minimum(end, k))
 
 
-def expected_gain(groups: TieGroups, gains: Ints | Floats, k: int, discount: Callable[[Floats], Floats]) -> Floats:
-    """Sum over positives of gain x discount(rank), ranks up to k, in expectation: linear in the discount.
+def gain_of_groups(groups: TieGroups, gains: Ints | Floats, k: int, discount: Callable[[Floats], Floats]) -> Floats:
+    """Sum over a group's positives of gain x discount(rank), ranks up to k, in expectation: linear in the discount.
 
     Each position of a tie group is equally likely for each of its positives, so a group adds its gain times the mean
     discount of its positions (McSherry and Najork, "Computing information retrieval performance measures efficiently in
@@ -141,7 +178,12 @@ def expected_gain(groups: TieGroups, gains: Ints | Floats, k: int, discount: Cal
     """
     first, last = _within(groups, k)
     sums = prefix(discount, int(last.max(initial=0)))
-    return groups.total(gains * (sums[last] - sums[first]) / groups.size)
+    return np.asarray(gains * (sums[last] - sums[first]) / groups.size)
+
+
+def expected_gain(groups: TieGroups, gains: Ints | Floats, k: int, discount: Callable[[Floats], Floats]) -> Floats:
+    """The same summed over the groups of each context."""
+    return groups.total(gain_of_groups(groups, gains, k, discount))
 
 
 def _log2(rank: Floats) -> Floats:
@@ -153,39 +195,50 @@ def _ratio(numerator: Floats, denominator: Ints | Floats) -> Floats:
     return np.divide(numerator, denominator, out=np.zeros(len(numerator)), where=denominator != 0)
 
 
-@metric("nmrr", about="sum over positives of 1/rank, over 1 + 1/2 + ... + 1/P")
+def _positives(truth: Truth, k: int) -> Ints:
+    return truth.n_positives
+
+
+def _best_nmrr(truth: Truth, k: int) -> Floats:
+    positives = truth.n_positives
+    return np.asarray(harmonic(int(positives.max(initial=0)))[positives])
+
+
+@metric("nmrr", about="sum over positives of 1/rank, over 1 + 1/2 + ... + 1/P", over=_best_nmrr)
 def nmrr(groups: TieGroups, k: int) -> Floats:
-    positives = groups.truth.n_positives
-    best = harmonic(int(positives.max(initial=0)))[positives]
-    return _ratio(expected_gain(groups, groups.positives, 0, np.reciprocal), best)
+    return gain_of_groups(groups, groups.positives, 0, np.reciprocal)
 
 
-@metric("ndcg", about="sum of gain / log2(1 + rank) in the first k, over its best possible value", cut=True)
-def ndcg(groups: TieGroups, k: int) -> Floats:
-    truth = groups.truth
+def _best_dcg(truth: Truth, k: int) -> Floats:
     best = np.where(truth.ideal_rank <= k, truth.ideal_gain * _log2(truth.ideal_rank.astype(np.float64)), 0.0)
-    ideal = np.bincount(truth.context, weights=best, minlength=truth.n_contexts).astype(np.float64)
-    return _ratio(expected_gain(groups, groups.gain, k, _log2), ideal)
+    return np.bincount(truth.context, weights=best, minlength=truth.n_contexts).astype(np.float64)
 
 
-@metric("recall", about="share of the positives found in the first k", cut=True)
+@metric("ndcg", about="sum of gain / log2(1 + rank) in the first k, over its best possible value", cut=True,
+        over=_best_dcg)  # fmt: skip
+def ndcg(groups: TieGroups, k: int) -> Floats:
+    return gain_of_groups(groups, groups.gain, k, _log2)
+
+
+@metric("recall", about="share of the positives found in the first k", cut=True, over=_positives)
 def recall(groups: TieGroups, k: int) -> Floats:
-    return _ratio(expected_gain(groups, groups.positives, k, np.ones_like), groups.truth.n_positives)
+    return gain_of_groups(groups, groups.positives, k, np.ones_like)
 
 
-@metric("precision", about="positives in the first k, over k", cut=True)
+@metric(
+    "precision", about="positives in the first k, over k", cut=True, over=lambda truth, k: np.full(truth.n_contexts, k)
+)
 def precision(groups: TieGroups, k: int) -> Floats:
-    return expected_gain(groups, groups.positives, k, np.ones_like) / k
+    return gain_of_groups(groups, groups.positives, k, np.ones_like)
 
 
-@metric("r_precision", about="positives in the first P, over P")
+@metric("r_precision", about="positives in the first P, over P", over=_positives)
 def r_precision(groups: TieGroups, k: int) -> Floats:
-    positives = groups.truth.n_positives
-    inside = np.clip(positives[groups.context] - groups.start, 0, groups.size)
-    return _ratio(groups.total(groups.positives * inside / groups.size), positives)
+    inside = np.clip(groups.truth.n_positives[groups.context] - groups.start, 0, groups.size)
+    return np.asarray(groups.positives * inside / groups.size)
 
 
-@metric("map", about="average precision: the mean over positives of precision at their rank")
+@metric("map", about="average precision: the mean over positives of precision at their rank", over=_positives)
 def average_precision(groups: TieGroups, k: int) -> Floats:
     """Pairwise: a positive at position x of its group has, among the x - 1 before it, (x - 1)(p - 1)/(s - 1) of the
     group's other positives, so precision there is (before + 1 + (x - 1) c) / (start + x) with c = (p - 1)/(s - 1).
@@ -195,41 +248,47 @@ def average_precision(groups: TieGroups, k: int) -> Floats:
     reciprocals = sums[groups.start + groups.size] - sums[groups.start]
     others = (groups.positives - 1) / np.maximum(groups.size - 1, 1)
     precisions = (groups.before + 1) * reciprocals + others * (groups.size - (groups.start + 1) * reciprocals)
-    return _ratio(groups.total(groups.positives / groups.size * precisions), groups.truth.n_positives)
+    return np.asarray(groups.positives / groups.size * precisions)
 
 
 @metric(
-    "auc", about="share of (positive, other candidate) pairs in the right order, ties 1/2", population=Population.PAIR
-)
+    "auc", about="share of (positive, other candidate) pairs in the right order, ties 1/2", population=Population.PAIR,
+    over=lambda truth, k: truth.n_negatives * truth.n_positives,
+)  # fmt: skip
 def auc(groups: TieGroups, k: int) -> Floats:
     """An unreachable positive has every other candidate above it."""
-    others = groups.truth.n_negatives
     tied = groups.size - groups.positives
-    below = others[groups.context] - (groups.start - groups.before) - tied
-    right = groups.total(groups.positives * (below + tied / 2))
-    return _ratio(right, others * groups.truth.n_positives)
+    below = groups.truth.n_negatives[groups.context] - (groups.start - groups.before) - tied
+    return np.asarray(groups.positives * (below + tied / 2))
 
 
 @metric(
     "percentile_rank", about="mean over the reachable positives of the share of other candidates above them",
-    population=Population.REACHABLE,
+    population=Population.REACHABLE, over=lambda truth, k: truth.n_reachable * np.maximum(truth.n_candidates - 1, 1),
 )  # fmt: skip
 def percentile_rank(groups: TieGroups, k: int) -> Floats:
     """0 at the top of the list, 1 at its end; others that score the same count 1/2."""
-    truth = groups.truth
-    above = groups.total(groups.positives * (groups.start + (groups.size - 1) / 2))
-    return _ratio(above, truth.n_reachable * np.maximum(truth.n_candidates - 1, 1))
+    return np.asarray(groups.positives * (groups.start + (groups.size - 1) / 2))
 
 
-@metric("hit_rate", about="whether a positive is in the first k", cut=True)
+def _one(truth: Truth, k: int) -> Floats:
+    return np.ones(truth.n_contexts)
+
+
+def _of_firsts(groups: TieGroups, values: Floats) -> Floats:
+    """A value of each context's first group, 0 of the others."""
+    parts = np.zeros(len(groups.context))
+    parts[groups.firsts] = values
+    return parts
+
+
+@metric("hit_rate", about="whether a positive is in the first k", cut=True, over=_one)
 def hit_rate(groups: TieGroups, k: int) -> Floats:
     """Only the first group can be cut by k and decide: it misses if none of its k - start drawn positions holds a
     positive, which is hypergeometric."""
     first = groups.firsts
     drawn = np.clip(k - groups.start[first], 0, groups.size[first])
-    values = np.zeros(groups.truth.n_contexts)
-    values[groups.context[first]] = 1.0 - _none_drawn(groups.size[first], groups.positives[first], drawn)
-    return values
+    return _of_firsts(groups, 1.0 - _none_drawn(groups.size[first], groups.positives[first], drawn))
 
 
 def _none_drawn(size: Ints, positives: Ints, drawn: Ints) -> Floats:
@@ -243,18 +302,16 @@ def _none_drawn(size: Ints, positives: Ints, drawn: Ints) -> Floats:
     return np.asarray(chance)
 
 
-@metric("mrr", about="1/rank of the first positive")
+@metric("mrr", about="1/rank of the first positive", over=_one)
 def mrr(groups: TieGroups, k: int) -> Floats:
     """With only positives in the first group it is 1 / (start + 1); otherwise worked out once per distinct group."""
     first = groups.firsts
     start, size, positives = groups.start[first], groups.size[first], groups.positives[first]
-    reciprocal = 1.0 / (start + 1.0)
+    reciprocal = np.asarray(1.0 / (start + 1.0), dtype=np.float64)
     tied = size > positives
     kinds, which = np.unique(np.column_stack([start, size, positives])[tied], axis=0, return_inverse=True)
     reciprocal[tied] = np.array([_first_reciprocal(*kind) for kind in kinds.tolist()])[which.ravel()]
-    values = np.zeros(groups.truth.n_contexts)
-    values[groups.context[first]] = reciprocal
-    return values
+    return _of_firsts(groups, reciprocal)
 
 
 def _first_reciprocal(start: int, size: int, positives: int) -> float:

@@ -12,9 +12,11 @@ from typing import Final
 
 import numpy as np
 
-from rec_platform.contexts.hashing import mix, seeded
+from rec_platform.contexts.hashing import seeded
 from rec_platform.errors import ConfigError
+from rec_platform.evaluation import kernels
 from rec_platform.evaluation.ties import Floats, Ints, Truth
+from rec_platform.timetravel.kernels import plain
 
 SESSION: Final = "session"
 DAILY_LIST: Final = "daily_list"
@@ -104,6 +106,7 @@ def data_hash(context_id: Ints, weight: Floats, truth: Truth, titles: Ints) -> i
         context_id, weight: n values.
         truth, titles: what happened; the title of each of the P positives.
     """
-    words = mix(mix(seeded(0, purpose="judged"), context_id), weight.view(np.int64) + truth.n_candidates)
-    positives = mix(words[truth.context] + titles.astype(np.uint64), truth.gain.view(np.int64) + truth.reachable)
-    return (int(words.sum()) + int(positives.sum())) % WORDS
+    seed = seeded(0, purpose="judged")[0]
+    facts, positives = weight.view(np.int64) + truth.n_candidates, truth.gain.view(np.int64) + truth.reachable
+    words = [plain(one, np.int64).view(np.uint64) for one in (context_id, facts, titles, positives)]
+    return int(kernels.judged(seed, words[0], words[1], plain(truth.context, np.int64), words[2], words[3]))

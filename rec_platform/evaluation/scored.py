@@ -7,20 +7,43 @@ item, and the same numbers are counted here.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from rec_platform import columns as c
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import NumericError, SchemaError
-from rec_platform.evaluation.ties import Bools, Floats, Ints, Truth, positions, restricted, restricted_positions
+from rec_platform.evaluation.ties import Bools, Floats, Ints, Truth, placed, restricted, restricted_positions
 
 #: Always there. A model of these names in the frame is not read: these are exact.
 RANDOM, CEILING = "random", "ceiling"
 #: Appended to metric names where the items are a sample of the candidates, which biases every rank metric.
 SAMPLED = "_sampled"
+
+
+Rank = tuple[Ints, Ints]
+
+
+class Ranks(Mapping[str, Rank]):
+    """Per model (above, equal) of each positive, made when first asked for."""
+
+    def __init__(self, makers: Mapping[str, Callable[[], Rank]]) -> None:
+        self._makers = makers
+        self._made: dict[str, Rank] = {}
+
+    def __getitem__(self, model: str) -> Rank:
+        if model not in self._made:
+            self._made[model] = self._makers[model]()
+        return self._made[model]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
 
 
 @dataclass(frozen=True)
@@ -29,12 +52,15 @@ class Scored:
 
     truth: Truth
     titles: Ints
-    ranks: Mapping[str, tuple[Ints, Ints]]
+    ranks: Mapping[str, Rank]
 
     def only(self, keep: Bools) -> Scored:
         """With positives not kept leaving the lists."""
-        ranks = {model: restricted_positions(self.truth, *given, keep) for model, given in self.ranks.items()}
-        return Scored(restricted(self.truth, keep), self.titles[keep], ranks)
+        makers = {
+            model: partial(lambda name: restricted_positions(self.truth, *self.ranks[name], keep), model)
+            for model in self.ranks
+        }
+        return Scored(restricted(self.truth, keep), self.titles[keep], Ranks(makers))
 
 
 def scored(frame: Frame, models: tuple[str, ...]) -> Scored:
@@ -44,20 +70,30 @@ def scored(frame: Frame, models: tuple[str, ...]) -> Scored:
     """
     label = np.asarray(frame.item(c.LABEL), dtype=np.float64)
     candidate = candidates(frame)
-    check_scores(frame, models, candidate)
     rows = np.flatnonzero(label > 0)
     context = np.searchsorted(frame.offsets, rows, side="right") - 1
     counted = ranked_before(frame)
     sizes = frame.context(c.N_CANDIDATES) if counted else _totals(candidate, frame.offsets)
     truth = Truth(frame.n_contexts, context, label[rows], candidate[rows], np.asarray(sizes, dtype=np.int64))
-    ranks = {RANDOM: _random(truth), CEILING: _ceiling(truth)}
-    for model in models:
-        ranks[model] = (
-            _stored(frame, model, rows)
-            if counted
-            else positions(score_of(frame, model), frame.offsets, rows, context, candidate)
-        )
+    if counted:
+        check_scores(frame, models, candidate)
+        given = {model: _stored(frame, model, rows) for model in models}
+    else:
+        given = {model: _placed(frame, model, rows, truth, candidate) for model in models}
+    makers = {RANDOM: partial(at_random, truth), CEILING: partial(at_best, truth)}
+    ranks = Ranks(makers | {model: partial(_known, rank) for model, rank in given.items()})
     return Scored(truth, np.asarray(frame.item(c.TITLE), dtype=np.int64)[rows], ranks)
+
+
+def _known(rank: Rank) -> Rank:
+    return rank
+
+
+def _placed(frame: Frame, model: str, rows: Ints, truth: Truth, candidate: Bools) -> Rank:
+    above, equal, wrong = placed(score_of(frame, model), frame.offsets, rows, truth.first, candidate)
+    if wrong:
+        check_scores(frame, (model,), candidate)
+    return above, equal
 
 
 def ranked_before(frame: Frame) -> bool:
@@ -126,12 +162,12 @@ def _stored(frame: Frame, model: str, rows: Ints) -> tuple[Ints, Ints]:
     return above, equal
 
 
-def _random(truth: Truth) -> tuple[Ints, Ints]:
+def at_random(truth: Truth) -> tuple[Ints, Ints]:
     """The constant scorer: every candidate scores equal."""
     return np.zeros(len(truth.context), dtype=np.int64), truth.n_candidates[truth.context] - 1
 
 
-def _ceiling(truth: Truth) -> tuple[Ints, Ints]:
+def at_best(truth: Truth) -> tuple[Ints, Ints]:
     """The best order of the candidate set: reachable positives first, by falling gain."""
     key = np.where(truth.reachable, -truth.gain, np.inf)
     order = np.lexsort((key, truth.context))

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from rec_platform import columns as c
 from rec_platform.errors import ConfigError, NumericError
+from rec_platform.evaluation import kernels
 from rec_platform.evaluation.protocol import Evidence, Protocol, check_same, of_text, to_text
 from rec_platform.evaluation.significance import GROUPS
 from rec_platform.evaluation.tallies import ONE, Tally, merged
@@ -144,6 +145,19 @@ def _exact(counts: Floats, amounts: Ints) -> Ints:
     upper, lower = counts.T @ high.astype(np.float64), counts.T @ low.astype(np.float64)
     _bounded(upper, LIMIT >> (SPLIT + 1))
     return np.asarray((upper.astype(np.int64) << SPLIT) + lower.astype(np.int64))
+
+
+def added_by(amounts: Ints, code: Ints, n: int, *, columns: slice | None = None, safe: bool) -> Ints:
+    """The rows of amounts added up by code, exactly: int64 (n, C), of some neighbouring columns or all.
+
+    `safe`: nothing that is added up can pass `LIMIT`.
+    """
+    begin, end, _ = (columns or slice(None)).indices(amounts.shape[1])
+    if not safe:
+        return product((code[:, None] == np.arange(n)).astype(np.float64), amounts[:, begin:end])
+    total = np.zeros((n, end - begin), dtype=np.int64)
+    kernels.add_rows(total, code, 0, amounts, begin, end)
+    return total
 
 
 def added(left: Ints, right: Ints) -> Ints:

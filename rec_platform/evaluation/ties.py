@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from rec_platform.errors import NumericError, SchemaError
-from rec_platform.timetravel import kernels
+from rec_platform.evaluation import kernels
+from rec_platform.timetravel.kernels import plain
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
@@ -67,6 +68,11 @@ class Truth:
     @cached_property
     def n_positives(self) -> Ints:
         return self.count()
+
+    @cached_property
+    def first(self) -> Ints:
+        """The rows of context i's positives are first[i]:first[i + 1] (n + 1 values)."""
+        return np.append(0, np.cumsum(self.n_positives))
 
     @cached_property
     def n_reachable(self) -> Ints:
@@ -204,16 +210,23 @@ def positions(scores: Floats, offsets: Ints, rows: Ints, context: Ints, candidat
         rows, context: the items asked for, by context ascending, and their contexts.
         candidate: m values; items outside the candidate set are never counted.
     """
-    counted = (scores if candidate.all() else np.where(candidate, scores, np.nan)).view()
+    first = np.append(0, np.cumsum(np.bincount(context, minlength=len(offsets) - 1)))
+    return placed(scores, offsets, rows, first, candidate)[:2]
+
+
+def placed(scores: Floats, offsets: Ints, rows: Ints, first: Ints, candidate: Bools) -> tuple[Ints, Ints, int]:
+    """The same where context i asks for rows first[i]:first[i + 1]; and how many candidates' scores are NaN."""
+    everything = bool(candidate.all())
+    counted = (scores if everything else np.where(candidate, scores, np.nan)).view()
     counted.flags.writeable = False
-    many = np.bincount(context, minlength=len(offsets) - 1)[context] > MANY
     above, equal = np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
-    few, bounds = ~many, kernels.plain(offsets, np.int64)
-    above[few], equal[few] = kernels.places(counted, bounds, scores[rows[few]], context[few])
-    for one in np.unique(context[many]):
-        own = slice(*np.searchsorted(context, [one, one + 1]))
-        above[own], equal[own] = _by_sorting(counted[offsets[one] : offsets[one + 1]], scores[rows[own]])
-    return above, np.maximum(equal - candidate[rows], 0)
+    bounds, values = plain(offsets, np.int64), scores[rows]
+    missing = kernels.places(counted, bounds, values, plain(first, np.int64), MANY, above, equal)
+    for one in np.flatnonzero(np.diff(first) > MANY):
+        own = slice(first[one], first[one + 1])
+        above[own], equal[own] = _by_sorting(counted[offsets[one] : offsets[one + 1]], values[own])
+    wrong = int(missing) - (0 if everything else len(candidate) - int(np.count_nonzero(candidate)))
+    return above, np.maximum(equal - (1 if everything else candidate[rows]), 0), wrong
 
 
 def _by_sorting(counted: Floats, values: Floats) -> tuple[Ints, Ints]:
