@@ -19,7 +19,7 @@ ALPHA: Final = 0.01
     population=Population.LISTED, needs=(LISTS, PLAYS),
 )  # fmt: skip
 def novelty(view: View, k: int) -> Floats:
-    return view.lists.mean(-np.log2(view.titles.popularity(view.lists.titles)), k)
+    return view.lists.mean(-np.log2(view.block.popularity), k)
 
 
 @metric(
@@ -33,7 +33,7 @@ def diversity(view: View, k: int) -> Floats:
     of them d(d - 1)/(s(s - 1)). A list of one title has no pair, and counts 0.
     """
     lists = view.lists
-    pairs = view.titles.genres(lists.titles)
+    pairs = view.block.genres
     unit = 1.0 / np.sqrt(np.bincount(pairs[0], minlength=len(lists.titles)))[pairs[0]]
     width = len(view.titles.names)
     first, last, drawn = lists.border(k)
@@ -68,7 +68,7 @@ def serendipity(view: View, k: int) -> Floats:
     population=Population.TASTE, needs=(LISTS, PLAYS, TASTES),
 )  # fmt: skip
 def popularity_lift(view: View, k: int) -> Floats:
-    shown = view.lists.mean(view.titles.popularity(view.lists.titles), k)
+    shown = view.lists.mean(view.block.popularity, k)
     row = view.block.taste
     usual = np.where(row >= 0, np.append(view.tastes.popularity, np.nan)[row], np.nan)
     return shown / usual - 1.0
@@ -81,7 +81,7 @@ def popularity_lift(view: View, k: int) -> Floats:
 def genre_divergence(view: View, k: int) -> Floats:
     """Not linear in the list, so ties are in the seeded order."""
     lists, titles = view.lists, view.titles
-    pairs = titles.genres(lists.titles)
+    pairs = view.block.genres
     each = 1.0 / np.bincount(pairs[0], minlength=len(lists.titles))[pairs[0]]
     inside = np.minimum(lists.length, k)
     shown = lists.sums(pairs, each, len(titles.names), np.zeros_like(inside), inside)

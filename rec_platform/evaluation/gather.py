@@ -18,7 +18,7 @@ from rec_platform.evaluation.ties import Ints
 from rec_platform.models.registry import score_scales
 from rec_platform.partition import Partition
 from rec_platform.stage import Input, Reader
-from rec_platform.tables import PLAY_FACTS, TITLE_SNAPSHOT, TITLES, WINDOWS
+from rec_platform.tables import PLAY_FACTS, SCORES_TABLE, TITLE_SNAPSHOT, TITLES, WINDOWS
 
 #: A profile's tastes are those of its plays over the longest window.
 TASTE_DAYS: Final = WINDOWS[-1]
@@ -37,7 +37,7 @@ def knowledge_inputs(partition: Partition) -> tuple[Input, ...]:
 
 
 class History:
-    """Plays of the profiles that some partitions score, by day; each day is read once and held while a window reaches it.
+    """What is known as of a date, made once for all its countries; days of plays are held while a window reaches them.
 
     Args:
         scores: the files of `scores` of all partitions that will be asked for, which come by date.
@@ -46,14 +46,35 @@ class History:
     def __init__(self, reader: Reader, scores: Sequence[str]) -> None:
         self._reader, self._profiles = reader, _profiles(scores)
         self._days: dict[date, tuple[Ints, Ints, Ints]] = {}
+        self._visible: tuple[date, Ints, Ints] | None = None
+        self._genres: tuple[date, TitleFacts] | None = None
 
-    def before(self, day: date) -> tuple[Ints, Ints]:
-        """Profile and title of the plays of the last `TASTE_DAYS` days visible at 00:00 UTC of a date."""
+    def before(self, day: date, profiles: Ints) -> tuple[Ints, Ints]:
+        """Profile and title of the profiles' plays of the last `TASTE_DAYS` days visible at 00:00 UTC of a date.
+
+        By profile, and in the order of the plays within one. `profiles`: distinct, ascending.
+        """
+        if self._visible is None or self._visible[0] != day:
+            self._visible = day, *self._by_profile(day)
+        _, profile, title = self._visible
+        first, last = np.searchsorted(profile, profiles, "left"), np.searchsorted(profile, profiles, "right")
+        lengths = last - first
+        rows = np.repeat(first - (np.cumsum(lengths) - lengths), lengths) + np.arange(lengths.sum())
+        return profile[rows], title[rows]
+
+    def genres(self, day: date) -> TitleFacts:
+        """Genres of titles, the newest row of each known before the date."""
+        if self._genres is None or self._genres[0] != day:
+            self._genres = day, TitleFacts.of(genres=_genres(day, self._reader))
+        return self._genres[1]
+
+    def _by_profile(self, day: date) -> tuple[Ints, Ints]:
         window = days_between(day - timedelta(days=TASTE_DAYS), day - timedelta(days=1))
         self._days = {one: self._days.get(one) or self._read(one) for one in window}
         profile, title, known = (np.concatenate([part[which] for part in self._days.values()]) for which in range(3))
-        visible = known < midnight(day)
-        return profile[visible], title[visible]
+        visible = np.flatnonzero(known < midnight(day))
+        order = visible[np.argsort(profile[visible], kind="stable")]
+        return profile[order], title[order]
 
     def _read(self, day: date) -> tuple[Ints, Ints, Ints]:
         """Profile, title and `known_at` of a day's plays; nothing where nobody published it."""
@@ -69,27 +90,27 @@ def knowledge(partition: Partition, reader: Reader, history: History) -> Knowled
 
     Titles have no plays where the partition has no title snapshot, and then nobody has tastes.
     """
-    plays = title_plays(partition, reader)
-    facts = TitleFacts.of(plays, _genres(partition, reader))
-    tastes = None if plays is None else Tastes.of(facts, *history.before(partition.day))
-    return Knowledge(facts, tastes, score_scales())
+    genres, plays = history.genres(partition.day), title_plays(partition, reader)
+    if plays is None:
+        return Knowledge(genres, None, score_scales())
+    facts = genres.with_plays(*plays)
+    profiles = _profiles(reader.files(SCORES_TABLE.name, [partition]))
+    return Knowledge(facts, Tastes.of(facts, *history.before(partition.day, profiles)), score_scales())
 
 
-def title_plays(partition: Partition, reader: Reader) -> dict[int, int] | None:
-    """Plays per title in the country over 28 days as of the date; None without a snapshot."""
+def title_plays(partition: Partition, reader: Reader) -> tuple[Ints, Ints] | None:
+    """Titles, and their plays in the country over 28 days as of the date; None without a snapshot."""
     if partition not in reader.published(TITLE_SNAPSHOT.name, partition.day):
         return None
     table = reader.read(TITLE_SNAPSHOT.name, [partition], [c.TITLE, PLAYS_28D])
-    return dict(zip(table.column(c.TITLE).to_pylist(), table.column(PLAYS_28D).to_pylist(), strict=True))
+    titles, plays = (np.asarray(table.column(name).to_numpy(), dtype=np.int64) for name in (c.TITLE, PLAYS_28D))
+    return titles, plays
 
 
-def _genres(partition: Partition, reader: Reader) -> dict[int, list[str]]:
-    """Genres by title, the newest row of each known before the date."""
+def _genres(day: date, reader: Reader) -> dict[int, list[str]]:
     table = reader.read(TITLES.name, [Partition()], [c.TITLE, c.KNOWN_AT, c.GENRES])
     known = np.asarray(pc.cast(table.column(c.KNOWN_AT), pa.int64()))
-    newest = table.filter(pa.array(known < midnight(partition.day))).sort_by(
-        [(c.TITLE, "ascending"), (c.KNOWN_AT, "ascending")]
-    )
+    newest = table.filter(pa.array(known < midnight(day))).sort_by([(c.TITLE, "ascending"), (c.KNOWN_AT, "ascending")])
     return dict(zip(newest.column(c.TITLE).to_pylist(), newest.column(c.GENRES).to_pylist(), strict=True))
 
 

@@ -71,6 +71,22 @@ class Block:
         known = self.knowledge.tastes
         return np.full(len(profile), -1, dtype=np.int64) if known is None else known.rows(profile)
 
+    @cached_property
+    def popularity(self) -> Floats:
+        """Of each of the titles that lists can show (`Lists.titles`)."""
+        return self.facts.popularity(self.order.titles)
+
+    @cached_property
+    def genres(self) -> tuple[Ints, Ints]:
+        """Pairs (position in `Lists.titles`, genre)."""
+        return self.facts.genres(self.order.titles)
+
+    @property
+    def facts(self) -> TitleFacts:
+        if self.knowledge.titles is None:
+            raise _missing("titles")
+        return self.knowledge.titles
+
     @property
     def has_taste(self) -> Bools:
         return np.asarray(self.taste >= 0)
@@ -106,9 +122,7 @@ class View:
 
     @property
     def titles(self) -> TitleFacts:
-        if self.block.knowledge.titles is None:
-            raise _missing("titles")
-        return self.block.knowledge.titles
+        return self.block.facts
 
     @property
     def tastes(self) -> Tastes:

@@ -228,3 +228,19 @@ def test_an_empty_tally_has_no_number():
     for one in ACCUMULATORS:
         for name, value in one.readings.items():
             assert np.isnan(value(empty)), name
+
+
+@given(
+    plays=st.dictionaries(st.integers(0, 9), st.integers(0, 50)),
+    genres=st.dictionaries(st.integers(0, 9), st.lists(st.sampled_from(["drama", "comedy", "unknown"]), max_size=3)),
+)
+def test_genres_of_a_date_take_the_plays_of_each_country(plays, genres):
+    """Made once for all countries of a date, they are what each country's own would be."""
+    ids = np.array(sorted(plays), dtype=np.int64)
+    joined = TitleFacts.of(genres=genres).with_plays(
+        ids, np.array([plays[one] for one in ids.tolist()], dtype=np.int64)
+    )
+    alone = TitleFacts.of(plays, genres)
+    assert joined.names == alone.names
+    for name in ("titles", "plays", "offsets", "codes"):
+        assert getattr(joined, name).tolist() == getattr(alone, name).tolist()
