@@ -21,6 +21,8 @@ from measuring import Cost, cost_line, line, ratio_line, read_table, require_equ
 from timeline_world import DAYS
 
 CACHE = Path(__file__).parents[1] / ".rec-platform" / "bench"
+#: Buckets of the slope's smallest log.
+BUCKETS = 8
 #: Days of the backfill that are measured as runs of their own; the others are reckoned to cost what these do on average.
 SAMPLED_DAYS = (9, 29, 49, 69, 89)
 
@@ -147,6 +149,24 @@ def backfill(cache: Path, size: Size) -> None:
     ratio_line(f"{DAYS} runs / one run, CPU", cpu / whole.cpu, "at least 10")
 
 
+def slope(cache: Path, size: Size) -> None:
+    """The same contexts asked of more and more plays: whole, and swept in buckets that grow in number with the plays."""
+    asked = world(cache, size)
+    print(f"Slope: {size.contexts:,} contexts x {size.items} items, features of one log and of its multiples")
+    peaks = {}
+    with TemporaryDirectory(dir=cache) as scratch:
+        for times in (1, 2, 4):
+            plays, buckets = times * size.plays, times * BUCKETS
+            folder = world(cache, Size(plays, size.contexts if times == 1 else DEFAULT.contexts))
+            whole = run("timeline_ours.features", folder=folder, asked=asked)
+            swept = run("timeline_ours.swept", folder=folder, asked=asked, buckets=buckets, scratch=scratch)
+            cost_line(f"{plays:,} plays, whole", whole)
+            cost_line(f"{plays:,} plays, {buckets} buckets", swept)
+            peaks[times] = whole.peak, swept.peak
+    ratio_line("four times the plays, whole, peak", peaks[4][0] / peaks[1][0], "at least 1")
+    ratio_line("four times the plays and buckets, peak", peaks[4][1] / peaks[1][1], "at most 1.2", judged=size == FULL)
+
+
 def table_write(cache: Path, size: Size) -> None:
     print("Writing the training sets: nested, hashed and staged, beside bare pyarrow writing the same rows")
     cost = run("timeline_ours.written", folder=world(cache, size))
@@ -162,7 +182,7 @@ def warm_start(cache: Path, size: Size) -> None:
     ratio_line("CPU-seconds", cost.cpu, "at most 1")
 
 
-OWN: tuple[Callable[[Path, Size], None], ...] = (growth, threads, snapshots, backfill, table_write, warm_start)
+OWN: tuple[Callable[[Path, Size], None], ...] = (growth, threads, snapshots, backfill, slope, table_write, warm_start)
 
 
 def main() -> None:

@@ -18,6 +18,7 @@ from rec_platform.clock import DAY
 from rec_platform.config import SourceRules
 from rec_platform.dmc12.frame import Frame, nested
 from rec_platform.features import FeatureGenerator, FeatureSet
+from rec_platform.features.sweep import Past, parts
 from rec_platform.lake.content import content_hash
 from rec_platform.lake.staging import write_parquet
 from rec_platform.pipeline import Sources
@@ -63,6 +64,20 @@ def features(
         with meter.phase("features" + "+" * repeat):
             done = chosen.apply(frame, Sources(timeline))
     return done.features
+
+
+def swept(meter: Meter, *, folder: str, asked: str, buckets: int, scratch: str) -> None:
+    """The same features bucket by bucket; each part is dropped, as a caller would who writes it."""
+    world, frame = World(Path(folder)), frame_of(World(Path(asked)), midnight=False)
+    chosen, nobody, nothing = FeatureSet.standard().select(FEATURES), PROFILES.schema.empty_table(), AVAILABILITY.schema
+    past = Past(
+        lambda: read_plays(world), pq.read_table(world.titles), nobody, nothing.empty_table(), SourceRules()
+    )  # fmt: skip
+    warm_up()
+    with meter.phase("swept"):
+        done = sum(part.n_contexts for _, part in parts(frame, past, chosen, buckets=buckets, scratch=Path(scratch)))
+    if done != frame.n_contexts:
+        raise SystemExit(f"{done} of {frame.n_contexts} contexts got features")
 
 
 def one_day(meter: Meter, *, folder: str, asked: str, day: int) -> pa.Table:
