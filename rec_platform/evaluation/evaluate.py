@@ -337,35 +337,37 @@ class _Evaluation:
         if self._waiting:
             self._add_profiles(_joined(self._waiting))
             self._waiting = []
-        rows = {key: row for where, cell in self._cells.items() for key, row in self._cell_rows(where, cell)}
-        keys = tuple(sorted(rows))
+        keys: list[Key] = []
+        counts, totals = [np.zeros((0, 3), np.int64)], [np.zeros((0, width(self.plan.replicates)), np.int64)]
+        for where, cell in self._cells.items():
+            named, population, column = self._cell_rows(where, cell)
+            keys += named
+            counts.append(cell.counts[population])
+            totals.append(np.asarray(cell.totals).T[column])
+        order = sorted(range(len(keys)), key=keys.__getitem__)
         return MetricSums(
-            self.plan.seed, self.plan.replicates, keys,
-            np.array([rows[key][0] for key in keys], dtype=np.int64).reshape(-1, 3),
-            np.array([rows[key][1] for key in keys], dtype=np.int64).reshape(len(keys), width(self.plan.replicates)),
+            self.plan.seed, self.plan.replicates, tuple(keys[row] for row in order),
+            np.concatenate(counts)[order], np.concatenate(totals)[order],
             dict(sorted(self._tallies.items())), self.plan.protocol, self._evidence,
         )  # fmt: skip
 
-    def _cell_rows(self, where: tuple[str, str], cell: _Cell) -> Iterator[tuple[Key, tuple[Ints, Ints]]]:
-        """The rows of one slice value: counts and totals of each denominator, then of each numerator."""
+    def _cell_rows(self, where: tuple[str, str], cell: _Cell) -> tuple[list[Key], list[int], list[int]]:
+        """The rows of one slice value, denominators then numerators: keys, and where in the cell's counts and totals."""
         assert cell.totals is not None
         columns = self.columns[: cell.totals.shape[1] - len(self._populations)]
-        base = Key(self.plan.protocol.kind, self.plan.estimand, "", "", 0, *where, WEIGHT, "")
+        of = self.plan.protocol.kind, self.plan.estimand
+        used = self._population[: len(columns)].tolist()
         whole = {(model, Population.ANY.value) for model in (RANDOM, CEILING, *self.plan.models)}
         if len(columns) == len(self.columns):
             whole |= {(model, one.counted_in) for model, one, _ in self.plan.counted}
-        for model, population in sorted(whole | {(one.model, one.metric.counted_in) for one in columns}):
-            place = self._populations.index(population)
-            yield (
-                base._replace(model=model, population=population),
-                (cell.counts[place], cell.totals[:, len(columns) + place]),
-            )
-        for place, one in enumerate(columns):
-            key = base._replace(
-                model=one.model, metric=one.metric.name + self.plan.suffix, k=one.k, kind=MEAN,
-                population=one.metric.counted_in,
-            )  # fmt: skip
-            yield key, (cell.counts[self._population[place]], cell.totals[:, place])
+        whole |= {(one.model, self._populations[place]) for one, place in zip(columns, used, strict=True)}
+        below = [Key(*of, model, "", 0, *where, WEIGHT, population) for model, population in whole]
+        above = [
+            Key(*of, one.model, one.metric.name + self.plan.suffix, one.k, *where, MEAN, self._populations[place])
+            for one, place in zip(columns, used, strict=True)
+        ]
+        places = [self._populations.index(key.population) for key in below]
+        return below + above, places + used, [len(columns) + place for place in places] + list(range(len(columns)))
 
 
 def replicate(slices: Sequence[_Slice], amounts: Ints, largest: float, counts: npt.NDArray[np.uint8]) -> list[Ints]:
@@ -490,7 +492,8 @@ def _columns(
     ]
     by_item = [one for one in columns if {EXPECTED}.issuperset(one.metric.needs)]
     by_item.sort(key=lambda one: not depends_on_kind(one.metric))
-    return (*by_item, *(one for one in columns if one not in by_item)), len(by_item)
+    rest = [one for one in columns if not {EXPECTED}.issuperset(one.metric.needs)]
+    return (*by_item, *rest), len(by_item)
 
 
 def _wanted(columns: tuple[_Column, ...]) -> tuple[tuple[Metric, int], ...]:
