@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -35,6 +36,7 @@ from rec_platform.evaluation.sums import (
     MetricSums,
     added,
     added_by,
+    added_exactly,
     fixed,
     nothing,
     product,
@@ -46,7 +48,7 @@ from rec_platform.evaluation.trec import TREC, in_trec_order
 from rec_platform.evaluation.view import EXPECTED, LISTS, Block, View, offered
 
 #: Contexts evaluated at a time: bounds memory to about 100 bytes x models x metrics x cut-offs each.
-CHUNK: Final = 2**14
+CHUNK: Final = 2**15
 #: Fewer rows than this in a matrix product waste it.
 ROWS_PER_PRODUCT: Final = 32
 CONTEXT, PROFILE = "context", "profile"
@@ -166,6 +168,9 @@ class _Evaluation:
         self._waiting: list[_Rows] = []
         self._evidence = plan.evidence
         self._kinds = Kinds(plan.wanted)
+        self._scratch = np.zeros(
+            0, dtype=np.int64
+        )  # fresh pages for every chunk cost as much as what is written to them
 
     def take(self, frame: Frame) -> None:
         """Evaluate a frame's contexts; means over profiles wait until all are there."""
@@ -239,7 +244,10 @@ class _Evaluation:
         self, parts: Sequence[_Part], ends: Sequence[int], weight: Floats, row: Ints, rows: int
     ) -> tuple[Ints, float]:
         """The amounts of all parts side by side, added up by row; and a bound of each context's."""
-        amounts, largest = np.zeros((rows, ends[-1]), dtype=np.int64), 0.0
+        if len(self._scratch) < rows * ends[-1]:
+            self._scratch = np.empty(rows * ends[-1], dtype=np.int64)
+        amounts, largest = self._scratch[: rows * ends[-1]].reshape(rows, ends[-1]), 0.0
+        amounts[:] = 0
         for part, begin in zip(parts, ends, strict=False):
             largest = max(largest, self._weigh(amounts, row, begin, part, parts[0].block.scored, weight))
         return amounts, largest
@@ -304,7 +312,7 @@ class _Evaluation:
         populations = len(self._populations)
         facts = np.column_stack([member, unreachable, np.ones(len(member))]).astype(np.int64)
         for one in slices:
-            sums = added_by(facts, one.codes, len(one.labels), safe=True)
+            sums = added_by(facts, one.codes, len(one.labels))
             n, lost, whole = sums[:, :populations], sums[:, [populations]], sums[:, [-1]]
             numbers = np.stack([n, whole - n, np.broadcast_to(lost, n.shape)], axis=2)
             for label, given in zip(one.labels, numbers, strict=True):
@@ -322,10 +330,9 @@ class _Evaluation:
             drawn: of each row.
         """
         safe, groups = whole < LIMIT, significance.GROUPS if self.plan.replicates else 1
-        for one, replicated in zip(slices, replicate(slices, amounts, largest, drawn.counts), strict=True):
-            code, n = one.codes * groups + drawn.group, len(one.labels) * groups
-            grouped = added_by(amounts, code, n, columns=slice(one.begin, one.end), safe=safe)
-            by_group = grouped.reshape(len(one.labels), groups, -1)
+        grouped = _grouped(slices, amounts, drawn.group, groups, safe=safe)
+        replicates = replicate(slices, amounts, largest, drawn.counts)
+        for one, by_group, replicated in zip(slices, grouped, replicates, strict=True):
             total = by_group.sum(axis=1) if safe else reduce(added, np.moveaxis(by_group, 1, 0))
             for place, label in enumerate(one.labels):
                 pieces = [total[place][None], replicated[place].T, by_group[place][: width(self.plan.replicates) - 1]]
@@ -370,6 +377,24 @@ class _Evaluation:
         return below + above, places + used, [len(columns) + place for place in places] + list(range(len(columns)))
 
 
+def _grouped(slices: Sequence[_Slice], amounts: Ints, group: Ints, groups: int, *, safe: bool) -> list[Ints]:
+    """The totals in each group of profiles of each slice's values: int64 (labels, groups, columns) per slice."""
+    codes = [one.codes * groups + group for one in slices]
+    shapes = [(len(one.labels), groups, one.end - one.begin) for one in slices]
+    if not safe:
+        return [
+            added_exactly(amounts[:, one.begin : one.end], code, math.prod(shape[:2])).reshape(shape)
+            for one, code, shape in zip(slices, codes, shapes, strict=True)
+        ]
+    base = np.cumsum([0, *(math.prod(shape) for shape in shapes)])
+    begin, end = (
+        np.array(ends, dtype=np.int64) for ends in zip(*((one.begin, one.end) for one in slices), strict=True)
+    )
+    out = np.zeros(base[-1], dtype=np.int64)
+    kernels.add_slices(out, base[:-1], begin, end, np.column_stack(codes), amounts)
+    return [part.reshape(shape) for part, shape in zip(np.split(out, base[1:-1]), shapes, strict=True)]
+
+
 def replicate(slices: Sequence[_Slice], amounts: Ints, largest: float, counts: npt.NDArray[np.uint8]) -> list[Ints]:
     """The totals in each replicate of each slice's values: int64 (labels, columns, R) per slice.
 
@@ -379,14 +404,19 @@ def replicate(slices: Sequence[_Slice], amounts: Ints, largest: float, counts: n
     exact = largest * float(counts.sum(axis=0, dtype=np.int64).max(initial=0)) < 2.0**53
     kind: type[np.generic] = np.float64 if exact else np.int64
     totals = {id(one): np.zeros((len(one.labels), one.end - one.begin, counts.shape[1]), kind) for one in slices}
+    if not counts.shape[1]:
+        return [totals[id(one)].astype(np.int64) for one in slices]
     with threadpool_limits(limits=1, user_api="blas"):
-        for together in _together(slices) if counts.shape[1] else []:
+        for together in _together(slices):
             begin, end = min(one.begin for one in together), max(one.end for one in together)
             for rows in _alike(_joint(together, len(amounts))):
                 found = _product(amounts[rows, begin:end], counts[rows], exact=exact)
                 for one in together:
                     total, more = totals[id(one)][one.codes[rows[0]]], found[one.begin - begin : one.end - begin]
-                    total[:] = total + more if exact else added(total, more)
+                    if exact:
+                        np.add(total, more, out=total)
+                    else:
+                        total[:] = added(total, more)
     return [totals[id(one)].astype(np.int64) for one in slices]
 
 
@@ -520,6 +550,8 @@ def _counted(
 
 def _tallies(frame: Frame, plan: _Plan, views: Mapping[str, View]) -> Iterator[tuple[Key, Tally]]:
     """What each model's contexts add to each accumulator, of all contexts and per country."""
+    if not plan.counted:
+        return
     weight = weights(frame)
     group = group_of(np.asarray(frame.context(c.PROFILE), dtype=np.int64), plan.seed)
     by = (ALL, *(name for name in plan.slices.contexts if name == c.COUNTRY))

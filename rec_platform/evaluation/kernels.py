@@ -26,7 +26,7 @@ BOUND: Final = 2.0**29
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 _FIRST: Final = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND: Final = np.uint64(0x94D049BB133111EB)
-_SPREAD: Final = np.int64(0x1E3779B97F4A7C15)
+_SPREAD: Final = (0x1E3779B97F4A7C15, 0x3F58476D1CE4E5B9, 0x14D049BB133111EB, 0x2545F4914F6CDD1D, 0x51AFD7ED558CCD6D)
 _30, _27, _31, _16, _LOW = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(16), np.uint64(0xFFFF)
 
 
@@ -67,10 +67,10 @@ def _slot(
     table: Int32, keys: Int64, mask: np.int64, context: int, start: int, size: int, positives: int, before: int
 ) -> np.int64:
     """Where in the table the kind is, or would be."""
-    word = np.int64(context)
-    for part in (start, size, positives, before):
-        word = (word ^ (word >> np.int64(29))) * _SPREAD + np.int64(part)
-    word = (word ^ (word >> np.int64(29))) * _SPREAD
+    word = np.int64(
+        context * _SPREAD[0] + start * _SPREAD[1] + size * _SPREAD[2] + positives * _SPREAD[3] + before * _SPREAD[4]
+    )
+    word ^= word >> np.int64(32)
     slot = (word >> np.int64(20)) & mask
     while table[slot] >= 0:
         key = keys[table[slot]]
@@ -201,6 +201,24 @@ def add_rows(out: Int64, row: Int64, column: int, given: Int64, begin: int, end:
         target, source = out[row[i]], given[i]
         for one in range(end - begin):
             target[column + one] += source[begin + one]
+
+
+@compiled
+def add_slices(out: Int64, base: Int64, begin: Int64, end: Int64, codes: Int64, given: Int64) -> None:
+    """Add each row of `given` to one row of every slice's table, in one pass.
+
+    Args:
+        out: int64: the tables of all slices, flat, one after the other; slice s starts at base[s].
+        begin, end: the columns of `given` that slice s adds up.
+        codes: (n, slices): the row of the slice's table.
+    """
+    for i in range(len(given)):
+        for one in range(len(base)):
+            columns = end[one] - begin[one]
+            start = base[one] + codes[i, one] * columns
+            target, source = out[start : start + columns], given[i, begin[one] : end[one]]
+            for column in range(columns):
+                target[column] += source[column]
 
 
 # -------------------------------------------------------------------------------------------------------------- hashes

@@ -26,6 +26,8 @@ from rec_platform.timetravel.kernels import Int32, plain
 MOST: Final = 2**18
 #: Positives of a context are put in order by insertion: with more than this there is a better way.
 LONGEST: Final = 1024
+#: Contexts whose numbers are written model after model while their rows are in the processor's cache.
+ROWS: Final = 2**10
 
 
 def depends_on_kind(metric: Metric) -> bool:
@@ -69,18 +71,24 @@ class Kinds:
             self._forget()
         contexts = self._kinds_of_contexts(part.truth)
         kept = np.ones(len(whole.titles), dtype=bool) if keep is None else keep
-        largest = 0.0
-        for place, model in enumerate(whole.ranks):
-            if model in self._exact:
-                named = contexts.astype(np.int32), np.arange(len(contexts) + 1)
-                parts, over = self._exact[model], np.ones_like(self._over)
-            else:
-                found = self._kinds_of_groups(whole.truth, whole.ranks[model], kept, contexts)
-                if found is None:
+        alone = contexts.astype(np.int32), np.arange(len(contexts) + 1)
+        found = [
+            alone if model in self._exact else self._kinds_of_groups(whole.truth, whole.ranks[model], kept, contexts)
+            for model in whole.ranks
+        ]
+        largest, ones = 0.0, np.ones_like(self._over)
+        for first in range(0, len(contexts), ROWS):
+            some, within = slice(first, first + ROWS), slice(first, first + ROWS + 1)
+            for place, (model, named) in enumerate(zip(whole.ranks, found, strict=True)):
+                if named is None:
                     return np.inf
-                named, parts, over = found, self._parts, self._over
-            at = column + place * len(self.wanted)
-            largest = max(largest, kernels.weigh(out, row, at, weight, *named, parts, contexts, over))
+                kind, bounds = named
+                parts, over = (self._exact[model], ones) if model in self._exact else (self._parts, self._over)
+                at = column + place * len(self.wanted)
+                most = kernels.weigh(
+                    out, row[some], at, weight[some], kind, bounds[within], parts, contexts[some], over
+                )  # fmt: skip
+                largest = max(largest, most)
         return float(largest)
 
     def _kinds_of_contexts(self, truth: Truth) -> Ints:

@@ -147,17 +147,16 @@ def _exact(counts: Floats, amounts: Ints) -> Ints:
     return np.asarray((upper.astype(np.int64) << SPLIT) + lower.astype(np.int64))
 
 
-def added_by(amounts: Ints, code: Ints, n: int, *, columns: slice | None = None, safe: bool) -> Ints:
-    """The rows of amounts added up by code, exactly: int64 (n, C), of some neighbouring columns or all.
-
-    `safe`: nothing that is added up can pass `LIMIT`.
-    """
-    begin, end, _ = (columns or slice(None)).indices(amounts.shape[1])
-    if not safe:
-        return product((code[:, None] == np.arange(n)).astype(np.float64), amounts[:, begin:end])
-    total = np.zeros((n, end - begin), dtype=np.int64)
-    kernels.add_rows(total, code, 0, amounts, begin, end)
+def added_by(numbers: Ints, code: Ints, n: int) -> Ints:
+    """The rows of small numbers added up by code: int64 (n, C)."""
+    total = np.zeros((n, numbers.shape[1]), dtype=np.int64)
+    kernels.add_rows(total, code, 0, numbers, 0, numbers.shape[1])
     return total
+
+
+def added_exactly(amounts: Ints, code: Ints, n: int) -> Ints:
+    """The rows of amounts added up by code, `NumericError` before a sum could wrap: int64 (n, C)."""
+    return product((code[:, None] == np.arange(n)).astype(np.float64), amounts)
 
 
 def added(left: Ints, right: Ints) -> Ints:
