@@ -75,7 +75,7 @@ class LogisticTrainer(RankerTrainer):
     """scikit-learn's LogisticRegression by lbfgs; see the module."""
 
     name = "logistic"
-    code_version = 1
+    code_version = 2
     scale = "log_odds"
 
     def fit(
@@ -140,6 +140,17 @@ def _joined(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
     return np.concatenate(parts) if parts else np.zeros(0)
 
 
+def _spread(values: Floats) -> tuple[float, float]:
+    """Mean and deviation. Of equal values that value and 1: a deviation of rounding alone would blow up any other value.
+
+    >>> _spread(np.full(10, 0.1))
+    (0.1, 1.0)
+    """
+    if values.min() == values.max():
+        return float(values[0]), 1.0
+    return float(values.mean()), float(values.std())
+
+
 def _design(training: TrainingFrames) -> tuple[npt.NDArray[np.float32], Floats, Floats]:
     """The fitted matrix, float32 of shape (m, 2 f): scaled values, then missing flags; with the centers and scales."""
     n, m = len(training.features), training.n_items
@@ -149,8 +160,7 @@ def _design(training: TrainingFrames) -> tuple[npt.NDArray[np.float32], Floats, 
         values = squash(np.concatenate([column(frame, name) for frame in training.frames]))
         gone = np.isnan(values)
         if not gone.all():
-            center[which] = values[~gone].mean()
-            scale[which] = values[~gone].std() or 1.0
+            center[which], scale[which] = _spread(values[~gone])
         matrix[:, which] = np.where(gone, 0.0, (values - center[which]) / scale[which])
         matrix[:, n + which] = gone
     return matrix, center, scale

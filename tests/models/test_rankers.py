@@ -87,6 +87,17 @@ def test_logistic_probabilities_are_those_of_the_whole_set_not_of_the_sample():
     assert (1 / (1 + np.exp(-scorer.score(frame)))).mean() == pytest.approx(1 / 11, rel=0.02)
 
 
+def test_a_feature_that_was_constant_in_training_says_nothing_later():
+    """The deviation of equal values is not 0 but rounding (here 1.4e-17), which no other value may be divided by."""
+    n, probe = 10, made_frame(seed=2)
+    assert np.full(n, np.log1p(np.float64(np.float32(0.1)))).std() > 0
+    frame = frame_of([[1, 0, 0, 0, 0]] * 2).with_features({"x": np.full(n, 0.1, np.float32)})
+    trainer = LogisticTrainer()
+    scorer = trainer.load(trainer.fit([frame], features=[FeatureNote("x", "constant")], config=CONFIG, seed=1))
+    scores = scorer.score(probe.with_features({"x": np.linspace(-9, 9, probe.n_items).astype(np.float32)}))
+    assert np.unique(scores).tolist() == [scorer.intercept]
+
+
 def test_reasons_name_the_planted_signal_and_leave_out_what_does_not_vary():
     frame = made_frame(seed=4).with_features({"candidate_popularity": np.full(made_frame(seed=4).n_items, 5.0, "f4")})
     for trainer in (LogisticTrainer(), BoostedTreesTrainer()):
