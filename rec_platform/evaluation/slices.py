@@ -175,7 +175,7 @@ def context_values(contexts: pa.Table, name: str) -> pa.Array:
     if name not in contexts.column_names:
         raise SchemaError(
             f"no context column {name!r} to slice by", place="frame given to evaluate",
-            repair=f"It has {contexts.column_names}.",
+            repair=f"There are: {', '.join(contexts.column_names)}.",
         )  # fmt: skip
     column = contexts.column(name).cast(pa.string()).fill_null(UNKNOWN)
     return column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)

@@ -36,6 +36,9 @@ def frame_of(lengths: list[int], features: tuple[str, ...] = ("plays", "age"), s
             c.ACTIVITY_BAND: pa.array(["none"] * n, pa.string()),
             c.STRATUM: pa.array(["FR/new"] * n, pa.string()),
             c.INCLUSION_PROBABILITY: pa.array(rng.random(n)),
+            c.KNOWN_BY: pa.array(["then"] * n, pa.string()),
+            c.NEWEST_PLAYED_AT: pa.array(at - 2).cast(INSTANT),
+            c.NEWEST_KNOWN_AT: pa.array(at - 1).cast(INSTANT),
         }
     )
     items = {
