@@ -1,4 +1,4 @@
-"""The only compiled code: loops over histories and ticks, plain arrays in and out, integers throughout.
+"""Compiled code: loops over histories and ticks, plain arrays in and out, integers throughout.
 
 Each kernel works on its own contexts, touches nothing shared and releases the interpreter lock; the feature generator
 runs chunks of contexts in threads, a live request calls the same kernel on one context. So there is one body, one
@@ -853,26 +853,6 @@ def offered_since(
                     out[j] = begins[r]
                     break
     return out
-
-
-# ------------------------------------------------------------------------------------------------- places in rankings
-
-
-@compiled
-def places(scores: Float64, offsets: Int64, values: Float64, context: Int64) -> tuple[Int64, Int64]:
-    """For each value, how many of its context's scores are above it and how many equal.
-
-    `scores` cannot be written to; NaN is neither above nor equal.
-    """
-    above, equal = np.empty(len(values), dtype=np.int64), np.empty(len(values), dtype=np.int64)
-    for i in range(len(values)):
-        mine, own = values[i], scores[offsets[context[i]] : offsets[context[i] + 1]]
-        more, same = np.int64(0), np.int64(0)
-        for j in range(len(own)):
-            more += np.int64(own[j] > mine)
-            same += np.int64(own[j] == mine)
-        above[i], equal[i] = more, same
-    return above, equal
 
 
 def warm_up() -> None:

@@ -24,14 +24,6 @@ from rec_platform.timetravel.timeline import Timeline
 def run_everything() -> None:
     """Everything that the other modules ask of the kernels, on next to nothing."""
     run_facts()
-    run_places()
-
-
-def run_places() -> None:
-    """Places in a list of one score, as evaluation asks for them: of scores that cannot be written to."""
-    scores = np.ones(1)
-    scores.flags.writeable = False
-    kernels.places(scores, np.array([0, 1]), np.ones(1), np.array([0]))
 
 
 def run_facts() -> None:
