@@ -342,7 +342,7 @@ class FactReader:
                 moves.bounds, moves.opens, moves.titles, self._amounts(moves, fact), asked.offsets, asked.items,
                 _SCRATCH.zeros(n),
             )  # fmt: skip
-        following = h.next_of_title if fact.measure == "first_played_at" and fact.micros >= 0 else _NO_ROWS
+        following = h.next_of_title if fact.micros >= 0 else _NO_ROWS
         ends = kernels.moved_title_ends(
             moves.bounds, moves.opens, moves.rows, moves.signs, asked.at, h.played, h.known, h.title, following,
             asked.offsets, asked.item, _SCRATCH.zeros(n), _SCRATCH.zeros(n, "first"), _SCRATCH.zeros(n, "last"),

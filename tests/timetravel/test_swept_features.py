@@ -17,6 +17,7 @@ from test_declared_facts import several
 from timeline_worlds import RULES, Asked, World, asked, every_fact, worlds
 
 from rec_platform import columns as c
+from rec_platform.clock import DAY
 from rec_platform.config import FeatureConfig
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import ConfigError, SchemaError
@@ -94,10 +95,13 @@ def test_any_declaration_of_any_world(
 @pytest.mark.slow
 @settings(max_examples=5, derandomize=True, deadline=None)
 @given(worlds(), asked(max_contexts=6), _rows, _buckets)
-def test_every_fact_a_day_of_ticks_at_a_time(world: World, ask: Asked, rows: int, buckets: int) -> None:
-    """So little room for ticks that each day's need a pass of their own."""
-    with patch.object(sweep, "TICK_BYTES", 1):
-        check(world, ask, every_fact(), world.plays, rows, buckets)
+def test_every_fact_with_all_ticks_and_with_a_day_of_them_at_a_time(
+    world: World, ask: Asked, rows: int, buckets: int
+) -> None:
+    """Also with so little room for ticks that each day's need a pass of their own."""
+    for room in (1 << 29, 1):
+        with patch.object(sweep, "TICK_BYTES", room):
+            check(world, ask, every_fact(), world.plays, rows, buckets)
 
 
 @pytest.mark.parametrize("buckets", [1, 3, 7])
@@ -107,6 +111,15 @@ def test_the_standard_features_and_a_file_of_them(buckets: int, tmp_path: Path) 
     found = swept(sample.frame, past_of(sample), features, buckets=buckets, scratch=tmp_path)
     assert content(found) == content(from_all(sample.frame, sample, features))
     assert not list(tmp_path.iterdir())
+
+
+def test_every_fact_over_many_days(tmp_path: Path) -> None:
+    """Ticks between which most titles are not played, and windows that plays leave."""
+    features, sample = features_of(every_fact()), Sample.drawn(plays=300, contexts=60)
+    earlier = sample.frame.context(c.AT) - np.arange(60) % 40 * DAY
+    frame = sample.frame.with_contexts({c.AT: pa.array(earlier).cast(INSTANT)})
+    found = swept(frame, past_of(sample), features, buckets=2, scratch=tmp_path)
+    assert content(found) == content(from_all(frame, sample, features))
 
 
 def test_parts_hold_each_context_once_and_few_profiles_at_a_time(tmp_path: Path) -> None:
