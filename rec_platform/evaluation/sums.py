@@ -248,9 +248,17 @@ def _lists(there: Bools, parts: Sequence[Ints]) -> pa.Array:
 
 
 def of_table(table: pa.Table) -> MetricSums:
-    """The sums that rows of the METRIC_SUMS table hold; the inverse of `to_table`. One partition at a time."""
+    """The sums that rows of the METRIC_SUMS table hold; the inverse of `to_table`. One partition at a time.
+
+    Raises `ConfigError` for rows that do not say by which rules they were judged: older code wrote them.
+    """
     if not table.num_rows:
         return nothing(0, 0)
+    if table.column("rules").null_count:
+        raise ConfigError(
+            "stored sums were written by older code, which did not keep the rules of a judgement", place="metric_sums",
+            repair="Run `rec-platform run --from A --to B` for these days: it makes their metrics again.",
+        )  # fmt: skip
     table = table.combine_chunks()
     keys = [Key._make(values) for values in zip(*(_values(table.column(name)) for name in Key._fields), strict=True)]
     number = {name: table.column(name).to_numpy() for name in (c.N, c.N_EXCLUDED, c.N_UNREACHABLE, "total", "seed")}

@@ -227,6 +227,15 @@ def test_nothing_to_evaluate_is_empty_and_merges_away(full):
     same(something, merge(of_table(to_table(nothing)), something, nothing))
 
 
+def test_sums_of_older_code_are_refused_with_the_repair(full):
+    table = to_table(evaluate(full(1), **OPTIONS))
+    place = table.schema.get_field_index("rules")
+    old = table.set_column(place, "rules", pa.nulls(table.num_rows, pa.string()))
+    with pytest.raises(ConfigError, match="written by older code") as fault:
+        of_table(old)
+    assert "rec-platform run" in fault.value.repair
+
+
 def test_contexts_without_any_positive_give_no_number():
     contexts = pa.table({"profile_id": [1, 2]})
     items = {"title_id": np.array([1, 2, 1, 2]), "label": np.zeros(4)}
