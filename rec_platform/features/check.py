@@ -345,7 +345,7 @@ def _at_which(one: Encoder, arguments: list[Array]) -> str:
     try:
         result = np.asarray(one(*[values.copy() for values in arguments]))
         row = int(np.flatnonzero(np.isinf(result))[0])
-    except Exception:
+    except Exception:  # the user's own code, which may raise anything; the fault itself is told without an example
         return ""
     return f", for example for {', '.join(f'{n}={v[row].item()!r}' for n, v in zip(one.reads, arguments, strict=True))}"
 

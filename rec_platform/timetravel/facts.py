@@ -391,8 +391,7 @@ class FactReader:
                 entity = key[0]
                 place = ticks.place[asked.place] if entity in _APART else np.zeros_like(asked.place)
                 if entity.startswith("title"):
-                    look_up = kernels.item_instants if key[1] else kernels.item_sums
-                    look_up(slab, place, members, asked.offsets, asked.item, made[key])
+                    kernels.item_columns(slab, place, members, asked.offsets, asked.item, made[key])
                 elif slab.shape[1]:
                     known = members[place[members] >= 0]
                     made[key][:, known] = slab[place[known], 0, :].T

@@ -745,26 +745,13 @@ def add_ends_to_ticks(
 
 
 @compiled
-def item_sums(slab: Float64, place: Int32, members: Int32, offsets: Int64, item: Int32, out: Float64) -> None:
+def item_columns(
+    slab: Float64 | Int64, place: Int32, members: Int32, offsets: Int64, item: Int32, out: Float64 | Int64
+) -> None:
     """out[column, item] = slab[place of the context, title of the item, column] for the items of `members`.
 
-    Unknown countries and titles keep what is there.
+    Sums (float64) or instants (int64), slab and out alike. Unknown countries and titles keep what is there.
     """
-    for i in members:
-        if place[i] < 0:
-            continue
-        mine, first, last = slab[place[i]], offsets[i], offsets[i + 1]
-        titles = item[first:last]
-        for k in range(slab.shape[2]):
-            column, values = mine[:, k], out[k, first:last]
-            for j in range(len(titles)):
-                if titles[j] >= 0:
-                    values[j] = column[titles[j]]
-
-
-@compiled
-def item_instants(slab: Int64, place: Int32, members: Int32, offsets: Int64, item: Int32, out: Int64) -> None:
-    """As `item_sums`, for instants."""
     for i in members:
         if place[i] < 0:
             continue
