@@ -23,8 +23,8 @@ from rec_platform.lake.content import content_hash
 from rec_platform.lake.staging import write_parquet
 from rec_platform.pipeline import Sources
 from rec_platform.tables import AVAILABILITY, PROFILES
-from rec_platform.timetravel.kernels import warm_up
 from rec_platform.timetravel.timeline import PLAY_COLUMNS, Timeline
+from rec_platform.timetravel.warm_up import run_everything as warm_up
 
 
 def read_plays(world: World, *, one_clock: bool = False, last_day: int = DAYS) -> Iterator[pa.Table]:

@@ -1,0 +1,55 @@
+"""Ids to codes: a hash table with open addressing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rec_platform.timetravel.kernels.compiling import Int32, Int64, compiled
+from rec_platform.timetravel.kernels.search import home_slot
+
+
+@compiled
+def hash_table(ids: Int64, shift: int) -> Int32:
+    """An open-addressing table of 2^(64 - shift) slots: the position in `ids`, -1 in free slots."""
+    table = np.full(1 << (64 - shift), -1, dtype=np.int32)
+    mask = len(table) - 1
+    for code in range(len(ids)):
+        slot = home_slot(ids[code], shift)
+        while table[slot] >= 0:
+            slot = (slot + 1) & mask
+        table[slot] = code
+    return table
+
+
+@compiled
+def hash_codes(table: Int32, ids: Int64, shift: int, wanted: Int64) -> Int32:
+    """The position in `ids` of each wanted id; -1 where it is not there."""
+    codes = np.empty(len(wanted), dtype=np.int32)
+    mask = len(table) - 1
+    for i in range(len(wanted)):
+        slot = home_slot(wanted[i], shift)
+        while table[slot] >= 0 and ids[table[slot]] != wanted[i]:
+            slot = (slot + 1) & mask
+        codes[i] = table[slot]
+    return codes
+
+
+@compiled
+def take_in(table: Int32, ids: Int64, n: int, shift: int, given: Int64, codes: Int32) -> tuple[int, int]:
+    """Write the code of each given id; ids never seen get the next codes, in `ids` from position `n` on.
+
+    Stops when half the slots are taken. Returns how many given ids are done and how many ids there are.
+    """
+    mask = len(table) - 1
+    for i in range(len(given)):
+        slot = home_slot(given[i], shift)
+        while table[slot] >= 0 and ids[table[slot]] != given[i]:
+            slot = (slot + 1) & mask
+        if table[slot] < 0:
+            if 2 * n >= len(table):
+                return i, n
+            ids[n] = given[i]
+            table[slot] = n
+            n += 1
+        codes[i] = table[slot]
+    return len(given), n

@@ -1,0 +1,120 @@
+"""Records of titles and profiles as they were known, and titles seen before."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from rec_platform.timetravel.kernels.compiling import Bools, Float64, Int32, Int64, compiled
+
+
+@compiled
+def revision(starts: Int64, known: Int64, key: int, now: int) -> int:
+    """The newest revision of `key` known before `now`; -1 if none. Revisions stand in order of (key, known)."""
+    r: int = starts[key + 1] - 1
+    while r >= starts[key]:
+        if known[r] < now:
+            return r
+        r -= 1
+    return -1
+
+
+@compiled
+def moved_attributes(
+    bounds: Int64,
+    opens: Bools,
+    titles: Int64,
+    amounts: Int64,
+    at: Int64,
+    offsets: Int64,
+    item: Int32,
+    revision_starts: Int64,
+    revision_known: Int64,
+    value_starts: Int64,
+    values: Int32,
+    n_values: int,
+) -> Float64:
+    """Per item, over the values its title has in a list attribute: mean (row 0) and maximum (row 1) of the sum of the
+    profile's visible plays, in the window, of titles with that value. NaN for a title without values.
+
+    What values a title has is itself read as known at the context's instant; a run of contexts must end where that
+    changes for a title with visible plays. `titles` are those of the moved plays.
+    """
+    out = np.full((2, len(item)), np.nan, dtype=np.float64)
+    sums = np.zeros(n_values, dtype=np.int64)
+    for i in range(len(at)):
+        now = at[i]
+        if opens[i]:
+            sums[:] = 0
+        for m in range(bounds[i], bounds[i + 1]):
+            r = revision(revision_starts, revision_known, titles[m], now)
+            if r >= 0 and amounts[m] != 0:
+                for v in range(value_starts[r], value_starts[r + 1]):
+                    sums[values[v]] += amounts[m]
+        for j in range(offsets[i], offsets[i + 1]):
+            if item[j] < 0:
+                continue
+            r = revision(revision_starts, revision_known, item[j], now)
+            if r < 0 or value_starts[r] == value_starts[r + 1]:
+                continue
+            total, most = np.int64(0), sums[values[value_starts[r]]]
+            for v in range(value_starts[r], value_starts[r + 1]):
+                total += sums[values[v]]
+                most = max(most, sums[values[v]])
+            out[0, j] = total / (value_starts[r + 1] - value_starts[r])
+            out[1, j] = most
+    return out
+
+
+@compiled
+def seen_titles(
+    starts: Int64,
+    played: Int64,
+    known: Int64,
+    title: Int32,
+    n_titles: int,
+    profile: Int32,
+    at: Int64,
+    offsets: Int64,
+    codes: Int32,
+    last: Int64,
+) -> None:
+    """The distinct visible titles of each context's profile. Counts into `offsets` when `codes` is empty; else fills.
+
+    Two calls: the first leaves in offsets[i + 1] how many titles context i has, the second, with offsets summed up,
+    writes codes (ascending) and the last visible play of each.
+    """
+    stamp = np.full(n_titles, -1, dtype=np.int64)
+    newest = np.empty(n_titles, dtype=np.int64)
+    fill = len(codes) > 0
+    for i in range(len(at)):
+        p = profile[i]
+        found = 0
+        if p >= 0:
+            row = starts[p]
+            while row < starts[p + 1] and played[row] < at[i]:
+                if known[row] < at[i]:
+                    t = title[row]
+                    if stamp[t] != i:
+                        stamp[t] = i
+                        if fill:
+                            codes[offsets[i] + found] = t
+                        found += 1
+                    newest[t] = played[row]
+                row += 1
+        if fill:
+            mine = codes[offsets[i] : offsets[i] + found]
+            mine.sort()
+            for j in range(found):
+                last[offsets[i] + j] = newest[mine[j]]
+        else:
+            offsets[i + 1] = found
+
+
+@compiled
+def revisions_at(starts: Int64, known: Int64, key: Int32, at: Int64) -> Int64:
+    """The newest revision of each key known before its instant; -1 where there is none."""
+    out = np.full(len(key), -1, dtype=np.int64)
+    for i in range(len(key)):
+        if key[i] >= 0:
+            out[i] = revision(starts, known, key[i], at[i])
+    return out
