@@ -21,7 +21,6 @@ from rec_platform.features.feature_set import FeatureSet
 from rec_platform.features.sample import Sample
 from rec_platform.flow import Platform
 from rec_platform.flow.trial import TRIAL_ITEMS, Trained, Trial, examined, home_sample, trained
-from rec_platform.reports.trial import text_histogram, trial_page, trial_plot
 from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last, plain, print_rows, progress
 
 Row = dict[str, Any]
@@ -167,6 +166,8 @@ def attempt(
 
 
 def _picture(out: Path, found: list[Row], title: str) -> str:
+    from rec_platform.reports.trial import trial_page, trial_plot  # matplotlib: only pictures need it
+
     if out.suffix == ".html":
         return trial_page(found, title)
     if out.suffix == ".svg" and len(found) == 1:
@@ -179,6 +180,8 @@ def _picture(out: Path, found: list[Row], title: str) -> str:
 
 def _shown(one: Row) -> Row:
     """A feature in one row for people."""
+    from rec_platform.reports.trial import text_histogram
+
     low, _, _, middle, _, _, high = one["quantiles"].values()
     return {
         "feature": one["name"], "unit": one["unit"], "items": one["rows"], "missing": f"{100 * one['missing']:.1f} %",

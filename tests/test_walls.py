@@ -44,6 +44,14 @@ def test_the_library_runs_without_dagster() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 
+def test_a_command_starts_without_the_heavy_libraries() -> None:
+    """Half of its start would go to them; they are imported where they are used."""
+    heavy = ("pandas", "matplotlib", "xgboost", "sklearn", "implicit", "great_expectations")
+    code = f"import sys, rec_platform.cli; print(*(name for name in {heavy} if name in sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (found.returncode, found.stdout.split()) == (0, []), found.stdout + found.stderr
+
+
 @pytest.mark.parametrize(
     ("what", "pattern", "files"),
     [

@@ -34,7 +34,7 @@ THEN: Final = "then"
 NOW: Final = "now"
 _RECORDS: Final = (TITLES.name, PROFILES.name, AVAILABILITY.name)
 #: A record's `known_at` where it counts at every instant.
-_EVER: Final = pa.scalar(0, INSTANT)
+_EVER: Final = 0
 
 
 def input_cut(known_by: str, day: date, horizon_days: int) -> date | None:
@@ -105,7 +105,7 @@ class _AsKnownBy:
         clocks = (c.KNOWN_AT, c.PLAYED_AT) if table == PLAY_FACTS.name else (c.KNOWN_AT,)
         asked = None if columns is None else list(dict.fromkeys([*columns, *clocks]))
         rows = self._known(self.reader.read(table, partitions, asked))
-        since = rows.column(c.PLAYED_AT) if table == PLAY_FACTS.name else pa.repeat(_EVER, rows.num_rows)
+        since = rows.column(c.PLAYED_AT) if table == PLAY_FACTS.name else pa.repeat(pa.scalar(_EVER, INSTANT), rows.num_rows)
         place = rows.schema.get_field_index(c.KNOWN_AT)
         rows = rows.set_column(place, rows.schema.field(place), since)
         return rows if columns is None else rows.select(list(columns))

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties, write_deltalake
 from deltalake.exceptions import DeltaError, TableNotFoundError
@@ -399,6 +398,8 @@ def read_files(spec: TableSpec, paths: Sequence[str], root: str, columns: Sequen
     names = [*spec.schema.names, *(key.name for key in keys)] if columns is None else list(columns)
     if not paths:
         return pa.schema([*(pa.field(f.name, f.type) for f in spec.schema), *keys]).empty_table().select(names)
+    import pyarrow.dataset as ds  # brings pandas: a fifth of a second of every command's start
+
     schema = _file_schema(spec, paths, keys)
     source = ds.dataset(
         list(paths),
