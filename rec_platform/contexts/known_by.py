@@ -105,7 +105,8 @@ class _AsKnownBy:
         clocks = (c.KNOWN_AT, c.PLAYED_AT) if table == PLAY_FACTS.name else (c.KNOWN_AT,)
         asked = None if columns is None else list(dict.fromkeys([*columns, *clocks]))
         rows = self._known(self.reader.read(table, partitions, asked))
-        since = rows.column(c.PLAYED_AT) if table == PLAY_FACTS.name else pa.repeat(pa.scalar(_EVER, INSTANT), rows.num_rows)
+        ever = pa.repeat(pa.scalar(_EVER, INSTANT), rows.num_rows)
+        since = rows.column(c.PLAYED_AT) if table == PLAY_FACTS.name else ever
         place = rows.schema.get_field_index(c.KNOWN_AT)
         rows = rows.set_column(place, rows.schema.field(place), since)
         return rows if columns is None else rows.select(list(columns))
