@@ -11,7 +11,7 @@ from measuring import Meter, resident_memory
 
 from rec_platform.dmc12.frame import Frame
 from rec_platform.evaluation import STANDARD, MetricSums, Slices, evaluate, metric_rows, popularity
-from rec_platform.scoring.ranking import standing
+from rec_platform.scoring.ranking import standings
 
 METRICS = tuple(
     one for one in STANDARD if one.name in ("nmrr", "mrr", "ndcg", "recall", "precision", "map", "hit_rate", "auc")
@@ -94,8 +94,10 @@ def whole_catalogues(meter: Meter, *, contexts: int, titles: int, chunk: int) ->
 
 def best_of_catalogues(meter: Meter, *, contexts: int, titles: int, chunk: int, top: int) -> None:
     """As the stage `scores` does it: the union of each model's best and every positive, with their places."""
-    words = np.random.default_rng(4).integers(0, 2**63, titles).astype(np.uint64)
+    words = np.random.default_rng(4).integers(0, 2**63, chunk * titles).astype(np.uint64)
+    sizes = np.full(chunk, titles)
+    for _, scores, label in catalogues(chunk, titles, chunk):
+        standings(scores, np.arange(chunk + 1) * titles, sizes, label > 0, words, top)
     with meter.phase("rank"):
         for n, scores, label in catalogues(contexts, titles, chunk):
-            for own in (slice(row * titles, (row + 1) * titles) for row in range(n)):
-                standing(scores[:, own], titles, label[own] > 0, words, top)
+            standings(scores, np.arange(n + 1) * titles, sizes, label > 0, words, top)

@@ -7,11 +7,14 @@ random orders of equal scores, on ranks a + 1 to a + 1 + e with equal probabilit
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
 from rec_platform.contexts.hashing import mix, seeded
+from rec_platform.errors import NumericError
+from rec_platform.timetravel import kernels
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -21,15 +24,17 @@ Words = npt.NDArray[np.uint64]
 
 @dataclass(frozen=True)
 class Standing:
-    """The kept items of one context.
+    """The kept items of contexts.
 
     Attributes:
-        rows: their rows in the context, ascending (k).
+        rows: their rows, ascending (k).
+        bounds: the items of context i are rows[bounds[i]:bounds[i + 1]] (contexts + 1).
         above: candidates that score strictly above, shape (models, k).
         equal: other candidates that score equal, shape (models, k).
     """
 
     rows: Ints
+    bounds: Ints
     above: Ints
     equal: Ints
 
@@ -39,53 +44,61 @@ def tie_words(seed: int, context_id: Ints, title_id: Ints) -> Words:
     return mix(mix(seeded(seed, purpose="ties"), context_id), title_id)
 
 
-def standing(scores: Floats, n_candidates: int, always: Mask, words: Words, top: int) -> Standing:
-    """Where the items of one context stand under each model.
+def standings(scores: Floats, offsets: Ints, n_candidates: Ints, always: Mask, words: Words, top: int) -> Standing:
+    """Where the items of contexts stand under each model.
 
     Args:
-        scores: shape (models, m): the candidates first, then items outside the candidate set.
-        n_candidates: how many of the m are candidates.
+        scores: shape (models, m); the items of context i are offsets[i]:offsets[i + 1], its candidates first.
+        n_candidates: how many of a context's items are candidates.
         always: items kept whatever they score (m).
-        words: what breaks ties at the border of a top (m).
-        top: how many candidates of each model's top are kept.
+        words: what breaks ties at the border of a top (m); the smaller stands first.
+        top: how many candidates of each model's top are kept, at least 1.
 
-    An item outside the candidate set has every candidate above it and none equal.
+    An item outside the candidate set has every candidate above it and none equal. No catalogue is sorted: the border of a
+    top is selected, and candidates are counted between the scores of the kept ones (docs/decisions/0099).
+
+    Raises `NumericError` where a score is NaN.
     """
-    candidates = scores[:, :n_candidates]
-    ascending = np.sort(candidates, axis=1)
-    kept = always.copy()
-    for model in range(len(scores)):
-        kept[:n_candidates] |= top_mask(candidates[model], ascending[model], words[:n_candidates], top)
+    scores = kernels.plain(scores, np.float64)
+    ends, sizes, kept = kernels.plain(offsets, np.int64), kernels.plain(n_candidates, np.int64), always.copy()
+    _refuse_nan(kernels.keep_best(scores, ends, sizes, kernels.plain(words, np.uint64), top, kept))
     rows = np.flatnonzero(kept)
-    reached = int(np.searchsorted(rows, n_candidates))
-    above = np.full((len(scores), len(rows)), n_candidates, dtype=np.int64)
-    equal = np.zeros_like(above)
-    for model in range(len(scores)):
-        mine = candidates[model, rows[:reached]]
-        right = np.searchsorted(ascending[model], mine, side="right")
-        above[model, :reached] = n_candidates - right
-        equal[model, :reached] = right - np.searchsorted(ascending[model], mine, side="left") - 1
-    return Standing(rows, above, equal)
+    bounds = np.searchsorted(rows, ends)
+    values = scores[:, rows]
+    for start, stop in pairwise(bounds):
+        values[:, start:stop].sort(axis=1)
+    above, equal = np.empty(values.shape, dtype=np.int64), np.empty(values.shape, dtype=np.int64)
+    kernels.count_above(scores, ends, sizes, rows, bounds, values, above, equal)
+    return Standing(rows, bounds, above, equal)
 
 
-def top_mask(scores: Floats, ascending: Floats, words: Words, top: int) -> Mask:
+def standing(scores: Floats, n_candidates: int, always: Mask, words: Words, top: int) -> Standing:
+    """`standings` of a single context."""
+    return standings(scores, np.array([0, scores.shape[1]]), np.array([n_candidates]), always, words, top)
+
+
+def _refuse_nan(wrong: np.int64) -> None:
+    if wrong:
+        raise NumericError(
+            f"{wrong} scores are not a number", place="scores to be ranked",
+            repair="A model must give every item a number; correct the one that does not.",
+        )  # fmt: skip
+
+
+def top_mask(scores: Floats, words: Words, top: int) -> Mask:
     """Which items are the `top` best; among those equal at the border, the ones of the smallest words.
 
     >>> scores = np.array([2.0, 1.0, 1.0, 1.0, 0.0])
-    >>> top_mask(scores, np.sort(scores), np.array([9, 8, 1, 5, 0], dtype=np.uint64), 3).tolist()
+    >>> top_mask(scores, np.array([9, 8, 1, 5, 0], dtype=np.uint64), 3).tolist()
     [True, False, True, True, False]
     """
-    if len(scores) <= top:
-        return np.ones(len(scores), dtype=np.bool_)
-    border = ascending[-top]
-    chosen: Mask = np.asarray(scores > border)
-    level = np.flatnonzero(scores == border)
-    free = top - int(chosen.sum())
-    chosen[level[np.argpartition(words[level], free - 1)[:free]]] = True
-    return chosen
+    ends, kept = np.array([0, len(scores)]), np.zeros(len(scores), dtype=np.bool_)
+    own, order = kernels.plain(scores, np.float64), kernels.plain(words, np.uint64)
+    _refuse_nan(kernels.keep_best(own[None, :], ends, np.diff(ends), order, top, kept))
+    return kept
 
 
 def best_first(scores: Floats, words: Words, top: int) -> Ints:
     """The rows of the `top` best, best first, equal scores by ascending word."""
-    rows = np.flatnonzero(top_mask(scores, np.sort(scores), words, top))
+    rows = np.flatnonzero(top_mask(scores, words, top))
     return rows[np.lexsort((words[rows], -scores[rows]))]

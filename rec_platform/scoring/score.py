@@ -13,13 +13,12 @@ import pyarrow as pa
 from rec_platform import columns as c
 from rec_platform.clock import iso, midnight
 from rec_platform.contexts.candidates import CandidateSets
-from rec_platform.contexts.segments import offsets_of
 from rec_platform.dmc12.frame import Frame, concat, nested
 from rec_platform.errors import ArtefactError
 from rec_platform.models.contract import Scorer
 from rec_platform.pipeline import Pipeline, Sources, Transformer
 from rec_platform.scoring.candidates import MAX_ITEMS, PLAYED, whole_sets
-from rec_platform.scoring.ranking import Standing, standing, tie_words
+from rec_platform.scoring.ranking import Standing, standings, tie_words
 from rec_platform.tables import SCORES_TABLE
 
 Ints = npt.NDArray[np.int64]
@@ -91,16 +90,13 @@ class ContextScorer:
     def _chunk(self, frame: Frame) -> Scored:
         scored = Pipeline([*self.steps, *self.scorers]).apply(frame, self.sources)
         names = [scorer.name for scorer in self.scorers]
-        return _kept(scored, self._standings(scored, names), names)
+        return _kept(scored, self._standing(scored, names), names)
 
-    def _standings(self, frame: Frame, names: list[str]) -> list[Standing]:
+    def _standing(self, frame: Frame, names: list[str]) -> Standing:
         scores = np.stack([np.asarray(frame.scores.column(name)) for name in names])
         words = tie_words(self.seed, frame.context(c.CONTEXT_ID)[frame.context_of_item], frame.item(c.TITLE))
-        played = frame.item(PLAYED).astype(np.bool_)
-        runs = zip(frame.offsets[:-1], frame.offsets[1:], frame.context(c.N_CANDIDATES), strict=True)
-        return [
-            standing(scores[:, a:b], int(n), played[a:b], words[a:b], self.keep_top) for a, b, n in runs
-        ]  # fmt: skip
+        played, n_candidates = frame.item(PLAYED).astype(np.bool_), frame.context(c.N_CANDIDATES)
+        return standings(scores, frame.offsets, n_candidates, played, words, self.keep_top)
 
 
 def refuse_earlier(frame: Frame, as_of: date) -> None:
@@ -113,22 +109,11 @@ def refuse_earlier(frame: Frame, as_of: date) -> None:
         )  # fmt: skip
 
 
-def _kept(frame: Frame, standings: list[Standing], names: list[str]) -> Scored:
+def _kept(frame: Frame, standing: Standing, names: list[str]) -> Scored:
     """The frame of the kept items alone, with their counts."""
-    starts = frame.offsets[:-1]
-    rows = _joined([start + part.rows for start, part in zip(starts, standings, strict=True)])
-    take = pa.array(rows)
+    take, ones = pa.array(standing.rows), np.ones(len(standing.rows))
     items = frame.items.select([c.TITLE, c.LABEL, c.REACHABLE]).take(take)
-    offsets = offsets_of(np.array([len(part.rows) for part in standings], dtype=np.int64))
-    kept = Frame(frame.contexts, offsets, items, pa.table({}), frame.scores.select(names).take(take))
-    ones = np.ones(len(rows))
+    kept = Frame(frame.contexts, standing.bounds, items, pa.table({}), frame.scores.select(names).take(take))
     kept = kept.with_items({c.WEIGHT: ones, c.ITEM_INCLUSION_PROBABILITY: ones})
-    counts = [
-        pa.table({name: _joined([getattr(part, which)[row] for part in standings]) for row, name in enumerate(names)})
-        for which in ("above", "equal")
-    ]
+    counts = [pa.table(dict(zip(names, counted, strict=True))) for counted in (standing.above, standing.equal)]
     return Scored(kept, *counts)
-
-
-def _joined(parts: list[Ints]) -> Ints:
-    return np.concatenate(parts) if parts else np.zeros(0, dtype=np.int64)

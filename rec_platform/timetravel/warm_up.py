@@ -24,6 +24,7 @@ from rec_platform.timetravel.timeline import Timeline
 def run_everything() -> None:
     """Everything that the other modules ask of the kernels, on next to nothing."""
     run_facts()
+    _rank()
 
 
 def run_facts() -> None:
@@ -76,6 +77,14 @@ def _write_columns() -> None:
     kernels.gathered(column, rows, bounds)
     kernels.scatter(one, rows, bounds, np.empty(1, dtype=np.float32))
     kernels.spread(one, rows, bounds, np.empty(1, dtype=np.float32))
+
+
+def _rank() -> None:
+    """Rank two equal candidates of a context."""
+    bounds, sizes, kept = np.array([0, 2]), np.array([2]), np.zeros(2, dtype=np.bool_)
+    scores, counts = np.zeros((1, 2)), np.zeros((1, 2), dtype=np.int64)
+    kernels.keep_best(scores, bounds, sizes, np.zeros(2, dtype=np.uint64), 1, kept)
+    kernels.count_above(scores, bounds, sizes, np.array([0, 1]), bounds, scores, counts, counts.copy())
 
 
 if __name__ == "__main__":

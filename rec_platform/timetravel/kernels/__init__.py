@@ -1,4 +1,4 @@
-"""Compiled code: loops over histories and ticks, plain arrays in and out, integers throughout.
+"""Compiled code: loops over histories and ticks, plain arrays in and out, integers throughout; and over scores.
 
 Each kernel works on its own contexts, touches nothing shared and releases the interpreter lock; the feature generator
 runs chunks of contexts in threads, a live request calls the same kernel on one context. So there is one body, one
@@ -32,6 +32,7 @@ from rec_platform.timetravel.kernels.compiling import (
 )
 from rec_platform.timetravel.kernels.histories import group_order, group_starts, next_of_title, sort_within, take_least
 from rec_platform.timetravel.kernels.instants import first_played, local_keys
+from rec_platform.timetravel.kernels.rankings import count_above, keep_best
 from rec_platform.timetravel.kernels.records import moved_attributes, revision, revisions_at, seen_titles
 from rec_platform.timetravel.kernels.search import lower_bound
 from rec_platform.timetravel.kernels.ticks import (
@@ -68,6 +69,7 @@ __all__ = [
     "add_plays",
     "add_to_ticks",
     "compiled",
+    "count_above",
     "drop_plays",
     "first_moves",
     "first_played",
@@ -77,6 +79,7 @@ __all__ = [
     "hash_codes",
     "hash_table",
     "item_columns",
+    "keep_best",
     "local_keys",
     "lower_bound",
     "moved_attributes",
