@@ -10,7 +10,7 @@ import dagster as dg
 
 from rec_platform.flow import Platform, Report
 from rec_platform.partition import Partition
-from rec_platform.reports.stages import stage_plots, stage_table
+from rec_platform.reports import stages
 
 
 def of_partition(report: Report, partition: Partition) -> dict[str, Any]:
@@ -28,17 +28,16 @@ def of_partition(report: Report, partition: Partition) -> dict[str, Any]:
 def of_run(platform: Platform, stage: str, report: Report, seconds: float) -> dict[str, Any]:
     """Seconds, counts, a small table and the plots of what the run published."""
     partitions = sorted((*report.published, *report.current), key=lambda p: (p.date is None, p))
-    rows = stage_table(stage, platform.lake, partitions)
-    plots = stage_plots(stage, platform.lake, partitions)
+    found = stages.shown(stage, platform.lake, partitions)
     shown: dict[str, Any] = {
         "seconds": round(seconds, 3),
         "partitions_made": len(report.published),
         "partitions_up_to_date": len(report.current),
         "dagster/row_count": sum(sum(tables.values()) for tables in report.published.values()),
     }
-    if rows:
-        shown["sample"] = table(rows)
-    return shown | {name: picture(plot, name) for name, plot in plots.items()}
+    if found.rows:
+        shown["sample"] = table(found.rows)
+    return shown | {name: picture(plot, name) for name, plot in found.pictures.items()}
 
 
 def picture(svg: str, name: str) -> dg.MarkdownMetadataValue:

@@ -18,11 +18,13 @@ from rec_platform.dmc12.frame import Frame, flat
 from rec_platform.lake import Lake
 from rec_platform.partition import Partition
 from rec_platform.reports import data_plots, gather
-from rec_platform.reports.distributions import LARGE, NOTABLE, distribution, stability
+from rec_platform.reports.distributions import LARGE, NOTABLE, Reference, distribution
 from rec_platform.reports.page import Picture, Rows, Section, Words
 from rec_platform.reports.tables import Cell
 
 Floats = npt.NDArray[np.float64]
+#: Columns by date and name.
+ByDay = dict[date, dict[str, Floats]]
 
 #: Contexts looked at per date, evenly spaced over its largest countries; countries of a date that are read.
 CONTEXTS: Final = 400
@@ -96,17 +98,17 @@ def plays_section(lake: Lake, partitions: Sequence[Partition]) -> Section:
 
 def features_section(lake: Lake, partitions: Sequence[Partition]) -> Section:
     """The features of training items, likewise."""
-    return Section("Features", _shapes(feature_columns(lake, partitions), "Features of training items"))
+    return Section("Features", _shapes(all_days(sampled_features(lake, partitions)), "Features of training items"))
 
 
-def feature_columns(lake: Lake, partitions: Sequence[Partition]) -> dict[str, Floats]:
-    """The features of some training items by name: those of evenly spaced contexts."""
-    return _stacked([_features_of(frame) for _, frame in _sampled(lake, t.TRAINING_SETS.name, partitions)])
+def sampled_features(lake: Lake, partitions: Sequence[Partition]) -> ByDay:
+    """The features of some training items by date and name: those of evenly spaced contexts."""
+    return _by_day(_sampled(lake, t.TRAINING_SETS.name, partitions), _features_of)
 
 
-def feature_drift(lake: Lake, partitions: Sequence[Partition]) -> tuple[dict[str, list[float]], list[date]]:
-    """Per feature the stability index of each date after the first against the first, and those dates."""
-    return _drift(_sampled(lake, t.TRAINING_SETS.name, partitions), _features_of)
+def all_days(columns: ByDay) -> dict[str, Floats]:
+    """The columns of all dates, one after another."""
+    return _stacked(list(columns.values()))
 
 
 def _shapes(columns: Mapping[str, Floats], what: str) -> tuple[Picture, Rows]:
@@ -136,13 +138,13 @@ def _numbers(name: str, values: Floats) -> dict[str, Cell]:
 
 def drift_section(lake: Lake, partitions: Sequence[Partition]) -> Section:
     """How far the features and scores of each date stand from those of the first."""
-    features = feature_drift(lake, partitions)
-    scores = _drift(_sampled(lake, t.SCORES_TABLE.name, partitions), _scores_of)
-    return Section("Drift", (*_drift_parts("features", *features), *_drift_parts("scores", *scores)))
+    features = sampled_features(lake, partitions)
+    scores = _by_day(_sampled(lake, t.SCORES_TABLE.name, partitions), _scores_of)
+    return Section("Drift", (*_drift_parts("features", *drift(features)), *_drift_parts("scores", *drift(scores))))
 
 
-def _drift_parts(what: str, drift: Mapping[str, Sequence[float]], dates: Sequence[date]) -> tuple[Words, Picture]:
-    peaks = {name: data_plots.peak(values) for name, values in drift.items()}
+def _drift_parts(what: str, indices: Mapping[str, Sequence[float]], dates: Sequence[date]) -> tuple[Words, Picture]:
+    peaks = {name: data_plots.peak(values) for name, values in indices.items()}
     large = sorted((name for name, peak in peaks.items() if peak >= LARGE), key=lambda name: -peaks[name])
     words = (
         f"{len(large)} of {len(peaks)} {what} changed a lot on some day: {', '.join(large[:8])}"
@@ -154,18 +156,16 @@ def _drift_parts(what: str, drift: Mapping[str, Sequence[float]], dates: Sequenc
         f"{NOTABLE} worth a look (light), from {LARGE} large (deep)."
     )
     rows: list[dict[str, Cell]] = [{"name": name, "largest index": peak} for name, peak in sorted(peaks.items())]
-    return Words(words), Picture(data_plots.drift_plot(drift, dates), caption, rows)
+    return Words(words), Picture(data_plots.drift_plot(indices, dates), caption, rows)
 
 
-def _drift(
-    frames: Sequence[tuple[date, Frame]], columns: Callable[[Frame], dict[str, Floats]]
-) -> tuple[dict[str, list[float]], list[date]]:
-    days = sorted({day for day, _ in frames})
-    by_day = {day: _stacked([columns(frame) for other, frame in frames if other == day]) for day in days}
+def drift(columns: ByDay) -> tuple[dict[str, list[float]], list[date]]:
+    """Per column the stability index of each date after the first against the first, and those dates."""
+    days = sorted(columns)
+    first = {name: Reference.of(values) for name, values in columns[days[0]].items()} if days else {}
     none = np.empty(0)
-    first = by_day[days[0]] if days else {}
     return (
-        {name: [stability(values, by_day[day].get(name, none)) for day in days[1:]] for name, values in first.items()},
+        {name: [one.stability(columns[day].get(name, none)) for day in days[1:]] for name, one in first.items()},
         days[1:],
     )
 
@@ -210,7 +210,15 @@ def _play_columns(lake: Lake, partitions: Sequence[Partition]) -> dict[str, Floa
 
 
 def _floats(column: pa.ChunkedArray) -> Floats:
-    return np.asarray(column.cast(pa.float64()).fill_null(float("nan")).to_numpy(), dtype=np.float64)
+    filled = column.cast(pa.float64()).fill_null(float("nan")) if column.null_count else column
+    return np.asarray(filled.to_numpy(), dtype=np.float64)
+
+
+def _by_day(frames: Sequence[tuple[date, Frame]], columns: Callable[[Frame], dict[str, Floats]]) -> ByDay:
+    found: dict[date, list[dict[str, Floats]]] = {}
+    for day, frame in frames:
+        found.setdefault(day, []).append(columns(frame))
+    return {day: _stacked(parts) for day, parts in found.items()}
 
 
 def _stacked(parts: Sequence[Mapping[str, Floats]]) -> dict[str, Floats]:

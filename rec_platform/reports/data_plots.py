@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
+from matplotlib.transforms import Affine2D
 
 from rec_platform.reports import style
 from rec_platform.reports.distributions import LARGE, NOTABLE, expected
@@ -19,7 +22,7 @@ Floats = npt.NDArray[np.float64]
 
 #: Small panels side by side, and bars in each.
 ACROSS: Final = 6
-BARS: Final = 24
+BARS: Final = 20
 #: Letters of a small panel's title.
 LONGEST: Final = 28
 #: Rows of a drift map; the calmest are left out first.
@@ -73,7 +76,7 @@ def volume_plot(series: Mapping[str, Volume]) -> str:
 def shapes_plot(columns: Mapping[str, Floats]) -> str:
     """A small histogram per column, between its 1st and 99th percentile, with the share that is missing."""
     names = list(columns)
-    figure, panels = style.panels(ACROSS, rows=max(-(-len(names) // ACROSS), 1), height=1.05)
+    figure, panels = style.panels(ACROSS, rows=max(-(-len(names) // ACROSS), 1), height=1.05, small=True)
     for axes, name in zip(panels, names, strict=False):
         _shape(axes, name, columns[name])
     for axes in panels[max(len(names), 1) :]:
@@ -84,14 +87,24 @@ def shapes_plot(columns: Mapping[str, Floats]) -> str:
 
 
 def drift_plot(drift: Mapping[str, Sequence[float]], dates: Sequence[date]) -> str:
-    """A heat map: columns by date, coloured by the stability index against the first date; the restless on top."""
+    """A heat map: columns by date, coloured by the stability index against the first date; the restless on top.
+
+    The largest index of each column that is worth a look is written into its cell.
+    """
     order = sorted(drift, key=lambda name: (-peak(drift[name]), name))[:MOST_ROWS]
     figure, (axes,) = style.panels(height=1.0 + 0.17 * max(len(order), 4))
+    cells: dict[str, list[Path]] = {}
     for y, name in enumerate(order):
-        for x, value in enumerate(drift[name]):
-            axes.add_patch(Rectangle((x - 0.48, y - 0.44), 0.96, 0.88, color=_drifted(value), linewidth=0))
-            if value >= NOTABLE:
-                axes.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=7, color=style.INK)
+        for colour, left, right in _runs([_drifted(value) for value in drift[name]]):
+            cells.setdefault(colour, []).append(_cell(left, right, y))
+        top = peak(drift[name])
+        if top >= NOTABLE:
+            axes.text(
+                list(drift[name]).index(top), y, f"{top:.2f}", ha="center", va="center", fontsize=7, color=style.INK
+            )
+    # Neighbours of a colour are one cell, and cells of a colour one path: the picture stays under 100 KB.
+    for colour, paths in cells.items():
+        axes.add_patch(PathPatch(Path.make_compound_path(*paths), color=colour, linewidth=0))
     axes.set_yticks(range(len(order)), order, fontsize=7.5)
     axes.set_ylim(max(len(order), 1) - 0.5, -0.5)
     axes.set_xlim(-0.5, max(len(dates), 1) - 0.5)
@@ -102,6 +115,21 @@ def drift_plot(drift: Mapping[str, Sequence[float]], dates: Sequence[date]) -> s
     if not order:
         style.nothing(axes, "one date only: nothing to compare with")
     return style.svg(figure)
+
+
+def _runs(colours: Sequence[str]) -> Iterator[tuple[str, int, int]]:
+    """Each colour with the first and the last of the places in a row that it takes."""
+    start = 0
+    for colour, run in groupby(colours):
+        length = len(list(run))
+        yield colour, start, start + length - 1
+        start += length
+
+
+def _cell(left: int, right: int, y: int) -> Path:
+    return Path.unit_rectangle().transformed(
+        Affine2D().scale(right - left + 0.96, 0.88).translate(left - 0.48, y - 0.44)
+    )
 
 
 def peak(values: Sequence[float]) -> float:

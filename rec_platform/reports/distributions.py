@@ -78,21 +78,43 @@ def distribution(values: Floats) -> Distribution:
     )  # fmt: skip
 
 
-def stability(reference: Floats, values: Floats) -> float:
-    """The population stability index of `values` against `reference`: sum of (p - q) ln(p / q) over bins.
+@dataclass(frozen=True)
+class Reference:
+    """A column that others are held against: bins by its tenths (fewer where values repeat), and the share of each.
 
-    Bins are the tenths of the reference (fewer where values repeat) and one for missing values; below 0.1 is little
-    change, from 0.25 it is large (Siddiqi 2006, Credit Risk Scorecards). NaN where one side has no values at all.
+    Attributes:
+        edges: upper bounds of all bins but the last, ascending.
+        shares: of each bin, and last of what is missing; empty if there were no values at all.
+    """
+
+    edges: Floats
+    shares: Floats
+
+    @classmethod
+    def of(cls, values: Floats) -> Reference:
+        there = values[~np.isnan(values)]
+        edges = np.unique(np.quantile(there, np.arange(1, TENTHS) / TENTHS)) if len(there) else np.empty(0)
+        return cls(edges, _shares(values, edges) if len(values) else np.empty(0))
+
+    def stability(self, values: Floats) -> float:
+        """The population stability index of `values`: sum of (p - q) ln(p / q) over bins.
+
+        Below 0.1 is little change, from 0.25 it is large (Siddiqi 2006, Credit Risk Scorecards). NaN where one side has no
+        values at all.
+        """
+        if not len(self.shares) or not len(values):
+            return float("nan")
+        p, q = _shares(values, self.edges), self.shares
+        return float(((p - q) * np.log(p / q)).sum())
+
+
+def stability(reference: Floats, values: Floats) -> float:
+    """The population stability index of `values` against `reference`, as `Reference.stability` says.
 
     >>> stability(np.arange(100.0), np.arange(100.0))
     0.0
     """
-    if not len(reference) or not len(values):
-        return float("nan")
-    there = reference[~np.isnan(reference)]
-    edges = np.unique(np.quantile(there, np.arange(1, TENTHS) / TENTHS)) if len(there) else np.empty(0)
-    p, q = _shares(values, edges), _shares(reference, edges)
-    return float(((p - q) * np.log(p / q)).sum())
+    return Reference.of(reference).stability(values)
 
 
 def _shares(values: Floats, edges: Floats) -> Floats:

@@ -238,6 +238,11 @@ def whole_metrics(lake: Lake, partitions: Sequence[Partition], *, min_contexts: 
         return t.METRICS.schema.empty_table()
     names = t.METRIC_SUMS.schema.names
     rows = roll_up((lake.read(t.METRIC_SUMS.name, [one], names) for one in known), min_contexts=min_contexts)
+    return unsliced(rows)
+
+
+def unsliced(rows: pa.Table) -> pa.Table:
+    """The rows of `metrics` that say something of all contexts together: mean over contexts, no slice."""
     return rows.filter(
         (pc.field(c.SLICE) == "all") & (pc.field("estimand") == "context") & pc.field(c.VALUE).is_valid()
     )

@@ -1,4 +1,4 @@
-"""What the UI shows of a run of a stage: a few rows, and one picture.
+"""What the UI shows of a run of a stage: a few rows, and its pictures.
 
 matplotlib takes 0.3 s to import, hence only when the first picture is drawn.
 """
@@ -6,6 +6,7 @@ matplotlib takes 0.3 s to import, hence only when the first picture is drawn.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import pyarrow as pa
@@ -20,13 +21,32 @@ ROWS: Final = 8
 _HIDDEN: Final = ("payload",)
 
 
-def stage_table(stage: str, lake: Lake, partitions: Sequence[Partition]) -> list[dict[str, Cell]]:
-    """A few rows of what a run published: for metrics the models beside each other, else the newest partition's first rows.
+@dataclass(frozen=True)
+class Shown:
+    """What stands beside a run of a stage.
 
-    Rows come from the stage's first table; nested columns are left out.
+    Attributes:
+        rows: a table: for metrics the models beside each other, else the first rows of the newest partition.
+        pictures: SVG text by name, none over 100 KB; none for a stage that has none.
     """
+
+    rows: list[dict[str, Cell]]
+    pictures: dict[str, str]
+
+
+def shown(stage: str, lake: Lake, partitions: Sequence[Partition]) -> Shown:
+    """What is shown of some partitions that a stage published."""
+    from rec_platform.reports import pictures
+
     if stage == METRICS.stage:
-        return _models_side_by_side(lake, partitions)
+        main, drawn = pictures.metrics(lake, partitions)
+        return Shown(metrics_table(main), drawn)
+    draw = pictures.PICTURES.get(stage)
+    return Shown(_first_rows(stage, lake, partitions), {} if draw is None else draw(lake, partitions))
+
+
+def _first_rows(stage: str, lake: Lake, partitions: Sequence[Partition]) -> list[dict[str, Cell]]:
+    """Rows of the stage's first table, nested columns left out."""
     spec = next(spec for spec in TABLES if spec.stage == stage)
     names = [field.name for field in spec.schema if not pa.types.is_nested(field.type) and field.name not in _HIDDEN]
     states = lake.state(spec.name)
@@ -36,16 +56,3 @@ def stage_table(stage: str, lake: Lake, partitions: Sequence[Partition]) -> list
     rows = compact(lake.read(spec.name, filled[-1:], names), rows=ROWS)
     where: dict[str, Cell] = {} if filled[-1].date is None else {"partition": filled[-1].key}
     return [where | row for row in rows]
-
-
-def _models_side_by_side(lake: Lake, partitions: Sequence[Partition]) -> list[dict[str, Cell]]:
-    from rec_platform.reports.pictures import main_metrics
-
-    return metrics_table(main_metrics(lake, partitions))
-
-
-def stage_plots(stage: str, lake: Lake, partitions: Sequence[Partition]) -> dict[str, str]:
-    """The stage's pictures as SVG text by name, none over 100 KB; nothing for a stage that has none."""
-    from rec_platform.reports.pictures import PICTURES
-
-    return {name: draw(lake, partitions) for name, draw in PICTURES.get(stage, {}).items()}

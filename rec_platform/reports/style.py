@@ -45,6 +45,7 @@ _SETTINGS: Final = {
     "svg.hashsalt": "rec-platform",
     "svg.fonttype": "none",
     "font.family": ["DejaVu Sans", "sans-serif"],
+    "font.sans-serif": ["DejaVu Sans"],
     "font.size": 9.0,
     "text.color": INK,
     "axes.labelcolor": FAINT,
@@ -57,12 +58,24 @@ _SETTINGS: Final = {
 
 
 def panels(
-    columns: int = 1, *, rows: int = 1, height: float = HEIGHT, widths: Sequence[float] | None = None
+    columns: int = 1,
+    *,
+    rows: int = 1,
+    height: float = HEIGHT,
+    widths: Sequence[float] | None = None,
+    small: bool = False,
 ) -> tuple[Figure, list[Axes]]:
-    """A figure with panels side by side, row after row; `height` is that of a row."""
+    """A figure with panels side by side, row after row; `height` is that of a row.
+
+    `small` panels have a title, two labels below and none beside: they stand in a plain grid, since fitting dozens of them
+    to their texts takes seconds.
+    """
     with mpl.rc_context(_SETTINGS):
-        layout = ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1, wspace=0.06)
+        layout = None if small else ConstrainedLayoutEngine(w_pad=0.12, h_pad=0.1, wspace=0.06)
         figure = Figure(figsize=(WIDTH, height * rows), layout=layout)
+        if small:
+            above, below = 0.24 / (height * rows), 0.26 / (height * rows)
+            figure.subplots_adjust(0.02, below, 0.98, 1 - above, wspace=0.25, hspace=0.5 / (height - 0.5))
         FigureCanvasSVG(figure)
         axes = figure.subplots(rows, columns, squeeze=False, width_ratios=widths).ravel()
     for one in axes:
@@ -83,9 +96,11 @@ def svg(figure: Figure) -> str:
     buffer = io.StringIO()
     with mpl.rc_context(_SETTINGS):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
-    # Blanks at line ends, and path coordinates finer than a hundredth of a point, only make the text longer.
-    lines = "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
-    return re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path.group()), lines) + "\n"
+    # Blanks at line ends, path coordinates finer than a hundredth of a point, turns by nothing, and names of groups (which would
+    # stand twice on a page of several pictures) only make the text longer.
+    lines = "\n".join(line.strip() for line in buffer.getvalue().splitlines())
+    named = re.sub(r'(?<=<g) id="[a-zA-Z0-9.]+_\d+"| transform="rotate\(-0 [^"]*"', "", lines).replace("<g/>\n", "")
+    return re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path.group()), named) + "\n"
 
 
 def days(axes: Axes, dates: Sequence[date]) -> Floats:

@@ -16,7 +16,7 @@ from rec_platform.flow import Platform
 from rec_platform.lake import Lake
 from rec_platform.reports import data
 from rec_platform.reports.report import differences, judged, report, verdict
-from rec_platform.reports.stages import stage_plots
+from rec_platform.reports.stages import shown
 from rec_platform.simulation import simulate
 from rec_platform.tables import METRIC_SUMS, METRICS
 from tests.flow.simulated_homes import fill, run, world
@@ -78,9 +78,12 @@ def test_the_command_writes_the_same_bytes(home: Path, page: str, tmp_path: Path
 def test_the_same_pictures_stand_beside_the_assets(home: Path) -> None:
     lake = Platform(home).lake
     partitions = sorted(lake.state(METRICS.name))
-    assert set(stage_plots("metrics", lake, partitions)) >= {"picture", "slices"}
-    assert set(stage_plots("training_sets", lake, partitions)) >= {"picture", "features", "drift"}
-    drift, dates = data.feature_drift(lake, partitions)
+    metrics = shown("metrics", lake, partitions).pictures
+    assert set(metrics) >= {"picture", "slices"}
+    drawn = shown("training_sets", lake, partitions).pictures
+    assert set(drawn) >= {"picture", "features", "drift"}
+    assert max(len(picture) for picture in (metrics | drawn).values()) < 100_000
+    drift, dates = data.drift(data.sampled_features(lake, partitions))
     assert dates == [LAST]
     assert all(len(values) == 1 for values in drift.values())
 

@@ -16,7 +16,7 @@ from rec_platform.lake import Lake, Manifest, Staged
 from rec_platform.models.baselines import PopularityScorer
 from rec_platform.partition import Partition
 from rec_platform.reports import gather
-from rec_platform.reports.stages import stage_plots, stage_table
+from rec_platform.reports.stages import shown
 from rec_platform.reports.tables import cell, compact, metrics_table
 
 NAN = float("nan")
@@ -65,9 +65,9 @@ def test_counts_come_from_the_states_alone(tmp_path: Path) -> None:
         {"date": FR.day, "accepted": 0, "duplicates": 0, "quarantined": 0},
         {"date": FR.day, "accepted": 0, "duplicates": 2, "quarantined": 4},
     ]
-    assert stage_plots("raw_plays", lake, [FR, DE])["picture"].startswith("<?xml")
-    assert stage_table("raw_plays", lake, [FR, DE]) == []
-    assert stage_plots("landing", lake, [FR]) == {}
+    assert shown("raw_plays", lake, [FR, DE]).pictures["picture"].startswith("<?xml")
+    assert shown("raw_plays", lake, [FR, DE]).rows == []
+    assert shown("landing", lake, [FR]).pictures == {}
 
 
 def test_titles_and_profiles_are_counted_from_the_day_they_were_first_known(tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_titles_and_profiles_are_counted_from_the_day_they_were_first_known(tmp_
         {"what": "titles", "date": date(2025, 1, 2), "new": 2},
         {"what": "titles", "date": date(2025, 1, 4), "new": 1},
     ]
-    assert stage_plots("reference", lake, [Partition()])["picture"].startswith("<?xml")
+    assert shown("reference", lake, [Partition()]).pictures["picture"].startswith("<?xml")
 
 
 def test_strata_before_sampling_are_what_was_kept_over_its_probability(tmp_path: Path) -> None:
@@ -141,7 +141,7 @@ def test_importance_is_influence_inside_contexts() -> None:
 def test_no_models_no_importances(tmp_path: Path) -> None:
     lake = published(tmp_path, (t.RANKER_MODELS, Partition(FR.date), t.RANKER_MODELS.schema.empty_table(), {}))
     assert gather.importances(lake, [Partition(FR.date)]).num_rows == 0
-    assert "baselines only" in stage_plots("ranker_models", lake, [Partition(FR.date)])["picture"]
+    assert "baselines only" in shown("ranker_models", lake, [Partition(FR.date)]).pictures["picture"]
 
 
 def test_lists_per_title(tmp_path: Path) -> None:
@@ -152,13 +152,13 @@ def test_lists_per_title(tmp_path: Path) -> None:
     lake = published(tmp_path, (t.RECOMMENDATIONS, FR, rows, {}))
     assert gather.shown_titles(lake, [FR]).to_pylist() == [{"title_id": 7, "lists": 2}, {"title_id": 8, "lists": 1}]
     assert gather.catalogue(lake) == 0
-    assert stage_table("recommendations", lake, [FR])[0] == {
+    assert shown("recommendations", lake, [FR]).rows[0] == {
         "partition": "FR|2025-01-01", "profile_id": 1, "rank": 1, "title_id": 7, "score": 1.0, "model": "m"
     }  # fmt: skip
 
 
 def test_a_stage_without_metrics_draws_an_empty_card(tmp_path: Path) -> None:
-    drawn = stage_plots("metrics", Lake(tmp_path), [FR])
+    drawn = shown("metrics", Lake(tmp_path), [FR]).pictures
     assert "no metrics" in drawn["picture"]
     assert "no slices" in drawn["slices"]
-    assert stage_table("metrics", Lake(tmp_path), [FR]) == []
+    assert shown("metrics", Lake(tmp_path), [FR]).rows == []
