@@ -41,6 +41,12 @@ run together and of each partition alone, from 100 contexts on, over at most 256
 It cannot see a leak that barely helps (a count of 500 that should be 499). The future-scramble test does: it proves of every
 declared feature that nothing after the context's instant can change it.
 
+## Proofs beside a run
+
+What these checks cannot judge in staging is proven on a sample of what was published, as checks named `proof__...`:
+`incremental_equals_full` of feature_snapshots; `future_scramble`, `replay` and `knows_the_future` of training_sets;
+`split_audit` of scores. What each asks, costs, and means where it fails: [proofs.md](proofs.md).
+
 """
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from rec_platform.checks.page import markdown
+from rec_platform.proofs.flow import FLOW_PROOFS
 from rec_platform.checks.rules import RULES
 
 PAGE = Path(__file__).parents[2] / "docs" / "checks.md"
@@ -24,3 +25,9 @@ def test_every_check_says_what_to_do() -> None:
 def test_a_check_has_one_name_per_table() -> None:
     for rules in RULES.values():
         assert len({rule.check for rule in rules}) == len(rules)
+
+
+def test_every_proof_beside_a_run_is_named_with_its_stage() -> None:
+    section = markdown().split("## Proofs beside a run")[1].split("\n## ")[0]
+    assert all(f"`{proof.name}`" in section for proofs in FLOW_PROOFS.values() for proof in proofs)
+    assert all(stage in section for stage in FLOW_PROOFS)
