@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from rec_platform.checks.page import markdown
-from rec_platform.proofs.flow import FLOW_PROOFS
 from rec_platform.checks.rules import RULES
+from rec_platform.proofs.flow import FLOW_PROOFS
 
 PAGE = Path(__file__).parents[2] / "docs" / "checks.md"
 
