@@ -20,7 +20,7 @@ from rec_platform.cli_protocol import protocol
 from rec_platform.cli_prove import prove
 from rec_platform.errors import PlatformError
 from rec_platform.flow.travel import travelled
-from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last
+from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last, With
 from rec_platform.terminal import busy as _busy
 from rec_platform.terminal import plain as _plain
 from rec_platform.terminal import print_pairs as _print_pairs
@@ -123,6 +123,7 @@ def metrics(
     protocol: Annotated[
         str, typer.Option(help="session, or daily_list: published recommendations by the plays of their date.")
     ] = "session",
+    own: With = None,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
@@ -134,7 +135,7 @@ def metrics(
     with _busy("adding up stored sums"):
         rows = commands.metrics(
             home, *days, countries=commands.countries(countries), by=by, metrics=commands.names(metric), versus=versus,
-            estimand=estimand, protocol=protocol,
+            estimand=estimand, protocol=protocol, files=own or [],
         )  # fmt: skip
     _print_rows(rows, f"Metrics of {first} to {last}", as_json=as_json)
 
@@ -148,6 +149,7 @@ def report(
     ageing: Annotated[
         bool, typer.Option("--ageing", help="Score the later days with the first day's models, too: takes a while.")
     ] = False,
+    own: With = None,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
@@ -158,7 +160,7 @@ def report(
     days = clock.parse_day(first, place="--from"), clock.parse_day(last, place="--to")
     with _progress("report") as progress:
         made = commands.reported(
-            home, *days, countries=commands.countries(countries), out=out, progress=progress, ageing=ageing
+            home, *days, countries=commands.countries(countries), out=out, progress=progress, ageing=ageing, files=own or [],
         )  # fmt: skip
     _print_pairs(made, "Report", as_json=as_json)
 

@@ -9,11 +9,11 @@ from typing import Annotated
 import typer
 
 from rec_platform import clock, commands, judging
-from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last, busy, print_rows
+from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last, With, busy, print_rows
 
 SLICES = (
     "Slice: all, country, tenure_band, activity_band, device, profile_band, popularity, title_age, any column of contexts, "
-    "or two with a comma."
+    "a slice of a file given --with, or two with a comma."
 )
 By = Annotated[str, typer.Option(help=SLICES)]
 Estimand = Annotated[
@@ -30,6 +30,7 @@ def compare(
     by: By = "all",
     metric: Annotated[str, typer.Option(help="Comma-separated metric names; the main ones if not given.")] = "",
     estimand: Estimand = "context",
+    own: With = None,
     out: Out = None,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
@@ -42,7 +43,7 @@ def compare(
     with busy("comparing"):
         found = judging.compared(
             home, models or [], *days, countries=commands.countries(countries), by=by, metrics=commands.names(metric),
-            estimand=estimand, out=out,
+            estimand=estimand, out=out, files=own or [],
         )  # fmt: skip
     if as_json:
         print(json.dumps({"sentence": found.sentence, "rows": found.rows}, default=str))
@@ -57,6 +58,7 @@ def ageing(
     models: Annotated[str, typer.Option(help="Comma-separated models; all of the date if not given.")] = "",
     metric: Annotated[str, typer.Option(help="A metric, with its cut-off: ndcg@10.")] = "nmrr",
     countries: Countries = "",
+    own: With = None,
     out: Out = None,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
@@ -69,6 +71,6 @@ def ageing(
     with busy("scoring later dates"):
         rows = judging.aged(
             home, day, days=days, countries=commands.countries(countries), models=commands.names(models), metric=metric,
-            out=out,
+            out=out, files=own or [],
         )  # fmt: skip
     print_rows(rows, f"{metric} of the models as of {as_of}, by age in days", as_json=as_json)

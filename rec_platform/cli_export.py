@@ -15,16 +15,20 @@ import typer
 
 from rec_platform import clock, commands
 from rec_platform import columns as c
+from rec_platform.config import EvaluationConfig
 from rec_platform.dmc12.frame import Frame, flat
 from rec_platform.errors import KeyRefused, MissingInput
-from rec_platform.evaluation import metric_rows, rolled_up, stored_sums
+from rec_platform.evaluation import metric_rows
 from rec_platform.evaluation.export import context_values, trec_qrels, trec_run
+from rec_platform.evaluation.metrics import STANDARD
+from rec_platform.evaluation.own import KNOWN, Own
 from rec_platform.flow import Platform
+from rec_platform.judging import Files, sums_of
 from rec_platform.partition import Partition
 from rec_platform.plays.reference import source_ids
 from rec_platform.stage import Input, Reader
-from rec_platform.tables import METRIC_SUMS, SCORES_TABLE, TITLES
-from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last, print_pairs, progress
+from rec_platform.tables import SCORES_TABLE, TITLES
+from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last, With, print_pairs, progress
 
 BATCH: Final = 4_096
 KINDS: Final = ("metrics", "contexts", "run", "qrels")
@@ -38,6 +42,7 @@ def export(
     out: Annotated[Path, typer.Option("--out", help="The file to write.", dir_okay=False)],
     model: Annotated[str, typer.Option(help="Of a run.")] = "",
     countries: Countries = "",
+    own: With = None,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
@@ -47,12 +52,15 @@ def export(
     """
     days = clock.parse_day(first, place="--from"), clock.parse_day(last, place="--to")
     with progress("export") as bar:
-        made = exported(home, what, *days, commands.countries(countries), model=model, out=out, progress=bar)
+        made = exported(
+            home, what, *days, commands.countries(countries), model=model, out=out, progress=bar, files=own or []
+        )
     print_pairs(made, "Export", as_json=as_json)
 
 
 def exported(
-    home: Path, what: str, first: date, last: date, countries: Sequence[str], *, model: str, out: Path, progress: Progress
+    home: Path, what: str, first: date, last: date, countries: Sequence[str], *, model: str, out: Path, progress: Progress,
+    files: Sequence[Path] = (),
 ) -> dict[str, int | str]:  # fmt: skip
     """Write the file; what it holds. `MissingInput` where nothing is published for the days."""
     if what not in KINDS:
@@ -60,20 +68,18 @@ def exported(
     if what == "run" and not model:
         raise KeyRefused("a run is of one model", place="export", repair="Name it with --model.")
     platform = Platform(home)
-    settings = platform.settings.evaluation
+    settings, own = platform.settings.evaluation, Files.of(platform.settings, files)
     reader = platform.reader(
-        Input(SCORES_TABLE.name, first, last, every_country=True, optional=True),
-        Input(METRIC_SUMS.name, first, last, every_country=True, optional=True), Input(TITLES.name),
+        Input(SCORES_TABLE.name, first, last, every_country=True, optional=True), Input(TITLES.name)
     )  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
     if what == "metrics":
-        rows = metric_rows(
-            rolled_up(stored_sums(reader, first, last, countries or None)), min_contexts=settings.min_contexts
-        )
+        sums = sums_of(platform, first, last, countries, by=None, files=own)
+        rows = metric_rows(sums, min_contexts=settings.min_contexts, accumulators=own.accumulators)
         return {"file": str(out), "rows": _metrics(rows, out)}
     frames = _frames(reader, first, last, countries, progress)
     if what == "contexts":
-        return {"file": str(out), "rows": _contexts(frames, out, settings.cutoffs, settings.keep_top)}
+        return {"file": str(out), "rows": _contexts(frames, out, settings, own.stored + own.given)}
     names = source_ids(reader.read(TITLES.name, [Partition()]), c.TITLE)
     lines = trec_run(frames, model, names, top=settings.keep_top) if what == "run" else trec_qrels(frames, names)
     with out.open("w", encoding="utf-8") as file:
@@ -111,12 +117,13 @@ def _metrics(rows: pa.Table, out: Path) -> int:
     return int(rows.num_rows)
 
 
-def _contexts(frames: Iterator[Frame], out: Path, cutoffs: tuple[int, ...], keep_top: int) -> int:
+def _contexts(frames: Iterator[Frame], out: Path, settings: EvaluationConfig, own: Own) -> int:
     """A row per context and model; columns that one model has and another has not are null there."""
     rows, writer = 0, None
+    metrics = STANDARD + tuple(one for one in own.metrics if not KNOWN & set(one.needs))
     try:
         for frame in frames:
-            tables = context_values([frame], cutoffs=cutoffs, list_length=keep_top)
+            tables = context_values([frame], metrics=metrics, cutoffs=settings.cutoffs, list_length=settings.keep_top)
             table = pa.concat_tables(tables, promote_options="default")
             writer = writer or pq.ParquetWriter(out, table.schema)
             writer.write_table(table.cast(writer.schema))

@@ -16,12 +16,14 @@ from rich.console import Console
 from rec_platform import columns as c
 from rec_platform.config import Settings
 from rec_platform.errors import KeyRefused, MissingInput
-from rec_platform.evaluation.comparison import compare
+from rec_platform.evaluation.accumulators import Accumulator
+from rec_platform.evaluation.comparison import compare_pairs, only
 from rec_platform.evaluation.intervals import measured, metric_rows
+from rec_platform.evaluation.own import Own
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.flow import Platform, Window
 from rec_platform.flow.late import counts, ledger
-from rec_platform.judging import ages, sums_of
+from rec_platform.judging import Files, ages, sums_of
 from rec_platform.partition import Partition, checked_country
 from rec_platform.plays.ingest import ingest
 from rec_platform.plays.mapping import load_mapping
@@ -132,24 +134,27 @@ def metrics(
     versus: str,
     estimand: str = "context",
     protocol: str = "session",
+    files: Sequence[Path] = (),
 ) -> list[Row]:
     """Metrics of some days and countries together: one row per model and slice value.
 
-    From stored sums where they hold it, else (crossed slices, means over profiles, published lists) from stored scores.
+    From stored sums where they hold it, else (crossed slices, means over profiles, published lists, metrics and slices of
+    `files`) from stored scores.
     """
     platform = Platform(home)
-    sums = sums_of(platform, first, last, countries, by=by, protocol=protocol, estimand=estimand)
-    wanted = _chosen(sums, metrics)
+    own = Files.of(platform.settings, files)
+    sums = sums_of(platform, first, last, countries, by=by, protocol=protocol, estimand=estimand, files=own)
+    wanted = _chosen(measured(sums, own.accumulators), metrics, own.given)
     if versus:
-        return _differences(sums, versus, by, wanted, platform.settings)
-    found = metric_rows(sums, min_contexts=platform.settings.evaluation.min_contexts).to_pylist()
+        return _differences(sums, versus, by, wanted, platform.settings, own.accumulators)
+    least = platform.settings.evaluation.min_contexts
+    found = metric_rows(sums, min_contexts=least, accumulators=own.accumulators).to_pylist()
     return _pivot(found, by, wanted, lambda row: (row[c.MODEL],), (c.MODEL,), c.VALUE)
 
 
-def _chosen(sums: MetricSums, asked: list[str]) -> list[tuple[str, int]]:
-    known = measured(sums)
+def _chosen(known: list[tuple[str, int]], asked: list[str], own: Own) -> list[tuple[str, int]]:
     if not asked:
-        return [pair for pair in MAIN_METRICS if pair in known]
+        return [pair for pair in MAIN_METRICS if pair in known] + own.shown(known)
     strange = sorted(set(asked) - {name for name, _ in known})
     if strange:
         have = ", ".join(sorted({name for name, _ in known}))
@@ -158,12 +163,19 @@ def _chosen(sums: MetricSums, asked: list[str]) -> list[tuple[str, int]]:
 
 
 def _differences(
-    sums: MetricSums, versus: str, by: str, wanted: list[tuple[str, int]], settings: Settings
+    sums: MetricSums,
+    versus: str,
+    by: str,
+    wanted: list[tuple[str, int]],
+    settings: Settings,
+    accumulators: tuple[Accumulator, ...],
 ) -> list[Row]:
-    rows: list[Row] = []
-    for model in sorted({key.model for key in sums.keys} - {versus}):
-        table = compare(sums, model, versus, min_contexts=settings.evaluation.min_contexts)
-        rows += table.to_pylist()
+    others = sorted({key.model for key in sums.keys} - {versus})
+    least = settings.evaluation.min_contexts
+    rows = compare_pairs(
+        only(sums, lambda key: key.slice == by), [(model, versus) for model in others], min_contexts=least,
+        accumulators=accumulators,
+    ).to_pylist()  # fmt: skip
     return _pivot(rows, by, wanted, lambda row: (f"{row['model_a']} - {versus}",), ("difference",), "difference")
 
 
@@ -207,12 +219,18 @@ def _interval(value: float, low: float, high: float) -> str:
 
 
 def reported(
-    home: Path, first: date, last: date, *, countries: list[str], out: Path, progress: Progress, ageing: bool = False
+    home: Path, first: date, last: date, *, countries: list[str], out: Path, progress: Progress, ageing: bool = False,
+    files: Sequence[Path] = (),
 ) -> Row:  # fmt: skip
     """Write the report of some days and countries as one HTML page; where it stands and what it covers."""
     from rec_platform.reports.report import report
 
     platform = Platform(home)
+    own = Files.of(platform.settings, files)
+    sums = None
+    if own.given:
+        progress("judging by metrics of your own", 0.0)
+        sums = sums_of(platform, first, last, countries, by=None, files=own)
     aged: list[Row] = []
     if ageing:
         progress("scoring with the models of the first day", 0.0)
@@ -224,7 +242,7 @@ def reported(
     ]
     text = report(
         platform.lake, first, last, sorted(partitions), min_contexts=platform.settings.evaluation.min_contexts,
-        progress=progress, aged=aged,
+        progress=progress, aged=aged, own=own.stored + own.given, sums=sums,
     )  # fmt: skip
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text(text, encoding="utf-8")

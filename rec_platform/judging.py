@@ -14,12 +14,17 @@ import pyarrow.compute as pc
 
 from rec_platform import columns as c
 from rec_platform.clock import days_between
-from rec_platform.errors import KeyRefused
+from rec_platform.config import Settings
+from rec_platform.errors import ConfigError, KeyRefused
 from rec_platform.evaluation import ageing, on_demand
-from rec_platform.evaluation.comparison import HIGHER, LOWER, compare_all, compare_pairs, corrected
+from rec_platform.evaluation.accumulators import Accumulator
+from rec_platform.evaluation.comparison import HIGHER, JACKKNIFE, LOWER, compare_all, compare_pairs, corrected, only
 from rec_platform.evaluation.evaluate import CONTEXT
+from rec_platform.evaluation.intervals import measured
 from rec_platform.evaluation.metrics import STANDARD
+from rec_platform.evaluation.own import NONE, Own, load, tried
 from rec_platform.evaluation.protocol import SESSION
+from rec_platform.evaluation.registry import ACCUMULATORS
 from rec_platform.evaluation.slices import ALL
 from rec_platform.evaluation.stage import rolled_up, stored_sums
 from rec_platform.evaluation.sums import MetricSums
@@ -30,9 +35,11 @@ from rec_platform.tables import METRIC_SUMS, SCORES_TABLE
 Row = dict[str, Any]
 
 #: Metrics of lists that a comparison shows unless told otherwise, the first of them being what its sentence is about.
-MAIN: Final = (("nmrr", 0), ("ndcg", 10), ("recall", 10), ("precision", 10), ("map", 0), ("hit_rate", 10), ("mrr", 0))
+MAIN: Final = (
+    ("nmrr", 0), ("ndcg", 10), ("recall", 10), ("precision", 10), ("map", 0), ("hit_rate", 10), ("mrr", 0), ("coverage", 10),
+)  # fmt: skip
 #: Of these, more is better.
-_HIGHER_IS_BETTER: Final = frozenset(one.name for one in STANDARD)
+_HIGHER_IS_BETTER: Final = frozenset(one.name for one in STANDARD) - {"percentile_rank"}
 #: Places of a text bar, an odd number.
 BAR: Final = 15
 LEVEL: Final = 0.05
@@ -46,32 +53,86 @@ class Compared:
     rows: list[Row]
 
 
+@dataclass(frozen=True)
+class Files:
+    """Metrics and slices of the user's own.
+
+    Attributes:
+        stored: of the files that the settings name: the stage stores their numbers.
+        given: of the files that a command was given: worked out from stored scores.
+    """
+
+    stored: Own = NONE
+    given: Own = NONE
+
+    @classmethod
+    def of(cls, settings: Settings, files: Sequence[Path] = ()) -> Files:
+        """Those of the settings, and of these files, which are tried first; a file of both is only given.
+
+        Raises `ConfigError` for what cannot be meant, or for names that both declare.
+        """
+        again = {file.resolve() for file in files}
+        stored = load([file for file in settings.evaluation.files if Path(file).resolve() not in again])
+        given = tried([str(file) for file in files])
+        taken = {*stored.names, *(one.name for one in stored.slices)}
+        for name in (*given.names, *(one.name for one in given.slices)):
+            if name in taken:
+                raise ConfigError(
+                    f"{name!r} stands in a file that platform.toml names, too", place="--with",
+                    repair="Rename one of them, or give that very file.",
+                )  # fmt: skip
+        return cls(stored, given)
+
+    @property
+    def accumulators(self) -> tuple[Accumulator, ...]:
+        """All that can be read: the platform's, and those of the files."""
+        return ACCUMULATORS + self.stored.accumulators + self.given.accumulators
+
+
+NO_FILES: Final = Files()
+
+
 def sums_of(
     platform: Platform,
     first: date,
     last: date,
     countries: Sequence[str],
     *,
-    by: str = ALL,
+    by: str | None = ALL,
     protocol: str = SESSION,
     estimand: str = CONTEXT,
+    files: Files = NO_FILES,
 ) -> MetricSums:
-    """Stored sums where they hold the slice, else sums made now from stored scores."""
+    """Stored sums where they hold the slice (None: any), else sums made now from stored scores.
+
+    What files given besides declare is always made now.
+    """
+    stored, own = None, files.given
     if protocol == SESSION and estimand == CONTEXT:
         reader = platform.reader(Input(METRIC_SUMS.name, first, last, every_country=True, optional=True))
-        sums = rolled_up(stored_sums(reader, first, last, list(countries) or None))
-        if by in {key.slice for key in sums.keys}:
-            return sums
-    inputs = on_demand.inputs(first, last, protocol, platform.index.countries)
-    reader = platform.reader(*inputs)
-    table = SCORES_TABLE.name if protocol == SESSION else inputs[0].table
+        stored = rolled_up(stored_sums(reader, first, last, list(countries) or None))
+        if by is None or by in {key.slice for key in stored.keys}:
+            if not own or (by is not None and not own.names):
+                return stored
+        else:
+            stored = None
+    own = own if stored is not None else files.stored + own
+    inputs = on_demand.inputs(first, last, protocol, platform.index.countries, own.needs)
+    judged_before = Input(METRIC_SUMS.name, first, last, every_country=True, optional=True)
+    reader = platform.reader(*inputs, judged_before)
+    table = METRIC_SUMS.name if stored is not None else SCORES_TABLE.name if protocol == SESSION else inputs[0].table
     partitions = [
         partition
         for day in days_between(first, last)
         for partition in reader.published(table, day)
         if not countries or partition.place in countries
     ]
-    return on_demand.judged(reader, partitions, platform.settings, by=by, protocol=protocol, estimand=estimand)
+    # of a slice that is not stored, the usual metrics, too
+    usual = STANDARD if stored is None or (by is None and own.slices) else ()
+    made = on_demand.judged(
+        reader, partitions, platform.settings, by=by, metrics=usual, own=own, protocol=protocol, estimand=estimand
+    )
+    return made if stored is None else on_demand.beside(stored, made, own)
 
 
 def compared(
@@ -85,6 +146,7 @@ def compared(
     metrics: Sequence[str] = (),
     estimand: str = CONTEXT,
     out: Path | None = None,
+    files: Sequence[Path] = (),
 ) -> Compared:
     """Two models compared, or every pair of all models where none is named, over some days and countries together."""
     if len(models) not in (0, 2):
@@ -92,31 +154,39 @@ def compared(
             f"{len(models)} models given", place="compare", repair="Name two models, or none to compare every pair."
         )
     platform = Platform(home)
-    sums = sums_of(platform, first, last, countries, by=by, estimand=estimand)
-    least = platform.settings.evaluation.min_contexts
-    pairs = [(models[0], models[1])] if models else None
-    table = compare_all(sums, min_contexts=least) if pairs is None else compare_pairs(sums, pairs, min_contexts=least)
-    table = corrected(_chosen(table, _wanted(sums, metrics), by))
+    own = Files.of(platform.settings, files)
+    sums = only(
+        sums_of(platform, first, last, countries, by=by, estimand=estimand, files=own), lambda key: key.slice == by
+    )
+    least, pairs = platform.settings.evaluation.min_contexts, [(models[0], models[1])] if models else None
+    table = (
+        compare_all(sums, min_contexts=least, accumulators=own.accumulators)
+        if pairs is None
+        else compare_pairs(sums, pairs, min_contexts=least, accumulators=own.accumulators)
+    )
+    table = corrected(_chosen(table, _wanted(measured(sums, own.accumulators), metrics, own.given), by))
     rows = table.to_pylist()
     if out is not None:
         _draw(rows, by, out)
     return Compared(_sentence(rows), _shown(rows, by, several=not models))
 
 
-def _wanted(sums: MetricSums, asked: Sequence[str]) -> list[tuple[str, int]]:
-    known = [(key.metric, key.k) for key in sums.keys if key.metric]
+def _wanted(known: Sequence[tuple[str, int]], asked: Sequence[str], own: Own) -> list[tuple[str, int]]:
+    """Of the metrics there are those asked for; else the main ones and those of the user's own."""
     if not asked:
-        return [pair for pair in MAIN if pair in set(known)]
+        return [pair for pair in MAIN if pair in known] + own.shown(known)
     strange = sorted(set(asked) - {name for name, _ in known})
     if strange:
         have = ", ".join(sorted({name for name, _ in known}))
         raise KeyRefused(f"no metric {', '.join(strange)} to pair", place="--metric", repair=f"There are: {have}.")
-    return [pair for pair in sorted(set(known)) if pair[0] in asked]
+    return [pair for pair in known if pair[0] in asked]
 
 
 def _chosen(table: pa.Table, wanted: Sequence[tuple[str, int]], by: str) -> pa.Table:
-    """Rows of the wanted metrics, in their order, in one slice."""
+    """Rows of the wanted metrics, in their order, in one slice; of its values those with a context."""
     of_slice = table.filter(pc.equal(table.column(c.SLICE), by))
+    if by != ALL:
+        of_slice = of_slice.filter(pc.greater(of_slice.column(c.N), 0))
     names = zip(of_slice.column(c.METRIC).to_pylist(), of_slice.column(c.CUTOFF).to_pylist(), strict=True)
     place = {pair: number for number, pair in enumerate(wanted)}
     ranks = [place.get(pair, -1) for pair in names]
@@ -130,23 +200,24 @@ def _heading(row: Row) -> str:
 
 
 def _shown(rows: list[Row], by: str, *, several: bool) -> list[Row]:
-    """Rows as people read them: numbers to three digits, the interval as a bar around 0."""
-    reach = max(
-        (abs(row[name]) for row in rows for name in ("difference", c.LOW, c.HIGH) if np.isfinite(row[name])), default=1
-    )
+    """Rows as people read them: numbers to three digits, the interval as a bar around 0, to the scale of its metric."""
+    reach: dict[str, float] = {}
+    for row in rows:
+        seen = [abs(row[name]) for name in ("difference", c.LOW, c.HIGH) if np.isfinite(row[name])]
+        reach[row[c.METRIC]] = max(reach.get(row[c.METRIC], 0.0), *seen, 0.0)
     return [
         ({"models": f"{row['model_a']} - {row['model_b']}"} if several else {})
         | {"metric": _heading(row)}
         | ({} if by == ALL else {by: row[c.SLICE_VALUE]})
         | {
-            row["model_a"] if not several else "a": f"{row['value_a']:.3f}",
-            row["model_b"] if not several else "b": f"{row['value_b']:.3f}",
-            "difference": f"{row['difference']:+.3f}",
+            row["model_a"] if not several else "a": _plain(row["value_a"]),
+            row["model_b"] if not several else "b": _plain(row["value_b"]),
+            "difference": _signed(row["difference"]),
             "95 %": "no verdict" if np.isnan(row[c.LOW]) else f"[{row[c.LOW]:+.3f},{row[c.HIGH]:+.3f}]",
-            "bar": bar(row["difference"], row[c.LOW], row[c.HIGH], reach),
+            "bar": bar(row["difference"], row[c.LOW], row[c.HIGH], reach[row[c.METRIC]]),
             "p t": _p(row["p_t"]), "p flips": _p(row["p_randomisation"]), "p Holm": _p(row["p_holm"]),
-            "p BH": _p(row["p_bh"]), "effect": f"{row['effect']:+.3f}", "detectable": f"{row[c.DETECTABLE]:.4f}",
-            "n": row[c.N], "verdict": row["verdict"],
+            "p BH": _p(row["p_bh"]), "effect": _signed(row["effect"]), "detectable": f"{row[c.DETECTABLE]:.4f}",
+            "n": row[c.N], "verdict": row["verdict"], "by": row["method"],
         }
         for row in rows
     ]  # fmt: skip
@@ -154,6 +225,14 @@ def _shown(rows: list[Row], by: str, *, several: bool) -> list[Row]:
 
 def _p(value: float) -> str:
     return "" if np.isnan(value) else f"{value:.2g}"
+
+
+def _plain(value: float) -> str:
+    return "-" if np.isnan(value) else f"{value:.3f}"
+
+
+def _signed(value: float) -> str:
+    return "" if np.isnan(value) else f"{value:+.3f}"
 
 
 def bar(difference: float, low: float, high: float, reach: float) -> str:
@@ -200,10 +279,16 @@ def _sentence(rows: list[Row]) -> str:
     agree = sum(sign * one["difference"] > 0 for one in sure)
     return (
         f"{ahead} is {better} than {behind} on {_heading(row)}{where}: {sign * row['difference']:+.4f} "
-        f"[{low:+.4f}, {high:+.4f}], p {_p(row['p_t'])} by paired t, {_p(row['p_randomisation'])} by randomisation; "
+        f"[{low:+.4f}, {high:+.4f}], {_by(row)}; "
         f"of {len(rows)} comparisons {agree} are surely in its favour and {len(sure) - agree} surely against it after "
         "Holm's correction."
     )
+
+
+def _by(row: Row) -> str:
+    if row["method"] == JACKKNIFE:
+        return f"p {_p(row['p_t'])} by leaving out each of 20 groups of profiles"
+    return f"p {_p(row['p_t'])} by paired t, {_p(row['p_randomisation'])} by randomisation"
 
 
 def _draw(rows: list[Row], by: str, out: Path) -> None:
@@ -235,9 +320,12 @@ def aged(
     models: Sequence[str] = (),
     metric: str = "nmrr",
     out: Path | None = None,
+    files: Sequence[Path] = (),
 ) -> list[Row]:
     """One metric of the models of a date on each later date: a row per country (and `all`) and age, a column per model."""
-    rows = ages(Platform(home), as_of, days=days, countries=countries, metric=metric)
+    platform = Platform(home)
+    own = Files.of(platform.settings, files)
+    rows = ages(platform, as_of, days=days, countries=countries, metric=metric, own=own.stored + own.given)
     names = sorted({row[c.MODEL] for row in rows} - {"ceiling"}) if not models else list(models)
     strange = sorted(set(names) - {row[c.MODEL] for row in rows})
     if strange:
@@ -251,11 +339,17 @@ def aged(
     return _by_country_and_age(chosen, names)
 
 
-def ages(platform: Platform, as_of: date, *, days: int, countries: Sequence[str], metric: str) -> list[Row]:
-    """METRICS rows of one metric (`nmrr`, `ndcg@10`) with `age` in days and `country` (`all` for the whole)."""
+def ages(
+    platform: Platform, as_of: date, *, days: int, countries: Sequence[str], metric: str, own: Own = NONE
+) -> list[Row]:
+    """METRICS rows of one metric (`nmrr`, `ndcg@10`) with `age` in days and `country` (`all` for the whole).
+
+    `own`: metrics besides, of tie groups alone.
+    """
     settings = platform.settings
     reader = platform.reader(*ageing.inputs(settings, as_of, as_of + timedelta(days=days)))
-    parts = ageing.aged_sums(reader, settings, as_of=as_of, days=days, countries=list(countries) or None)
+    plain = tuple(one for one in own.metrics if not one.needs)
+    parts = ageing.aged_sums(reader, settings, as_of=as_of, days=days, countries=list(countries) or None, own=plain)
     rows = _of_metric(ageing.by_age(parts, as_of, min_contexts=settings.evaluation.min_contexts), metric)
     return [row | {c.COUNTRY: row[c.SLICE_VALUE]} for row in rows]
 

@@ -25,6 +25,10 @@ Last = Annotated[str, typer.Option("--to", help="Last day, YYYY-MM-DD, included.
 Countries = Annotated[
     str, typer.Option("--countries", help="Comma-separated ISO codes; all delivered ones if not given.")
 ]
+With = Annotated[
+    list[Path] | None,
+    typer.Option("--with", help="A Python file of metrics and slices of your own; may be given several times."),
+]
 DEFAULT_HOME = Path(".rec-platform")
 #: Columns of a table that goes to a file or a pipe.
 WIDTH = 170

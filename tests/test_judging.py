@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from rec_platform.evaluation.comparison import DIFFERENT_CONTEXTS, HIGHER, LEVEL, LOWER
+from rec_platform.evaluation.comparison import BOOTSTRAP, DIFFERENT_CONTEXTS, HIGHER, JACKKNIFE, LEVEL, LOWER
 from rec_platform.judging import BAR, Row, _sentence, bar
 
 ROW: Row = {
     "model_a": "new", "model_b": "old", "metric": "nmrr", "k": 0, "slice": "all", "slice_value": "all", "difference": 0.1,
     "low": 0.05, "high": 0.15, "p_t": 0.001, "p_randomisation": 0.002, "p_holm": 0.001, "detectable": 0.07, "n": 400,
-    "verdict": HIGHER,
+    "verdict": HIGHER, "method": BOOTSTRAP,
 }  # fmt: skip
 
 
@@ -23,6 +23,11 @@ ROW: Row = {
             "old is better than new on nmrr: +0.1000 [+0.0500, +0.1500]",
         ),
         ({"metric": "novelty"}, "new is higher than old on novelty"),
+        ({"metric": "percentile_rank"}, "new is higher than old on percentile_rank"),
+        (
+            {"metric": "coverage", "k": 10, "method": JACKKNIFE, "p_randomisation": float("nan")},
+            "coverage@10: +0.1000 [+0.0500, +0.1500], p 0.001 by leaving out each of 20 groups of profiles; of 1 comp",
+        ),
         ({"verdict": LEVEL, "low": -0.01, "p_holm": 0.2}, "a difference of 0.0700 would have been found 4 times in 5"),
         ({"verdict": DIFFERENT_CONTEXTS, "p_holm": 1.0}, "choose days on which both were scored"),
         ({"slice": "device", "slice_value": "tv"}, "on nmrr in device tv: +0.1000"),

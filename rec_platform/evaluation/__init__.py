@@ -13,6 +13,7 @@ stored and merged, `intervals` the numbers people read, `stage` the asset.
 from rec_platform.evaluation.accumulators import Accumulator, Added
 from rec_platform.evaluation.comparison import compare, compare_all, compare_pairs, corrected
 from rec_platform.evaluation.evaluate import evaluate
+from rec_platform.evaluation.expressions import context_slice, title_slice
 from rec_platform.evaluation.intervals import metric_rows
 from rec_platform.evaluation.knowledge import Knowledge, Tastes, TitleFacts
 from rec_platform.evaluation.metrics import STANDARD, Metric, metric
@@ -25,6 +26,6 @@ from rec_platform.evaluation.sums import MetricSums, merge
 __all__ = [
     "ACCUMULATORS", "ALL_METRICS", "STANDARD", "Accumulator", "Added", "Division", "Knowledge", "Metric", "MetricSums",
     "Metrics", "Protocol", "Slices", "Tastes", "TitleFacts", "compare",
-    "compare_all", "compare_pairs", "corrected", "evaluate", "merge", "metric",
-    "metric_rows", "popularity", "roll_up", "rolled_up", "stored_sums",
+    "compare_all", "compare_pairs", "context_slice", "corrected", "evaluate", "merge", "metric",
+    "metric_rows", "popularity", "roll_up", "rolled_up", "stored_sums", "title_slice",
 ]  # fmt: skip

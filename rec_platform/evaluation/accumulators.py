@@ -17,9 +17,9 @@ in turn. Writing one takes two functions, in a file of your own:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
@@ -30,6 +30,9 @@ from rec_platform.evaluation.ties import Bools, Floats, Ints
 
 if TYPE_CHECKING:
     from rec_platform.evaluation.view import View
+
+#: An error below this share of what is read without a group is rounding.
+EQUAL: Final = 1e-12
 
 
 @dataclass(frozen=True)
@@ -94,18 +97,47 @@ def tally(added: Added, weight: Floats, group: Ints, chosen: Bools) -> Tally:
     return tallied(added.ids[inside], group[context], amount, size)
 
 
+def left_out(given: Tally, readings: Iterable[Callable[[Tally], float]]) -> Floats:
+    """Each reading of the tally, then of what is left of it without each hash group of profiles in turn.
+
+    float64 of shape (readings, 1 + GROUPS).
+    """
+    tallies = [given, *(given.without(group) for group in range(GROUPS))]
+    values = [
+        [value(given), *(math.nan if other is given else value(other) for other in tallies[1:])] for value in readings
+    ]
+    found = np.array(values, dtype=np.float64).reshape(-1, 1 + GROUPS)
+    same = np.array([other is given for other in tallies])
+    return np.where(same, found[:, :1], found)
+
+
 def with_errors(given: Tally, readings: Iterable[Callable[[Tally], float]]) -> list[tuple[float, float]]:
     """Each reading, and its standard error by leaving out each hash group of profiles in turn.
 
     The delete-a-group jackknife: (G - 1)/G times the sum of squared deviations of the G values from their mean. NaN where
     one group holds everything.
     """
-    others = [given.without(group) for group in range(GROUPS)]
-    return [_with_error(value, value(given), given, others) for value in readings]
+    found = left_out(given, readings)
+    moved = found[:, 1:] - found[:, :1]
+    error = np.sqrt((GROUPS - 1) / GROUPS * ((moved - moved.mean(axis=1, keepdims=True)) ** 2).sum(axis=1))
+    return list(zip(found[:, 0].tolist(), error.tolist(), strict=True))
 
 
-def _with_error(
-    value: Callable[[Tally], float], whole: float, given: Tally, others: Sequence[Tally]
-) -> tuple[float, float]:
-    moved = np.array([whole if other is given else value(other) for other in others]) - whole
-    return whole, math.sqrt((GROUPS - 1) / GROUPS * ((moved - moved.mean()) ** 2).sum())
+def paired_errors(a: Floats, b: Floats, used: Bools) -> tuple[Floats, int]:
+    """Standard error of each difference a - b of readings, and its degrees of freedom.
+
+    The delete-a-group jackknife of the difference: both tallies without the same group of profiles, so what both models
+    share cancels. NaN with fewer than two groups, or where a reading has no number without one of them.
+
+    Args:
+        a, b: of `left_out`, by the same readings.
+        used: bool, GROUPS values: the groups whose profiles hit anything in either tally.
+    """
+    n = int(used.sum())
+    if n < 2:
+        return np.full(len(a), np.nan), 0
+    moved = (a - b)[:, 1:][:, used]
+    size = np.abs(moved).max(axis=1)
+    moved = moved - moved.mean(axis=1, keepdims=True)
+    error = np.sqrt((n - 1) / n * (moved**2).sum(axis=1))
+    return np.where(error < EQUAL * size, 0.0, error), n - 1

@@ -22,7 +22,7 @@ from rec_platform.dmc12.frame import flat
 from rec_platform.errors import MissingInput
 from rec_platform.evaluation.evaluate import evaluate
 from rec_platform.evaluation.intervals import metric_rows
-from rec_platform.evaluation.metrics import STANDARD
+from rec_platform.evaluation.metrics import STANDARD, Metric
 from rec_platform.evaluation.slices import Slices
 from rec_platform.evaluation.stage import protocol_of
 from rec_platform.evaluation.sums import MetricSums, merge
@@ -77,11 +77,12 @@ def aged_sums(
     as_of: date,
     days: int = DAYS,
     countries: Sequence[str] | None = None,
+    own: tuple[Metric, ...] = (),
 ) -> Iterator[tuple[Partition, MetricSums]]:
     """The sums of each later date and country, scored by the models as of `as_of`: from the day after it on.
 
-    Days without published contexts, or whose label window is not over by the last day delivered, are passed over. Raises
-    `MissingInput` if there are no models of the date, or no later contexts.
+    `own`: metrics besides, of tie groups alone. Days without published contexts, or whose label window is not over by the
+    last day delivered, are passed over. Raises `MissingInput` if there are no models of the date, or no later contexts.
     """
     horizon = settings.labels.horizon_days
     last = min(as_of + timedelta(days=days), reader.last_day - timedelta(days=horizon - 1))
@@ -98,7 +99,7 @@ def aged_sums(
         )  # fmt: skip
     scorer = _scorer(reader, settings, as_of, last + timedelta(days=horizon - 1))
     for partition in found:
-        yield partition, _sums(scorer, partition, reader, settings, as_of)
+        yield partition, _sums(scorer, partition, reader, settings, as_of, own)
 
 
 def _scorer(reader: Reader, settings: Settings, as_of: date, until: date) -> ContextScorer:
@@ -110,11 +111,18 @@ def _scorer(reader: Reader, settings: Settings, as_of: date, until: date) -> Con
     )  # fmt: skip
 
 
-def _sums(scorer: ContextScorer, partition: Partition, reader: Reader, settings: Settings, as_of: date) -> MetricSums:
+def _sums(
+    scorer: ContextScorer,
+    partition: Partition,
+    reader: Reader,
+    settings: Settings,
+    as_of: date,
+    own: tuple[Metric, ...],
+) -> MetricSums:
     rows = scorer.score(played_titles(partition, reader, settings)).rows()
     chosen = settings.evaluation
     return evaluate(
-        flat(rows), seed=settings.seed, metrics=STANDARD, accumulators=(), cutoffs=chosen.cutoffs,
+        flat(rows), seed=settings.seed, metrics=STANDARD + own, accumulators=(), cutoffs=chosen.cutoffs,
         slices=Slices(contexts=(c.COUNTRY,)), replicates=chosen.replicates, list_length=0,
         protocol=replace(protocol_of(settings), split="time, models stand still"), cut=as_of,
     )  # fmt: skip

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
 
 from rec_platform import columns as c
 from rec_platform.errors import KeyRefused
+from rec_platform.evaluation.accumulators import Accumulator, left_out, paired_errors
 from rec_platform.evaluation.intervals import MIN_CONTEXTS, POWER, percentiles, ratios
-from rec_platform.evaluation.significance import benjamini_hochberg, holm, paired_t, randomisation
+from rec_platform.evaluation.registry import ACCUMULATORS
+from rec_platform.evaluation.scored import SAMPLED
+from rec_platform.evaluation.significance import benjamini_hochberg, by_t, holm, paired_t, randomisation
 from rec_platform.evaluation.sums import MEAN, Key, MetricSums
 from rec_platform.evaluation.tallies import ONE
 from rec_platform.evaluation.ties import Bools, Floats, Ints
 from rec_platform.tables import METRICS
 
+#: How a difference is paired and its interval made: replicates, and totals of 64 groups of profiles; or readings of tallies
+#: without each of 20 groups of profiles, in both models alike.
+BOOTSTRAP, JACKKNIFE = "bootstrap", "jackknife"
 HIGHER, LOWER, LEVEL = "a is higher", "b is higher", "no difference shown"
 NO_VERDICT, DIFFERENT_CONTEXTS = "no verdict", "different contexts"
 
@@ -30,22 +37,35 @@ COMPARISON: Final = pa.schema(
         (c.N, pa.int64()),
         *((name, pa.float64()) for name in ("effect", "p_t", "p_randomisation", "p_holm", "p_bh")),
         ("verdict", pa.string()),
+        ("method", pa.string()),
     ]
 )
 
 
-def compare(sums: MetricSums, model_a: str, model_b: str, *, min_contexts: int = MIN_CONTEXTS) -> pa.Table:
+Accumulators = tuple[Accumulator, ...]
+
+
+def compare(
+    sums: MetricSums, model_a: str, model_b: str, *, min_contexts: int = MIN_CONTEXTS,
+    accumulators: Accumulators = ACCUMULATORS,
+) -> pa.Table:  # fmt: skip
     """The paired difference A - B of every metric, cut-off and slice, with its 95 % interval and tests: `compare_pairs`."""
-    return compare_pairs(sums, [(model_a, model_b)], min_contexts=min_contexts)
+    return compare_pairs(sums, [(model_a, model_b)], min_contexts=min_contexts, accumulators=accumulators)
 
 
-def compare_all(sums: MetricSums, models: Iterable[str] | None = None, *, min_contexts: int = MIN_CONTEXTS) -> pa.Table:
+def compare_all(
+    sums: MetricSums, models: Iterable[str] | None = None, *, min_contexts: int = MIN_CONTEXTS,
+    accumulators: Accumulators = ACCUMULATORS,
+) -> pa.Table:  # fmt: skip
     """Every pair of these models (None: all that were evaluated), corrected for all their tests together."""
     names = sorted({key.model for key in sums.keys}) if models is None else list(models)
-    return compare_pairs(sums, list(combinations(names, 2)), min_contexts=min_contexts)
+    return compare_pairs(sums, list(combinations(names, 2)), min_contexts=min_contexts, accumulators=accumulators)
 
 
-def compare_pairs(sums: MetricSums, pairs: Sequence[tuple[str, str]], *, min_contexts: int = MIN_CONTEXTS) -> pa.Table:
+def compare_pairs(
+    sums: MetricSums, pairs: Sequence[tuple[str, str]], *, min_contexts: int = MIN_CONTEXTS,
+    accumulators: Accumulators = ACCUMULATORS,
+) -> pa.Table:  # fmt: skip
     """The paired differences A - B of these models in every metric, cut-off and slice.
 
     Both models are weighed by the same replicates, so what all models find hard cancels in `low` and `high`. `detectable`
@@ -54,6 +74,11 @@ def compare_pairs(sums: MetricSums, pairs: Sequence[tuple[str, str]], *, min_con
     (`significance`); `p_holm` and `p_bh` correct `p_t` for all rows of this table with a verdict: choose rows with
     `corrected` to make a smaller family. `effect` is the difference over the standard deviation of a context's difference,
     as if contexts were unrelated: difference / (standard error x sqrt(n)).
+
+    Metrics read from tallies (coverage, Gini, ranks, calibration) come after the others, those of `accumulators`. `method`
+    tells them apart: `jackknife` for them, `bootstrap` for the rest. Both tallies are read without the same group of profiles
+    in turn; `low`, `high` and `p_t` are by the t of the jackknife (`by_t`). They have no `p_randomisation` and no `effect`:
+    they are no means over contexts.
 
     Verdict: `a is higher`, `b is higher`, `no difference shown` (the interval holds 0), `no verdict` (too few contexts, or
     too few profiles), `different contexts` (one model is absent on some of the days: merge only days that have both).
@@ -80,9 +105,62 @@ def compare_pairs(sums: MetricSums, pairs: Sequence[tuple[str, str]], *, min_con
         c.DETECTABLE: POWER * error, c.N: n, "effect": _effect(value_a - value_b, error_of_groups, n),
         "p_t": np.where(known, p_t, np.nan), "p_randomisation": np.where(known, p_flips, np.nan),
         "p_holm": np.full(len(n), np.nan), "p_bh": np.full(len(n), np.nan), "verdict": _verdicts(low, high, alike),
+        "method": [BOOTSTRAP] * len(n),
     }  # fmt: skip
-    table = pa.Table.from_arrays([pa.array(columns[one.name], one.type) for one in COMPARISON], schema=COMPARISON)
-    return corrected(table)
+    return corrected(pa.concat_tables([_table(columns), _of_tallies(sums, pairs, min_contexts, accumulators)]))
+
+
+def only(sums: MetricSums, keep: Callable[[Key], bool]) -> MetricSums:
+    """The sums of some rows and tallies: comparing few costs little."""
+    rows = np.array([row for row, key in enumerate(sums.keys) if keep(key)], dtype=np.int64)
+    return replace(
+        sums, keys=tuple(sums.keys[row] for row in rows), counts=sums.counts[rows], totals=sums.totals[rows],
+        tallies={key: tally for key, tally in sums.tallies.items() if keep(key)},
+    )  # fmt: skip
+
+
+def _of_tallies(
+    sums: MetricSums, pairs: Sequence[tuple[str, str]], min_contexts: int, accumulators: Accumulators
+) -> pa.Table:
+    """The paired differences of everything read from tallies."""
+    by_name = {one.name + suffix: (one, suffix) for one in accumulators for suffix in ("", SAMPLED)}
+    wanted = {model for pair in pairs for model in pair}
+    read = {
+        key: left_out(tally, by_name[key.metric][0].readings.values())
+        for key, tally in sums.tallies.items()
+        if key.metric in by_name and key.model in wanted
+    }
+    found = [(key, key._replace(model=b)) for a, b in pairs for key in read
+             if key.model == a and key._replace(model=b) in read]  # fmt: skip
+    keys: list[Key] = []
+    values: list[tuple[float, float, float, float, int, bool, int]] = []
+    for left, right in found:
+        one, suffix = by_name[left.metric]
+        a, b = read[left], read[right]
+        below, other = (sums.row[key.denominator] for key in (left, right))
+        alike, n = bool((sums.totals[below] == sums.totals[other]).all()), int(sums.counts[below, 0])
+        error, freedom = paired_errors(a, b, sums.tallies[left].used | sums.tallies[right].used)
+        keys += [left._replace(metric=name + suffix) for name in one.readings]
+        values += [
+            (*numbers, freedom, alike, n) for numbers in zip(a[:, 0], b[:, 0], a[:, 0] - b[:, 0], error, strict=True)
+        ]
+    value_a, value_b, difference, error, freedom_, alike_, n_ = np.array(values, dtype=np.float64).reshape(-1, 7).T
+    same = alike_ > 0
+    known = same & (n_ >= min_contexts) & (sums.replicates > 0)
+    low, high, p = by_t(difference, np.where(known, error, np.nan), freedom_.astype(np.int64))
+    nothing = np.full(len(keys), np.nan)
+    columns = {
+        **_names(keys), "model_b": [right.model for left, right in found for _ in by_name[left.metric][0].readings],
+        "value_a": value_a, "value_b": value_b, "difference": difference, c.LOW: low, c.HIGH: high,
+        c.DETECTABLE: np.where(same, POWER * error, np.nan), c.N: n_.astype(np.int64), "effect": nothing, "p_t": p,
+        "p_randomisation": nothing, "p_holm": nothing, "p_bh": nothing, "verdict": _verdicts(low, high, same),
+        "method": [JACKKNIFE] * len(keys),
+    }  # fmt: skip
+    return _table(columns)
+
+
+def _table(columns: Mapping[str, Any]) -> pa.Table:
+    return pa.Table.from_arrays([pa.array(columns[one.name], one.type) for one in COMPARISON], schema=COMPARISON)
 
 
 def corrected(rows: pa.Table) -> pa.Table:

@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 
 from rec_platform import columns as c
 from rec_platform.clock import DAY, midnight
+from rec_platform.evaluation.expressions import Expression
 from rec_platform.evaluation.slices import Division, Slices, popularity, profile_bands, title_ages
 from rec_platform.evaluation.ties import Ints
 from rec_platform.partition import Partition
@@ -38,17 +39,20 @@ def slices_of(
     *,
     contexts: Sequence[str] = Slices().contexts,
     crossed: Sequence[tuple[str, str]] = (),
+    own: Sequence[Expression] = (),
 ) -> Slices:
-    """Slices by these context columns, by popularity and age of titles, and by activity of profiles.
+    """Slices by these context columns, by popularity and age of titles, by activity of profiles, and those of the user's own.
 
     Where a snapshot was not published, the slices it makes are not there.
     """
     titles = _by_plays(partition, reader, TITLE_SNAPSHOT.name, c.TITLE, _OF_TITLES)
     profiles = _by_plays(partition, reader, PROFILE_SNAPSHOT.name, c.PROFILE, _OF_PROFILES)
-    ages = _ages(partition, reader)
+    known = _titles(partition, reader)
+    ages = _ages(partition, known)
+    by_title = tuple(one.division(known) for one in own if one.of == "title") if known is not None else ()
     return Slices(
-        contexts=tuple(contexts),
-        items=((popularity(*titles),) if titles else ()) + ((ages,) if ages else ()),
+        contexts=(*contexts, *(one.name for one in own if one.of == "context")),
+        items=((popularity(*titles),) if titles else ()) + ((ages,) if ages else ()) + by_title,
         profiles=(profile_bands(*profiles),) if profiles else (),
         crossed=tuple(crossed),
     )
@@ -62,13 +66,17 @@ def _by_plays(partition: Partition, reader: Reader, table: str, key: str, plays:
     return ids, counts
 
 
-def _ages(partition: Partition, reader: Reader) -> Division | None:
-    """Ages by release, as known at 00:00 of the date; none where no title has a release."""
+def _titles(partition: Partition, reader: Reader) -> pa.Table | None:
+    """Titles as known at 00:00 of the date."""
     if not reader.published(TITLES.name):
         return None
-    known = as_known(reader.read(TITLES.name, [Partition()]), c.TITLE, midnight(partition.day))
-    known = known.filter(pc.is_valid(known.column(c.RELEASED_AT)))
-    if not known.num_rows:
+    return as_known(reader.read(TITLES.name, [Partition()]), c.TITLE, midnight(partition.day))
+
+
+def _ages(partition: Partition, titles: pa.Table | None) -> Division | None:
+    """Ages by release; none where no title has a release."""
+    known = None if titles is None else titles.filter(pc.is_valid(titles.column(c.RELEASED_AT)))
+    if known is None or not known.num_rows:
         return None
     released = np.asarray(pc.cast(known.column(c.RELEASED_AT), pa.int64()), dtype=np.int64)
     return title_ages(known.column(c.TITLE).to_numpy(), (midnight(partition.day) - released) // DAY)

@@ -20,7 +20,7 @@ from rec_platform.contexts.labels import with_labels
 from rec_platform.contexts.segments import offsets_of
 from rec_platform.dmc12.frame import Frame
 from rec_platform.evaluation.evaluate import evaluate
-from rec_platform.evaluation.metrics import STANDARD
+from rec_platform.evaluation.metrics import STANDARD, Metric
 from rec_platform.evaluation.protocol import DAILY_LIST, Protocol
 from rec_platform.evaluation.slices import Slices
 from rec_platform.evaluation.sums import MetricSums, merge, nothing
@@ -40,8 +40,10 @@ def inputs(first: date, last: date) -> tuple[Input, ...]:
     return tuple(Input(table, first, last, every_country=True, optional=True) for table in tables)
 
 
-def published_sums(reader: Reader, partitions: list[Partition], settings: Settings) -> MetricSums:
-    """The sums of these partitions that have both lists and plays published."""
+def published_sums(
+    reader: Reader, partitions: list[Partition], settings: Settings, *, own: tuple[Metric, ...] = ()
+) -> MetricSums:
+    """The sums of these partitions that have both lists and plays published; `own`: metrics besides, of tie groups."""
     chosen = settings.evaluation
     sums = [nothing(settings.seed, chosen.replicates)]
     for partition in partitions:
@@ -51,7 +53,7 @@ def published_sums(reader: Reader, partitions: list[Partition], settings: Settin
             frame = judged_lists(lists, reader.read(PLAY_FACTS.name, [partition]), partition)
             sums.append(
                 evaluate(
-                    frame, seed=settings.seed, models=(PUBLISHED,), metrics=METRICS, accumulators=(),
+                    frame, seed=settings.seed, models=(PUBLISHED,), metrics=METRICS + own, accumulators=(),
                     cutoffs=tuple(k for k in chosen.cutoffs if k <= settings.recommend.n),
                     slices=Slices(contexts=(c.COUNTRY, c.MODEL)), replicates=chosen.replicates, list_length=0,
                     protocol=protocol_of(settings), cut=day,

@@ -18,11 +18,13 @@ from rec_platform.errors import MissingInput
 from rec_platform.evaluation.accumulators import Accumulator
 from rec_platform.evaluation.divisions import slice_inputs, slices_of
 from rec_platform.evaluation.evaluate import CONTEXT, evaluate
+from rec_platform.evaluation.expressions import told
 from rec_platform.evaluation.gather import History, knowledge, knowledge_inputs
 from rec_platform.evaluation.intervals import metric_rows
 from rec_platform.evaluation.metrics import Population
+from rec_platform.evaluation.own import Own, fingerprints, load
 from rec_platform.evaluation.protocol import SESSION, Protocol
-from rec_platform.evaluation.registry import ACCUMULATORS, ALL_METRICS, fingerprints, load
+from rec_platform.evaluation.registry import ACCUMULATORS, ALL_METRICS
 from rec_platform.evaluation.scored import RANDOM
 from rec_platform.evaluation.slices import ALL
 from rec_platform.evaluation.sums import WEIGHT, Key, MetricSums, merge, of_table, to_table
@@ -60,10 +62,10 @@ class Metrics(Stage):
         )
 
     def build(self, partitions: Sequence[Partition], reader: Reader, settings: Settings) -> Iterator[Built]:
-        history = History(reader, reader.files(SCORES_TABLE.name, partitions))
+        history, own = History(reader, reader.files(SCORES_TABLE.name, partitions)), load(settings.evaluation.files)
+        known = ACCUMULATORS + own.accumulators
         for partition in partitions:
-            sums = _sums(partition, reader, settings, history)
-            known = ACCUMULATORS + load(settings.evaluation.files).accumulators
+            sums = _sums(partition, reader, settings, history, own)
             rows = metric_rows(sums, min_contexts=settings.evaluation.min_contexts, accumulators=known)
             yield Built(partition, {METRICS.name: rows, METRIC_SUMS.name: to_table(sums)}, _extra(sums))
 
@@ -75,14 +77,14 @@ def protocol_of(settings: Settings) -> Protocol:
     return Protocol(seen=seen, horizon_days=settings.labels.horizon_days, known_by=settings.training.known_by)
 
 
-def _sums(partition: Partition, reader: Reader, settings: Settings, history: History) -> MetricSums:
+def _sums(partition: Partition, reader: Reader, settings: Settings, history: History, own: Own) -> MetricSums:
     chosen = settings.evaluation
-    own = load(chosen.files)
     return evaluate(
-        scored_frames(reader.files(SCORES_TABLE.name, [partition])), knowledge=knowledge(partition, reader, history),
+        told(scored_frames(reader.files(SCORES_TABLE.name, [partition])), own.slices),
+        knowledge=knowledge(partition, reader, history),
         seed=settings.seed, metrics=ALL_METRICS + own.metrics,
         accumulators=ACCUMULATORS + own.accumulators, cutoffs=chosen.cutoffs,
-        slices=slices_of(partition, reader), replicates=chosen.replicates, list_length=chosen.keep_top,
+        slices=slices_of(partition, reader, own=own.slices), replicates=chosen.replicates, list_length=chosen.keep_top,
         protocol=protocol_of(settings), cut=partition.day,
     )  # fmt: skip
 

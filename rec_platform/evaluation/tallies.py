@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from rec_platform.contexts.hashing import mix, seeded
-from rec_platform.evaluation.ties import Floats, Ints
+from rec_platform.evaluation.ties import Bools, Floats, Ints
 
 #: Profiles fall into so many hash groups; a number without each one in turn gives its interval.
 GROUPS: Final = 20
@@ -45,6 +45,11 @@ class Tally:
     def totals(self) -> Floats:
         """The amount per cell: float64, P values."""
         return np.bincount(self.parts[0], weights=self.weights / ONE, minlength=len(self.ids)).astype(np.float64)
+
+    @property
+    def used(self) -> Bools:
+        """Which hash groups of profiles hit anything: bool, GROUPS values."""
+        return np.bincount(self.parts[1], minlength=GROUPS) > 0
 
     def without(self, group: int) -> Tally:
         """The tally of all other groups; itself where the group hit nothing."""

@@ -8,6 +8,7 @@ from typing import Any
 
 import matplotlib as mpl
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -24,10 +25,26 @@ def differences_figure(rows: Sequence[Row], *, heading: str) -> Figure:
     """Each difference with its 95 % interval against 0; sure ones (interval beside 0) are coloured, no verdict is open.
 
     Args:
-        rows: label, difference, low, high, n; top to bottom.
+        rows: label, difference, low, high, n; top to bottom. Those that go beyond 1 (ranks, counts) have a panel, and a
+            scale, of their own.
         heading: the title.
     """
-    figure, (axes,) = style.panels(height=1.3 + 0.3 * max(len(rows), 3))
+    wide = [any(abs(row[name]) > 1 for name in ("difference", c.LOW, c.HIGH)) for row in rows]
+    parts = [[row for row, one in zip(rows, wide, strict=True) if one is which] for which in (False, True)]
+    drawn = [part for part in parts if part] or [[]]
+    tall = [1.3 + 0.3 * max(len(part), 3 if part is drawn[0] else 1) for part in drawn]
+    figure, panels = style.panels(rows=len(drawn), height=sum(tall) / len(drawn))
+    if grid := panels[0].get_gridspec():
+        grid.set_height_ratios(tall)
+    for axes, part in zip(panels, drawn, strict=True):
+        _differences(axes, part)
+    style.title(panels[0], heading)
+    if not rows:
+        style.nothing(panels[0], "nothing to compare")
+    return figure
+
+
+def _differences(axes: Axes, rows: Sequence[Row]) -> None:
     for place, row in enumerate(rows):
         low, high = row[c.LOW], row[c.HIGH]
         sure = np.isfinite(low) and not low <= 0 <= high
@@ -42,10 +59,6 @@ def differences_figure(rows: Sequence[Row], *, heading: str) -> Figure:
     axes.set_yticks(range(len(rows)), [f"{row['label']}   n {style.short(row[c.N])}" for row in rows])
     axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
-    style.title(axes, heading)
-    if not rows:
-        style.nothing(axes, "nothing to compare")
-    return figure
 
 
 def ageing_figure(rows: Sequence[Row], *, heading: str) -> Figure:

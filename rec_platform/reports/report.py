@@ -18,9 +18,12 @@ import pyarrow.compute as pc
 from rec_platform import columns as c
 from rec_platform import tables as t
 from rec_platform.errors import MissingInput
-from rec_platform.evaluation import compare, metric_rows, rolled_up
+from rec_platform.evaluation import compare_pairs, metric_rows, rolled_up
+from rec_platform.evaluation.comparison import only
 from rec_platform.evaluation.exposure import EXPOSURE
+from rec_platform.evaluation.own import NONE, Own
 from rec_platform.evaluation.probability import CALIBRATION, reliability
+from rec_platform.evaluation.registry import ACCUMULATORS
 from rec_platform.evaluation.scored import CEILING, RANDOM
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.lake import Lake
@@ -37,6 +40,10 @@ BASELINES: Final = ("popularity", "last_played", RANDOM)
 #: The cut-off of what is said of lists, and the metrics that say it.
 LISTED: Final = 10
 OF_LISTS: Final = ("novelty", "diversity", "serendipity", "popularity_lift", "genre_divergence", "gini")
+_NO_CHANCES: Final = (
+    "Calibration holds a model to the probabilities it gives. Only models whose scores are probabilities have numbers: logistic, "
+    "and those given a scale; scores that only rank (of popularity, collaborative, xgboost) promise nothing."
+)
 _COLUMNS: Final = t.METRIC_SUMS.schema.names
 
 
@@ -76,8 +83,20 @@ class Judged:
         ]
 
 
-def judged(lake: Lake, partitions: Sequence[Partition], *, min_contexts: int = 30) -> Judged:
-    """What is stored of the metrics of these partitions; `MissingInput` where nothing is."""
+def judged(
+    lake: Lake,
+    partitions: Sequence[Partition],
+    *,
+    min_contexts: int = 30,
+    own: Own = NONE,
+    sums: MetricSums | None = None,
+) -> Judged:
+    """What is stored of the metrics of these partitions; `MissingInput` where nothing is.
+
+    Args:
+        own: metrics of the user's own, which are read, too.
+        sums: those of the partitions with what is not stored; those stored if not given.
+    """
     states = lake.state(t.METRIC_SUMS.name)
     known = tuple(partition for partition in partitions if partition in states)
     if not known:
@@ -85,8 +104,8 @@ def judged(lake: Lake, partitions: Sequence[Partition], *, min_contexts: int = 3
             "no metrics are published for these days and countries", place="report",
             repair="Run `rec-platform run --from A --to B` for them first.",
         )  # fmt: skip
-    sums = rolled_up(lake.read(t.METRIC_SUMS.name, [one], _COLUMNS) for one in known)
-    rows = metric_rows(sums, min_contexts=min_contexts)
+    sums = sums or rolled_up(lake.read(t.METRIC_SUMS.name, [one], _COLUMNS) for one in known)
+    rows = metric_rows(sums, min_contexts=min_contexts, accumulators=ACCUMULATORS + own.accumulators)
     rows = rows.filter(pc.is_finite(rows.column(c.VALUE)))
     have = set(zip(rows.column(c.METRIC).to_pylist(), rows.column(c.CUTOFF).to_pylist(), strict=True))
     models = set(rows.column(c.MODEL).to_pylist())
@@ -109,10 +128,8 @@ def differences(found: Judged, *, versus: str | None = None) -> list[dict[str, A
     """Paired differences in the main metric: of all pairs, or of every model to one; `random` and others alike."""
     models = found.models
     pairs = combinations(models, 2) if versus is None else ((one, versus) for one in models if one != versus)
-    rows: list[dict[str, Any]] = []
-    for left, right in pairs:
-        table = compare(found.sums, left, right)
-        rows += [row for row in table.to_pylist() if (row[c.METRIC], row[c.CUTOFF]) == found.main]
+    sums = only(found.sums, lambda key: (key.metric, key.k) in (found.main, ("", 0)))
+    rows = compare_pairs(sums, list(pairs), accumulators=()).to_pylist()
     return [row for row in rows if row["estimand"] == "context" and not np.isnan(row["difference"])]
 
 
@@ -246,8 +263,9 @@ def chances_section(found: Judged) -> Section:
         for key, tally in found.sums.tallies.items()
         if (key.metric, key.slice) == (CALIBRATION.name, "all")
     }
+    others = [name for name in found.models if name not in curves and name != RANDOM]
     if not curves:
-        return Section("Calibration", (Words("No model here gives probabilities, so there is nothing to hold it to."),))
+        return Section("Calibration", (Words(f"{_NO_CHANCES} No model here does."),))
     whole = found.rows.filter((pc.field(c.SLICE) == "all") & (pc.field("estimand") == "context"))
     numbers = whole.filter(pc.field(c.METRIC).isin(["log_loss", *CALIBRATION.readings]))
     picture = Picture(
@@ -256,7 +274,25 @@ def chances_section(found: Judged) -> Section:
         "Both axes are logarithmic; the diagonal is right; a dot's size grows with its candidates.",
         metrics_table(numbers),
     )
-    return Section("Calibration", (picture,))
+    return Section(
+        "Calibration", (picture, *([Words(f"{_NO_CHANCES} Not here: {', '.join(others)}.")] if others else ()))
+    )
+
+
+def own_section(found: Judged, own: Own) -> Section:
+    """The metrics of the user's own."""
+    whole = found.rows.filter((pc.field(c.SLICE) == "all") & (pc.field("estimand") == "context"))
+    have = list(zip(whole.column(c.METRIC).to_pylist(), whole.column(c.CUTOFF).to_pylist(), strict=True))
+    shown = own.shown(have)
+    if not shown:
+        return Section("Metrics of your own", (Words("What they need was not there on these days: docs/metrics.md."),))
+    rows = pa.concat_tables(
+        whole.filter((pc.field(c.METRIC) == name) & (pc.field(c.CUTOFF) == k)) for name, k in shown
+    )  # fmt: skip
+    about = "; ".join(f"{one.name}: {one.about}" for one in own.metrics if one.about)
+    return Section(
+        "Metrics of your own", (Picture(comparison.values_plot(rows), about or "As declared.", metrics_table(rows)),)
+    )
 
 
 def ageing_section(aged: Sequence[Mapping[str, Any]], first: date) -> Section:
@@ -306,19 +342,22 @@ def _difference_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str | 
 
 def report(
     lake: Lake, first: date, last: date, partitions: Sequence[Partition], *, min_contexts: int, progress: Progress,
-    aged: Sequence[Mapping[str, Any]] = (),
+    aged: Sequence[Mapping[str, Any]] = (), own: Own = NONE, sums: MetricSums | None = None,
 ) -> str:  # fmt: skip
     """The page for these partitions, all between `first` and `last`.
 
     Args:
         aged: rows of `judging.ages`: what the first day's models were worth on later days; none, no section.
+        own, sums: as of `judged`.
     """
     progress("adding up stored sums", 0.05)
-    found = judged(lake, partitions, min_contexts=min_contexts)
+    found = judged(lake, partitions, min_contexts=min_contexts, own=own, sums=sums)
     made: list[Section] = []
     for share, what, section in _steps(lake, found):
         progress(what, share)
         made.append(section())
+    if own.names:
+        made.insert(-1, own_section(found, own))
     if aged:
         made.insert(-1, ageing_section(aged, first))
     progress("done", 1.0)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sklearn.metrics import ndcg_score, roc_auc_score
 
 from rec_platform.errors import ConfigError, NumericError
-from rec_platform.evaluation import STANDARD, metric, registry
+from rec_platform.evaluation import STANDARD, metric, own, registry
 from rec_platform.evaluation import metrics as m
 from rec_platform.evaluation.ties import Truth, positions, restricted, restricted_positions, tie_groups
 from rec_platform.testing import metric_oracle
@@ -194,19 +194,19 @@ def test_a_metric_in_a_file_of_its_own(tmp_path):
         "def found(groups, k):\n"
         "    return expected_gain(groups, groups.positives, k, np.ones_like)\n"
     )
-    (found,) = registry.load((str(file),)).metrics
+    (found,) = own.load((str(file),)).metrics
     assert (found.name, found(groups_of(*RANKED), 2).tolist()) == ("found", [1.0])
-    before = registry.fingerprints((str(file),))
+    before = own.fingerprints((str(file),))
     file.write_text(file.read_text().replace("first k", "top k"))
-    assert registry.fingerprints((str(file),)) != before
+    assert own.fingerprints((str(file),)) != before
 
 
 def test_files_without_a_metric_and_names_twice_are_refused(tmp_path):
     (tmp_path / "empty.py").write_text("")
     with pytest.raises(ConfigError, match="no metric in it"):
-        registry.load((str(tmp_path / "empty.py"),))
+        own.load((str(tmp_path / "empty.py"),))
     with pytest.raises(ConfigError, match="not a Python file"):
-        registry.load((str(tmp_path / "absent.py"),))
+        own.load((str(tmp_path / "absent.py"),))
     again = metric("mrr", about="")(lambda groups, k: np.zeros(1))
     with pytest.raises(ConfigError, match="two metrics are called 'mrr'"):
         registry.check_names((*STANDARD, again), ())

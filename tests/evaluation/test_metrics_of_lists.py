@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import SchemaError
-from rec_platform.evaluation import ACCUMULATORS, Knowledge, Slices, Tastes, TitleFacts, evaluate, metric_rows, registry
+from rec_platform.evaluation import ACCUMULATORS, Knowledge, Slices, Tastes, TitleFacts, evaluate, metric_rows
 from rec_platform.evaluation import beyond as b
 from rec_platform.evaluation.exposure import coverage, gini
+from rec_platform.evaluation.own import load
 from rec_platform.evaluation.positions import HALVES, mean, median
 from rec_platform.evaluation.scored import scored
 from rec_platform.evaluation.tallies import ONE, Tally, merged, tallied
@@ -213,7 +214,7 @@ def test_an_accumulator_in_a_file_of_its_own(tmp_path):
         "SHOWN = Accumulator('shown', listed, {'titles_shown': lambda tally: float(len(tally.ids))}, cut=True,\n"
         "                    needs=('lists',))\n"
     )
-    own = registry.load((str(file),))
+    own = load((str(file),))
     assert own.metrics == ()
     frame = lists_of([[1, 2], [2, 3]], catalogue=6)
     known = (*ACCUMULATORS, *own.accumulators)
