@@ -24,7 +24,7 @@ from rec_platform.config import RankerConfig
 from rec_platform.dmc12.frame import Frame
 from rec_platform.models.artefact import Artefact, libraries
 from rec_platform.models.contract import FeatureNote, Floats, Ids, RankerTrainer, Scorer, base_manifest, column
-from rec_platform.models.training import TrainingFrames, group_weights, notes_of, numbers, thinned, with_both_labels
+from rec_platform.models.training import TrainingFrames, group_weights, notes_of, numbers
 
 MODEL_FILE: Final = "model.ubj"
 #: One: several dates are fitted at once instead (parallel.py), and a machine with other cores makes the same model.
@@ -89,9 +89,8 @@ class BoostedTreesTrainer(RankerTrainer):
     ) -> Artefact | None:
         import xgboost
 
-        kept = thinned([with_both_labels(frame) for frame in frames], config.max_items, seed)
-        training = TrainingFrames(tuple(kept), tuple(features))
-        if not training.frames or not training.features:
+        training = TrainingFrames.of(frames, features, max_items=config.max_items, seed=seed)
+        if not len(training) or not training.features:
             return None
         parameters = _parameters(config, seed)
         matrix = xgboost.QuantileDMatrix(_batches(training), nthread=THREADS)
@@ -128,9 +127,9 @@ def _batches(training: TrainingFrames) -> Any:
             self.position = 0
 
         def next(self, input_data: Callable[..., Any]) -> bool:
-            if self.position == len(training.frames):
+            if self.position == len(training):
                 return False
-            frame = training.frames[self.position]
+            frame = training.part(self.position)
             self.position += 1
             input_data(
                 data=_arrow(frame, training.names),

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -20,7 +20,7 @@ from rec_platform.config import RankerConfig
 from rec_platform.dmc12.frame import Frame
 from rec_platform.models.artefact import Artefact, libraries, npy_bytes
 from rec_platform.models.contract import FeatureNote, Floats, Ids, RankerTrainer, Scorer, base_manifest, column
-from rec_platform.models.training import TrainingFrames, inverse_inclusion, notes_of, numbers, thinned, with_both_labels
+from rec_platform.models.training import TrainingFrames, inverse_inclusion, notes_of
 
 REGULARISATION: Final = 1.0
 MOST_ITERATIONS: Final = 200
@@ -85,13 +85,12 @@ class LogisticTrainer(RankerTrainer):
         from sklearn.linear_model import LogisticRegression
         from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-        kept = thinned([with_both_labels(frame) for frame in frames], config.max_items, seed)
-        training = TrainingFrames(tuple(kept), tuple(features))
-        labels = _joined([numbers(frame, c.LABEL) > 0 for frame in training.frames])
+        training = TrainingFrames.of(frames, features, max_items=config.max_items, seed=seed)
+        labels = training.item(c.LABEL) > 0
         if not labels.any() or not training.features:
             return None
+        weights = inverse_inclusion(training.item(c.WEIGHT), training.item(c.ITEM_INCLUSION_PROBABILITY))
         matrix, center, scale = _design(training)
-        weights = _joined([inverse_inclusion(frame) for frame in training.frames])
         model = LogisticRegression(C=REGULARISATION, max_iter=MOST_ITERATIONS, tol=TOLERANCE, random_state=seed)
         with threadpool_limits(limits=1):
             model.fit(matrix, labels, sample_weight=weights / weights.mean())
@@ -136,10 +135,6 @@ def squash(values: npt.NDArray[np.float32]) -> Floats:
     return np.asarray(np.copysign(np.log1p(np.abs(wide)), wide))
 
 
-def _joined(parts: Sequence[npt.NDArray[Any]]) -> npt.NDArray[Any]:
-    return np.concatenate(parts) if parts else np.zeros(0)
-
-
 def _spread(values: Floats) -> tuple[float, float]:
     """Mean and deviation. Of equal values that value and 1: a deviation of rounding alone would blow up any other value.
 
@@ -157,7 +152,7 @@ def _design(training: TrainingFrames) -> tuple[npt.NDArray[np.float32], Floats, 
     matrix = np.zeros((m, 2 * n), dtype=np.float32)
     center, scale = np.zeros(n), np.ones(n)
     for which, name in enumerate(training.names):
-        values = squash(np.concatenate([column(frame, name) for frame in training.frames]))
+        values = squash(training.feature(name))
         gone = np.isnan(values)
         if not gone.all():
             center[which], scale[which] = _spread(values[~gone])

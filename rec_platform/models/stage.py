@@ -20,12 +20,17 @@ from rec_platform.models.artefact import to_rows
 from rec_platform.models.features import feature_notes
 from rec_platform.models.parallel import in_order
 from rec_platform.models.registry import CANDIDATE_TRAINERS, RANKER_TRAINERS, ranker_trainers
+from rec_platform.models.training import compact
 from rec_platform.partition import Partition
 from rec_platform.stage import Built, Input, Reader, Stage
 from rec_platform.tables import CANDIDATE_MODELS, INSTANT, PLAY_FACTS, RANKER_MODELS, TITLES, TRAINING_SETS, TableSpec
 
 #: What candidate models read of a play.
 PLAY_COLUMNS: Final = (c.PROFILE, c.TITLE, c.PLAYED_AT, c.KNOWN_AT, c.ENGAGED, c.COUNTRY)
+
+#: Memory a fit takes per value it reads: XGBoost's matrix, where a feature is mostly missing (4 for the bin, 1 for the column,
+#: 8 for the row); the design of `logistic` takes 8.
+BYTES_PER_VALUE: Final = 13
 
 
 class CandidateModels(Stage):
@@ -115,7 +120,7 @@ class RankerModels(Stage):
         """Days slide through memory: each training partition is read once, and let go when no later date needs it."""
         ranker_trainers(settings.rankers.models)
         window, rankers, horizon = _Window(reader, settings), settings.rankers, settings.labels.horizon_days
-        yield from in_order(
+        fits = (
             partial(
                 _fitted_rankers,
                 partition,
@@ -124,6 +129,7 @@ class RankerModels(Stage):
             )
             for partition in partitions
         )
+        yield from in_order(fits, job_bytes=rankers.max_items * len(feature_notes(settings)) * BYTES_PER_VALUE)
 
 
 @dataclass
@@ -143,7 +149,8 @@ class _Window:
         countries = self.settings.countries
         published = self.reader.published(TRAINING_SETS.name, day)
         wanted = [part for part in published if countries is None or part.country in countries]
-        return flat(self.reader.read(TRAINING_SETS.name, wanted, (c.CONTEXT_ID, c.KNOWN_BY, c.ITEMS)))
+        read = flat(self.reader.read(TRAINING_SETS.name, wanted, (c.CONTEXT_ID, c.KNOWN_BY, c.ITEMS)))
+        return compact(read, [note.name for note in feature_notes(self.settings)]) if read.n_items else read
 
 
 def known_by(frames: Mapping[date, Frame]) -> str | None:

@@ -1,6 +1,8 @@
 """What the rankers do with weights, groups and inclusion probabilities."""
 
+import os
 from datetime import date
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -8,14 +10,23 @@ import pytest
 
 from rec_platform import columns as c
 from rec_platform.config import RankerConfig
+from rec_platform.contexts.hashing import mix, seeded, uniform
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import ConfigError, NumericError
 from rec_platform.models.artefact import Artefact
 from rec_platform.models.boosted_trees import BoostedTreesTrainer, sampling_margin
 from rec_platform.models.contract import FeatureNote
 from rec_platform.models.logistic import LogisticTrainer
+from rec_platform.models.parallel import at_once, in_order
 from rec_platform.models.stage import known_by
-from rec_platform.models.training import group_weights, inverse_inclusion, with_both_labels
+from rec_platform.models.training import (
+    READ_OF_ITEMS,
+    TrainingFrames,
+    compact,
+    group_weights,
+    inverse_inclusion,
+    with_both_labels,
+)
 from rec_platform.pipeline import Sources
 from rec_platform.testing.model_contract import NOTES, made_frame, pairs_right
 
@@ -40,15 +51,64 @@ def test_groups_without_both_labels_are_left_out():
     assert kept.offsets.tolist() == [0, 2, 5]
 
 
+def copied_out(frames: list[Frame], names: list[str], max_items: int, seed: int) -> list[Frame]:
+    """What a ranker reads, by definition: contexts with both labels, thinned by hash, each frame copied."""
+    kept = [frame for frame in map(with_both_labels, frames) if frame.n_contexts]
+    share = max_items / max(sum(frame.n_items for frame in kept), 1)
+    if share < 1:
+        words = seeded(seed, purpose="ranker contexts")
+        kept = [frame.take(np.flatnonzero(uniform(mix(words, frame.context(c.CONTEXT_ID))) < share)) for frame in kept]
+    return [frame for frame in kept if frame.n_contexts]
+
+
+@pytest.mark.parametrize("max_items", [10, 700, 10_000])
+def test_what_is_read_of_frames_is_what_would_be_copied_out_of_them(max_items):
+    silent = made_frame(seed=3)
+    frames = [made_frame(seed=1), silent.with_items({c.LABEL: np.zeros(silent.n_items)}), made_frame(seed=2)]
+    frames = [frame.take(np.arange(0)) for frame in frames[:1]] + frames
+    training = TrainingFrames.of(frames, NOTES, max_items=max_items, seed=7)
+    expected = copied_out(frames, list(training.names), max_items, 7)
+    assert len(training) == len(expected)
+    assert training.n_items == sum(frame.n_items for frame in expected)
+    for position, frame in enumerate(expected):
+        part = training.part(position)
+        assert part.offsets.tolist() == frame.offsets.tolist()
+        assert part.contexts.equals(frame.contexts)
+        matrices = [one.feature_matrix(training.names) for one in (part, frame)]
+        assert np.array_equal(*matrices, equal_nan=True)
+        assert part.items.equals(frame.items.select(READ_OF_ITEMS))
+    for name in training.names:
+        values = [frame.features.column(name).to_numpy() for frame in expected]
+        assert np.array_equal(training.feature(name), np.concatenate([np.zeros(0, "f4"), *values]), equal_nan=True)
+    assert np.array_equal(training.item(c.LABEL), np.concatenate([[], *(frame.item(c.LABEL) for frame in expected)]))
+    assert training.data()["contexts"] == sum(frame.n_contexts for frame in expected)
+
+
+def test_a_compact_frame_holds_what_rankers_read_and_makes_the_same_model():
+    frame, names = made_frame(seed=1), [note.name for note in NOTES]
+    small = compact(frame, names)
+    assert small.items.column_names == list(READ_OF_ITEMS)
+    assert small.features.column_names == names
+    for trainer in (LogisticTrainer(), BoostedTreesTrainer()):
+        whole, read = (trainer.fit([one], features=NOTES, config=CONFIG, seed=1) for one in (frame, small))
+        assert whole.files == read.files
+
+
+def test_as_many_fits_run_at_a_time_as_there_are_cores_and_memory_for():
+    cores = len(os.sched_getaffinity(0))
+    assert at_once(0) == at_once(1) == cores
+    assert at_once(2**60) == 1
+    assert list(in_order([partial(int, n) for n in range(5)], job_bytes=2**60)) == [0, 1, 2, 3, 4]
+
+
 def test_a_group_weighs_the_mean_of_its_positives():
     frame = frame_of([[1, 0, 1], [0, 1]], weights=[2.0, 9.0, 1.0, 7.0, 0.5])
     assert group_weights(frame).tolist() == [3 / 2, 0.5]
 
 
 def test_an_inclusion_probability_of_0_is_refused():
-    frame = frame_of([[1, 0]]).with_items({c.ITEM_INCLUSION_PROBABILITY: np.array([1.0, 0.0])})
     with pytest.raises(NumericError, match="not in"):
-        inverse_inclusion(frame)
+        inverse_inclusion(np.ones(2), np.array([1.0, 0.0]))
 
 
 def test_trees_do_not_see_groups_that_teach_nothing():
