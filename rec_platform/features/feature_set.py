@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from rec_platform import columns as c
 from rec_platform.config import FeatureConfig
 from rec_platform.errors import ConfigError, NumericError, PlatformError
 from rec_platform.features import encoders, standard
@@ -151,6 +152,27 @@ class FeatureSet:
         """Whether a feature has one value per `context` (repeated to its items) or one per `item`."""
         reads = self._encoders[name].reads
         return "item" if any(self.level(read) == "item" for read in reads) else "context"
+
+    def tick_of(self, name: str) -> int | None:
+        """Where a feature is the same for all contexts of a country between two ticks, title by title: their distance.
+
+        In microseconds. None for a feature of contexts, and for one that reads anything else than a title's country and
+        facts as of ticks.
+        """
+        read = self.closure(self._encoders[name])
+        facts = [self._facts[one] for one in read if one in self._facts]
+        columns = {one for one in read if one in COLUMNS}
+        if self.feature_level(name) == "context" or columns - {c.COUNTRY} or not all(one.by_tick for one in facts):
+            return None
+        return min(one.tick_micros for one in facts)
+
+    @cached_property
+    def by_tick(self) -> Mapping[int | None, FeatureSet]:
+        """The set in parts, by `tick_of` their features."""
+        found: dict[int | None, list[str]] = {}
+        for name in self.names:
+            found.setdefault(self.tick_of(name), []).append(name)
+        return {tick: self.select(names) for tick, names in found.items()}
 
     @cached_property
     def _by_item(self) -> dict[str, bool]:

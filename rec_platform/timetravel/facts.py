@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final, cast
+from typing import Any, Final, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +40,9 @@ from rec_platform.timetravel.timeline import Timeline, countries_of
 from rec_platform.timetravel.zones import Zones
 
 Values = Float64 | Int64
+#: An entity of facts by tick, and whether they are instants.
+_Group = tuple[str, bool]
+Countries: TypeAlias = Sequence[str] | npt.NDArray[np.generic] | pa.ChunkedArray
 
 #: What the slabs that a reader keeps may take, in bytes.
 KEPT_BYTES: Final = 1 << 28
@@ -159,22 +162,23 @@ class _Ticks:
         )
         self.place = np.array([self._sweep.place(country) for country in countries], dtype=np.int32)
         self._lock = threading.Lock()
-        self._kept: OrderedDict[int, dict[tuple[str, bool], npt.NDArray[Any]]] = OrderedDict()
+        self._kept: OrderedDict[int, dict[_Group, npt.NDArray[Any]]] = OrderedDict()
         self.bytes = 8 * len(facts) * max(len(timeline.titles), 1) * max(len(countries), 1)
 
-    def groups(self) -> dict[tuple[str, bool], list[Fact]]:
+    @cached_property
+    def groups(self) -> Mapping[_Group, Sequence[Fact]]:
         """The facts by entity, and by whether they are instants."""
-        found: dict[tuple[str, bool], list[Fact]] = {}
+        found: dict[_Group, list[Fact]] = {}
         for fact in self.facts:
             found.setdefault((fact.entity, fact.measure in INSTANTS), []).append(fact)
         return found
 
-    def slabs(self, tick: int, keep: int) -> dict[tuple[str, bool], npt.NDArray[Any]]:
+    def slabs(self, tick: int, keep: int) -> dict[_Group, npt.NDArray[Any]]:
         """Per group of facts the slab (places, titles or 1, facts) of a tick."""
         with self._lock:
             if tick not in self._kept:
                 table = self._sweep.table(tick)
-                self._kept[tick] = {key: self._cut(table, facts) for key, facts in self.groups().items()}
+                self._kept[tick] = {key: self._cut(table, facts) for key, facts in self.groups.items()}
                 while len(self._kept) > keep:
                     self._kept.popitem(last=False)
             return self._kept[tick]
@@ -249,33 +253,38 @@ class FactReader:
         self,
         *,
         profile_id: npt.ArrayLike,
-        country: Sequence[str] | npt.NDArray[np.generic],
+        country: Countries,
         at: npt.ArrayLike,
         offsets: npt.ArrayLike,
         title_id: npt.ArrayLike,
+        only: Collection[str] | None = None,
     ) -> dict[str, Values]:
         """As `compute`, for contexts of the reader's countries; `ConfigError` for another one.
 
         Contexts in order of (country as this reader has them, profile, time) are read as they stand; others are sorted
-        first, and their values put back.
+        first, and their values put back. `only`: the names of the facts to read, if not all.
         """
+        wanted = {fact.name: fact for fact in self.facts if only is None or fact.name in only}
+        if not wanted:
+            return {}
         asked = _Asked(
             self._timeline.histories, self._timeline.profiles.codes(profile_id), self._places(country),
             kernels.plain(at, np.int64), kernels.plain(offsets, np.int64), self._timeline.titles.codes(title_id),
         )  # fmt: skip
-        if asked.in_runs:
-            return self._read(asked)
+        if asked.in_runs or all(fact.by_tick for fact in wanted.values()):
+            return self._read(asked, wanted)
         order = np.lexsort((asked.at, asked.profile, asked.place))
         rows, inner = _rows_of(asked.offsets, order)
         found = self._read(
-            _Asked(asked.histories, asked.profile[order], asked.place[order], asked.at[order], inner, asked.item[rows])
+            _Asked(asked.histories, asked.profile[order], asked.place[order], asked.at[order], inner, asked.item[rows]),
+            wanted,
         )
         return {
-            fact.name: _put_back(found[fact.name], order if fact.level == "context" else rows) for fact in self.facts
+            name: _put_back(found[name], order if fact.level == "context" else rows) for name, fact in wanted.items()
         }
 
-    def _places(self, country: Sequence[str] | npt.NDArray[np.generic]) -> Int32:
-        names = pa.array(np.asarray(country, dtype=object), pa.string())
+    def _places(self, country: Countries) -> Int32:
+        names = country if isinstance(country, pa.ChunkedArray) else pa.array(np.asarray(country, object), pa.string())
         place = pc.index_in(names, value_set=pa.array(self._countries, pa.string()))
         if place.null_count:
             other = names.filter(pc.is_null(place))[0].as_py()
@@ -295,13 +304,13 @@ class FactReader:
                     repair=f"It was built with measures {list(held)}; name {column!r} there.",
                 )  # fmt: skip
 
-    def _read(self, asked: _Asked) -> dict[str, Values]:
+    def _read(self, asked: _Asked, wanted: Mapping[str, Fact]) -> dict[str, Values]:
         out: dict[str, Values] = {}
-        for fact in self.facts:
+        for name, fact in wanted.items():
             if not fact.by_tick:
-                out[fact.name] = _FAMILIES[_family(fact)](self, asked, fact)
+                out[name] = _FAMILIES[_family(fact)](self, asked, fact)
         for ticks in self._ticks:
-            out.update(self._ticked(asked, ticks))
+            out.update(self._ticked(asked, ticks, wanted))
         return out
 
     # -- one method per family of facts ---------------------------------------------------------------------------
@@ -379,24 +388,31 @@ class FactReader:
         since = timeline.first_visible[np.maximum(asked.item, 0)]
         return np.where((asked.item >= 0) & (since < at), since, NONE)
 
-    def _ticked(self, asked: _Asked, ticks: _Ticks) -> dict[str, Values]:
+    def _ticked(self, asked: _Asked, ticks: _Ticks, wanted: Collection[str]) -> dict[str, Values]:
         tick = asked.at // ticks.micros
-        made: dict[tuple[str, bool], npt.NDArray[Any]] = {}
-        for key, facts in ticks.groups().items():
+        made: dict[_Group, npt.NDArray[Any]] = {}
+        columns: dict[_Group, npt.NDArray[np.int64]] = {}
+        for key, facts in ticks.groups.items():
+            columns[key] = np.array([k for k, fact in enumerate(facts) if fact.name in wanted], dtype=np.int64)
             rows = len(asked.item if facts[0].level == "item" else asked.at)
-            made[key] = np.full((len(facts), rows), NONE if key[1] else 0, dtype=np.int64 if key[1] else np.float64)
+            shape = (len(columns[key]), rows)
+            made[key] = np.full(shape, NONE if key[1] else 0, dtype=np.int64 if key[1] else np.float64)
+        if not any(len(mine) for mine in columns.values()):
+            return {}
         for one in np.unique(tick).tolist():
             members = np.flatnonzero(tick == one).astype(np.int32)
             for key, slab in ticks.slabs(one, self._kept(ticks)).items():
                 entity = key[0]
                 place = ticks.place[asked.place] if entity in _APART else np.zeros_like(asked.place)
                 if entity.startswith("title"):
-                    kernels.item_columns(slab, place, members, asked.offsets, asked.item, made[key])
+                    kernels.item_columns(slab, columns[key], place, members, asked.offsets, asked.item, made[key])
                 elif slab.shape[1]:
                     known = members[place[members] >= 0]
-                    made[key][:, known] = slab[place[known], 0, :].T
+                    made[key][:, known] = slab[place[known], 0][:, columns[key]].T
         return {
-            fact.name: row for key, facts in ticks.groups().items() for fact, row in zip(facts, made[key], strict=True)
+            facts[k].name: row
+            for key, facts in ticks.groups.items()
+            for k, row in zip(columns[key].tolist(), made[key], strict=True)
         }
 
 

@@ -7,8 +7,9 @@ without filters and shares pass straight through.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import cast
 
 import numpy as np
@@ -17,7 +18,7 @@ import pyarrow as pa
 
 from rec_platform.config import SourceRules
 from rec_platform.timetravel.declared import SHARE, Fact, filters_of, measures_of
-from rec_platform.timetravel.facts import FactReader, Values
+from rec_platform.timetravel.facts import Countries, FactReader, Values
 from rec_platform.timetravel.kernels import Int64
 from rec_platform.timetravel.log import SUMMED, Plays
 from rec_platform.timetravel.timeline import Timeline, countries_of
@@ -50,17 +51,23 @@ class _Lowered:
     part: Fact
     whole: Fact | None = None
 
-    @classmethod
-    def of(cls, fact: Fact) -> _Lowered:
-        if fact.measure != SHARE:
-            return cls(replace(fact, name="_", about=""))
-        part = replace(fact, name="_", about="", measure="plays", of=None)
-        whole = replace(part, entity=fact.of or fact.entity, where="")
-        return cls(part, whole)
-
     @property
     def all(self) -> tuple[Fact, ...]:
         return (self.part,) if self.whole is None else (self.part, self.whole)
+
+
+@lru_cache(maxsize=4096)
+def _lowered(fact: Fact) -> _Lowered:
+    if fact.measure != SHARE:
+        return _Lowered(replace(fact, name="_", about=""))
+    part = replace(fact, name="_", about="", measure="plays", of=None)
+    return _Lowered(part, replace(part, entity=fact.of or fact.entity, where=""))
+
+
+@lru_cache(maxsize=4096)
+def _plain(fact: Fact, name: str) -> Fact:
+    """A fact by a working name and without its filter."""
+    return replace(fact, name=name, where="")
 
 
 class DeclaredReader:
@@ -74,17 +81,17 @@ class DeclaredReader:
 
     def __init__(self, timeline: Timeline, facts: Sequence[Fact], countries: Sequence[str]) -> None:
         self.facts = tuple(facts)
-        self._lowered = {fact.name: _Lowered.of(fact) for fact in self.facts}
+        self._lowered = {fact.name: _lowered(fact) for fact in self.facts}
         distinct = dict.fromkeys(one for lowered in self._lowered.values() for one in lowered.all)
         self._names = {one: f"fact_{position}" for position, one in enumerate(distinct)}
         self._readers = [
-            FactReader(timeline.subset(where) if where else timeline, self._plain(where), countries)
+            FactReader(timeline.subset(where) if where else timeline, self._of(where), countries)
             for where in dict.fromkeys(one.where for one in distinct)
         ]
 
-    def _plain(self, where: str) -> list[Fact]:
+    def _of(self, where: str) -> list[Fact]:
         """The facts of one filter, by their working names and without it."""
-        return [replace(one, name=name, where="") for one, name in self._names.items() if one.where == where]
+        return [_plain(one, name) for one, name in self._names.items() if one.where == where]
 
     @property
     def days_kept(self) -> int:
@@ -100,18 +107,23 @@ class DeclaredReader:
         self,
         *,
         profile_id: npt.ArrayLike,
-        country: Sequence[str] | npt.NDArray[np.generic],
+        country: Countries,
         at: npt.ArrayLike,
         offsets: npt.ArrayLike,
         title_id: npt.ArrayLike,
+        only: Collection[str] | None = None,
     ) -> dict[str, Values]:
         """As `FactReader.read`: each fact's values, by name."""
+        wanted = {name: lowered for name, lowered in self._lowered.items() if only is None or name in only}
+        plain = {self._names[one] for lowered in wanted.values() for one in lowered.all}
         found: dict[str, Values] = {}
         for reader in self._readers:
-            found |= reader.read(profile_id=profile_id, country=country, at=at, offsets=offsets, title_id=title_id)
+            found |= reader.read(
+                profile_id=profile_id, country=country, at=at, offsets=offsets, title_id=title_id, only=plain
+            )
         bounds = np.asarray(offsets, dtype=np.int64)
         lengths = bounds[1:] - bounds[:-1]
-        return {name: self._composed(lowered, found, lengths) for name, lowered in self._lowered.items()}
+        return {name: self._composed(lowered, found, lengths) for name, lowered in wanted.items()}
 
     def _composed(self, lowered: _Lowered, found: dict[str, Values], lengths: Int64) -> Values:
         part = found[self._names[lowered.part]]

@@ -57,6 +57,7 @@ def run_facts() -> None:
         timeline.country_title_plays("FR", 9 * DAY, 1)
         timeline.histories.next_of_title  # noqa: B018
     _gather(plays)
+    _group_columns()
     _write_columns()
 
 
@@ -68,6 +69,15 @@ def _gather(plays: pa.Table) -> None:
     gathering.take_in(Log.of(plays, (), profiles, titles, gathering.countries))
 
 
+def _group_columns() -> None:
+    """Group and sort columns of every width of integers."""
+    starts, groups, rows = np.array([0, 1]), np.array([0]), np.zeros(1, dtype=np.int32)
+    kernels.sort_within(starts, groups, rows, groups)
+    for column in (np.zeros(1, np.int8), np.zeros(1, np.int16), np.zeros(1, np.int32), np.zeros(1, np.int64)):
+        kernels.placed(column, rows)
+        kernels.rearrange(starts, groups, rows, column)
+
+
 def _write_columns() -> None:
     """Move an item's values in and out of a frame, whose columns may be Arrow's own memory or NumPy's."""
     rows, bounds, one = np.array([0]), np.array([0, 1]), np.ones(1)
@@ -76,7 +86,10 @@ def _write_columns() -> None:
     column.flags.writeable = False
     kernels.gathered(column, rows, bounds)
     kernels.scatter(one, rows, bounds, np.empty(1, dtype=np.float32))
-    kernels.spread(one, rows, bounds, np.empty(1, dtype=np.float32))
+    narrow, code = np.ones(1, dtype=np.float32), np.zeros(1, dtype=np.int32)
+    kernels.spread(narrow, rows, bounds, np.empty(1, dtype=np.float32))
+    _, _, which = kernels.distinct_titles(rows, rows, 1, rows, bounds, code, 1)
+    kernels.looked_up(narrow, which, rows, bounds, np.empty(1, dtype=np.float32))
 
 
 def _rank() -> None:

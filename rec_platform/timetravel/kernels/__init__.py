@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from rec_platform.timetravel.kernels.availability import offered_since
 from rec_platform.timetravel.kernels.codes import hash_codes, hash_table, take_in
-from rec_platform.timetravel.kernels.columns import gathered, scatter, spread
+from rec_platform.timetravel.kernels.columns import distinct_titles, gathered, looked_up, scatter, spread
 from rec_platform.timetravel.kernels.compiling import (
     ALL_TIME,
     DAY,
@@ -70,6 +70,7 @@ __all__ = [
     "add_to_ticks",
     "compiled",
     "count_above",
+    "distinct_titles",
     "drop_plays",
     "first_moves",
     "first_played",
@@ -81,6 +82,7 @@ __all__ = [
     "item_columns",
     "keep_best",
     "local_keys",
+    "looked_up",
     "lower_bound",
     "moved_attributes",
     "moved_lasts",

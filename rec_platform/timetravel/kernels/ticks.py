@@ -150,9 +150,15 @@ def add_ends_to_ticks(
 
 @compiled
 def item_columns(
-    slab: Float64 | Int64, place: Int32, members: Int32, offsets: Int64, item: Int32, out: Float64 | Int64
+    slab: Float64 | Int64,
+    columns: Int64,
+    place: Int32,
+    members: Int32,
+    offsets: Int64,
+    item: Int32,
+    out: Float64 | Int64,
 ) -> None:
-    """out[column, item] = slab[place of the context, title of the item, column] for the items of `members`.
+    """out[k, item] = slab[place of the context, title of the item, columns[k]] for the items of `members`.
 
     Sums (float64) or instants (int64), slab and out alike. Unknown countries and titles keep what is there.
     """
@@ -161,8 +167,8 @@ def item_columns(
             continue
         mine, first, last = slab[place[i]], offsets[i], offsets[i + 1]
         titles = item[first:last]
-        for k in range(slab.shape[2]):
-            column, values = mine[:, k], out[k, first:last]
+        for k in range(len(columns)):
+            column, values = mine[:, columns[k]], out[k, first:last]
             for j in range(len(titles)):
                 if titles[j] >= 0:
                     values[j] = column[titles[j]]
