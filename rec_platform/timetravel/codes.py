@@ -37,7 +37,8 @@ class Ids:
         """
         parts = [np.asarray(pc.unique(column if not isinstance(column, np.ndarray) else pa.array(column)))
                  for column in columns]  # fmt: skip
-        ids = kernels.plain(np.unique(np.concatenate(parts)), np.int64)
+        ids = np.sort(np.concatenate(parts)).astype(np.int64)  # np.unique hashes: twenty times slower
+        ids = np.concatenate([ids[:1], ids[1:][ids[1:] != ids[:-1]]])
         shift = 64 - max(int(2 * len(ids)).bit_length(), _FEWEST_BITS)
         return cls(ids, kernels.hash_table(ids, shift), shift)
 

@@ -5,19 +5,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
 
 import numpy as np
-import numpy.typing as npt
 
 from rec_platform.timetravel import kernels
 from rec_platform.timetravel.kernels import Bools, Int32, Int64
 from rec_platform.timetravel.log import Log, Values
-
-_PIECE: Final = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -44,12 +40,12 @@ class Histories:
     def of(cls, log: Log, n_profiles: int, n_titles: int) -> Histories:
         """Histories of plays in any order; codes of profiles and titles are below `n_profiles`, `n_titles`."""
         starts = kernels.group_starts(log.profile, n_profiles)
-        order = kernels.group_order(log.profile, starts)
-        kernels.sort_within(starts, order, log.played)
-        measures = {name: taken(values, order) for name, values in log.measures.items()}
-        return cls(
-            starts, taken(log.played, order), taken(log.known, order), taken(log.title, order), measures, n_titles
-        )
+        places = kernels.group_places(log.profile, starts)
+        played, known, title = (kernels.placed(values, places) for values in (log.played, log.known, log.title))
+        measures = {name: kernels.placed(values, places) for name, values in log.measures.items()}
+        del places
+        _order(starts, played, (played, known, title, *measures.values()))
+        return cls(starts, played, known, title, measures, n_titles)
 
     @cached_property
     def next_of_title(self) -> Int32:
@@ -59,9 +55,9 @@ class Histories:
     @cached_property
     def known_sorted(self) -> Int64:
         """`known` of each profile's plays in ascending order: the first k are those visible to a context with k plays."""
-        order = np.arange(len(self.known), dtype=np.int32)
-        kernels.sort_within(self.starts, order, self.known)
-        return np.asarray(taken(self.known, order))
+        known = self.known.copy()
+        _order(self.starts, known, (known,))
+        return known
 
     def moves(self, profile: Int32, at: Int64, opens: Bools, window: int) -> Moves:
         """The moves of a window (microseconds; ALL_TIME: nothing goes out) over contexts that stand in runs."""
@@ -93,10 +89,11 @@ class Moves:
         return kernels.first_moves(self.bounds, self.opens, keys, self.signs, counts)
 
 
-def taken(values: npt.NDArray[Any], order: Int32) -> npt.NDArray[Any]:
-    """values[order], piece by piece, because NumPy widens what it indexes by."""
-    out = np.empty(len(order), dtype=values.dtype)
-    for first in range(0, len(order), _PIECE):
-        piece = slice(first, first + _PIECE)
-        np.take(values, order[piece], out=out[piece], mode="clip")
-    return out
+def _order(starts: Int64, keys: Int64, columns: Sequence[Values]) -> None:
+    """Put the rows of each group in order of their keys, equal keys as they stand: all columns, in place."""
+    groups = kernels.unsorted_groups(starts, keys)
+    if len(groups):
+        order = np.arange(len(keys), dtype=np.int32)
+        kernels.sort_within(starts, groups, order, keys)
+        for values in columns:
+            kernels.rearrange(starts, groups, order, values)

@@ -17,10 +17,11 @@ import pyarrow.compute as pc
 
 from rec_platform import columns as c
 from rec_platform.errors import SchemaError
+from rec_platform.timetravel import kernels
 from rec_platform.timetravel.codes import GrowingIds, GrowingTexts, Ids, Texts
-from rec_platform.timetravel.kernels import NONE, Bools, Int16, Int32, Int64
+from rec_platform.timetravel.kernels import NONE, Bools, Int16, Int32, Int64, Integers
 
-Values = npt.NDArray[np.signedinteger[Any]]
+Values = Integers
 #: Which plays of a batch belong to a subset.
 Predicate: TypeAlias = Callable[[pa.Table], Bools]
 Plays: TypeAlias = pa.Table | Iterable[pa.Table | pa.RecordBatch]
@@ -31,6 +32,12 @@ KEYS: Final = (c.PROFILE, c.TITLE, c.PLAYED_AT, c.KNOWN_AT, c.COUNTRY)
 SUMMED: Final = (c.WATCHED_MS, c.ENGAGED)
 
 _ROWS: Final = 1 << 20
+#: The columns of a log, besides its measures.
+_KINDS: Final[Mapping[str, type[np.generic]]] = {
+    "profile": np.int32, "title": np.int32, "country": np.int16, "played": np.int64, "known": np.int64
+}  # fmt: skip
+#: For how many plays room is reserved at least, once a few hundred thousand have come in several batches.
+_RESERVED: Final = 1 << 25
 
 
 @dataclass(frozen=True)
@@ -90,9 +97,9 @@ class LogReader:
         self.profiles, self.titles, self.countries = GrowingIds(), GrowingIds(), GrowingTexts()
         self._subsets = subsets
         self._measures = tuple(measures)
-        self._parts: dict[str, list[npt.NDArray[Any]]] = {
-            name: [] for name in ("profile", "title", "country", "played", "known", *measures, *map(_mask, subsets))
-        }
+        self._columns = {name: _Column(kind) for name, kind in _KINDS.items()}
+        self._columns |= {name: _Column(np.int8) for name in measures}
+        self._columns |= {_mask(name): _Column(np.bool_) for name in subsets}
 
     def take_in(self, plays: Plays) -> None:
         """Read all batches; `SchemaError` if a column is missing."""
@@ -101,36 +108,56 @@ class LogReader:
             self._take_in(batch)
 
     def _take_in(self, batch: pa.Table) -> None:
-        played, parts = _integers(batch, c.PLAYED_AT), self._parts
-        parts["profile"].append(self.profiles.codes(_integers(batch, c.PROFILE)))
-        parts["title"].append(self.titles.codes(_integers(batch, c.TITLE)))
-        parts["country"].append(self.countries.codes(_whole(batch.column(c.COUNTRY))))
-        parts["played"].append(played)
-        parts["known"].append(np.maximum(played, _integers(batch, c.KNOWN_AT)))
+        played, columns = _integers(batch, c.PLAYED_AT), self._columns
+        columns["profile"].append(self.profiles.codes(_integers(batch, c.PROFILE)))
+        columns["title"].append(self.titles.codes(_integers(batch, c.TITLE)))
+        columns["country"].append(self.countries.codes(_whole(batch.column(c.COUNTRY))))
+        columns["played"].append(played)
+        columns["known"].append(np.maximum(played, _integers(batch, c.KNOWN_AT)))
         for name in self._measures:
-            parts[name].append(narrowest(_integers(batch, name, missing=0)))
+            columns[name].append(narrowest(_integers(batch, name, missing=0)))
         for name, holds in self._subsets.items():
-            parts[_mask(name)].append(np.asarray(holds(batch), dtype=np.bool_))
+            columns[_mask(name)].append(np.asarray(holds(batch), dtype=np.bool_))
 
     def log(self, profile: Int32, title: Int32, country: Int16) -> Log:
-        """All plays, with the code that each code given out here has in the end. Once: parts go as they are used."""
-        return Log(
-            self._recoded("profile", profile), self._recoded("title", title), self._recoded("country", country),
-            self._joined("played", np.int64), self._joined("known", np.int64),
-            {name: self._joined(name, np.int8) for name in self._measures},
-        )  # fmt: skip
+        """All plays, with the code that each code given out here has in the end. Once: codes are put in place."""
+        for name, code in (("profile", profile), ("title", title), ("country", country)):
+            kernels.recode(self._columns[name].values, code)
+        plays = {name: self._columns.pop(name).values for name in _KINDS}
+        measures = {name: self._columns.pop(name).values for name in self._measures}
+        return Log(**plays, measures=measures)
 
     def masks(self) -> dict[str, Bools]:
         """Which plays of the log belong to each subset."""
-        return {name: self._joined(_mask(name), np.bool_) for name in self._subsets}
+        return {name: self._columns[_mask(name)].values for name in self._subsets}
 
-    def _recoded(self, name: str, code: npt.NDArray[Any]) -> npt.NDArray[Any]:
-        self._parts[name] = [code[part] for part in self._parts[name]]
-        return self._joined(name, code.dtype.type)
 
-    def _joined(self, name: str, empty: type[np.generic]) -> npt.NDArray[Any]:
-        parts = self._parts.pop(name)
-        return np.concatenate(parts) if parts else np.empty(0, dtype=empty)
+class _Column:
+    """A column that comes piece by piece.
+
+    Room is reserved far ahead, so that little is ever copied: memory costs nothing before it is written to. A single
+    piece has no more room than it needs.
+    """
+
+    def __init__(self, kind: type[np.generic]) -> None:
+        self._room: npt.NDArray[Any] = np.empty(0, dtype=kind)
+        self._rows = 0
+
+    @property
+    def values(self) -> npt.NDArray[Any]:
+        """What has come so far, where it stands."""
+        return self._room[: self._rows]
+
+    def append(self, values: npt.NDArray[Any]) -> None:
+        """Take in a copy of some values; they may be wider than those before."""
+        kind, rows = np.promote_types(self._room.dtype, values.dtype), self._rows + len(values)
+        if rows > len(self._room) or kind != self._room.dtype:
+            ahead = max(4 * rows, min(128 * rows, _RESERVED)) if self._rows else rows
+            room = np.empty(ahead, dtype=kind)
+            room[: self._rows] = self.values
+            self._room = room
+        self._room[self._rows : rows] = values
+        self._rows = rows
 
 
 def _mask(name: str) -> str:
@@ -157,12 +184,14 @@ def check_columns(plays: pa.Table, names: Sequence[str]) -> None:
 
 def _integers(batch: pa.Table, name: str, missing: int = NONE) -> Int64:
     """A column as int64 in Arrow's own memory where that can be, so it may be read only; `missing` where it is null."""
-    values = batch.column(name).cast(pa.int64()).combine_chunks()
+    values = _whole(batch.column(name)).cast(pa.int64())
     values = pc.fill_null(values, missing) if values.null_count else values
     return cast(Int64, values.to_numpy(zero_copy_only=False))
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:
+    if column.num_chunks == 1:
+        return column.chunk(0)
     joined = column.unify_dictionaries().combine_chunks()
     return joined.combine_chunks() if isinstance(joined, pa.ChunkedArray) else joined
 

@@ -74,9 +74,12 @@ class Timeline:
 
         From files, without ever holding their rows:
 
-            parquet = pyarrow.dataset.ParquetFileFormat(dictionary_columns=["country"])
-            batches = pyarrow.dataset.dataset(files, format=parquet).to_batches(columns=list(PLAY_COLUMNS))
-            Timeline.build(batches, titles, profiles, availability, rules=rules)
+            def batches():
+                for file in files:
+                    with pyarrow.parquet.ParquetFile(file, read_dictionary=["country"]) as parquet:
+                        yield from parquet.iter_batches(1 << 20, columns=PLAY_COLUMNS, use_threads=False)
+
+            Timeline.build(batches(), titles, profiles, availability, rules=rules)
 
         Args:
             plays: play facts with their `country`, in any order (day by day is fastest): a table, or batches of one.

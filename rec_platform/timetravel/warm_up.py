@@ -57,6 +57,7 @@ def run_facts() -> None:
         timeline.country_title_plays("FR", 9 * DAY, 1)
         timeline.histories.next_of_title  # noqa: B018
     _gather(plays)
+    _group_columns()
     _write_columns()
 
 
@@ -66,6 +67,15 @@ def _gather(plays: pa.Table) -> None:
     gathering = Gathering(np.array([9 * DAY]), ["FR"], len(titles))
     gathering.sweep(((c.PLAYS, 1),), per_tick=24, ends=True)
     gathering.take_in(Log.of(plays, (), profiles, titles, gathering.countries))
+
+
+def _group_columns() -> None:
+    """Group and sort columns of every width of integers."""
+    starts, groups, rows = np.array([0, 1]), np.array([0]), np.zeros(1, dtype=np.int32)
+    kernels.sort_within(starts, groups, rows, groups)
+    for column in (np.zeros(1, np.int8), np.zeros(1, np.int16), np.zeros(1, np.int32), np.zeros(1, np.int64)):
+        kernels.placed(column, rows)
+        kernels.rearrange(starts, groups, rows, column)
 
 
 def _write_columns() -> None:

@@ -13,7 +13,7 @@ of a profile is a running count over them (decision 0052).
 from __future__ import annotations
 
 from rec_platform.timetravel.kernels.availability import offered_since
-from rec_platform.timetravel.kernels.codes import hash_codes, hash_table, take_in
+from rec_platform.timetravel.kernels.codes import hash_codes, hash_table, recode, take_in
 from rec_platform.timetravel.kernels.columns import distinct_titles, gathered, looked_up, scatter, spread
 from rec_platform.timetravel.kernels.compiling import (
     ALL_TIME,
@@ -27,10 +27,21 @@ from rec_platform.timetravel.kernels.compiling import (
     Int16,
     Int32,
     Int64,
+    Integers,
     compiled,
     plain,
 )
-from rec_platform.timetravel.kernels.histories import group_order, group_starts, next_of_title, sort_within, take_least
+from rec_platform.timetravel.kernels.histories import (
+    group_order,
+    group_places,
+    group_starts,
+    next_of_title,
+    placed,
+    rearrange,
+    sort_within,
+    take_least,
+    unsorted_groups,
+)
 from rec_platform.timetravel.kernels.instants import first_played, local_keys
 from rec_platform.timetravel.kernels.rankings import count_above, keep_best
 from rec_platform.timetravel.kernels.records import moved_attributes, revision, revisions_at, seen_titles
@@ -64,6 +75,7 @@ __all__ = [
     "Int16",
     "Int32",
     "Int64",
+    "Integers",
     "add_ends",
     "add_ends_to_ticks",
     "add_plays",
@@ -76,6 +88,7 @@ __all__ = [
     "first_played",
     "gathered",
     "group_order",
+    "group_places",
     "group_starts",
     "hash_codes",
     "hash_table",
@@ -91,7 +104,10 @@ __all__ = [
     "moved_title_ends",
     "next_of_title",
     "offered_since",
+    "placed",
     "plain",
+    "rearrange",
+    "recode",
     "revision",
     "revisions_at",
     "scatter",
@@ -100,5 +116,6 @@ __all__ = [
     "spread",
     "take_in",
     "take_least",
+    "unsorted_groups",
     "window_moves",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rec_platform.timetravel.kernels.compiling import Int32, Int64, compiled
+from rec_platform.timetravel.kernels.compiling import Int32, Int64, Integers, compiled
 from rec_platform.timetravel.kernels.search import home_slot
 
 
@@ -53,3 +53,10 @@ def take_in(table: Int32, ids: Int64, n: int, shift: int, given: Int64, codes: I
             n += 1
         codes[i] = table[slot]
     return len(given), n
+
+
+@compiled
+def recode(values: Integers, code: Integers) -> None:
+    """values[i] = code[values[i]], in place."""
+    for i in range(len(values)):
+        values[i] = code[values[i]]

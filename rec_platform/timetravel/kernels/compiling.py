@@ -16,6 +16,8 @@ import numpy.typing as npt
 Int64 = npt.NDArray[np.int64]
 Int32 = npt.NDArray[np.int32]
 Int16 = npt.NDArray[np.int16]
+#: Signed integers of any width.
+Integers = npt.NDArray[np.signedinteger[Any]]
 Float64 = npt.NDArray[np.float64]
 Float32 = npt.NDArray[np.float32]
 Bools = npt.NDArray[np.bool_]

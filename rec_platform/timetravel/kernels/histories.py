@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rec_platform.timetravel.kernels.compiling import Int32, Int64, compiled
+from rec_platform.timetravel.kernels.compiling import Int32, Int64, Integers, compiled
 
 
 @compiled
@@ -31,6 +31,31 @@ def group_order(codes: Int32, starts: Int64) -> Int32:
 
 
 @compiled
+def group_places(codes: Int32, starts: Int64) -> Int32:
+    """Where each row goes so that rows stand in order of code, equal codes in their given order; see `placed`."""
+    heads = starts[:-1].copy()
+    places = np.empty(len(codes), dtype=np.int32)
+    for row in range(len(codes)):
+        code = codes[row]
+        places[row] = heads[code]
+        heads[code] += 1
+    return places
+
+
+@compiled
+def placed(values: Integers, places: Int32) -> Integers:
+    """out[places[i]] = values[i], for integers of any width; each place is there once.
+
+    Rows of a log that comes in order of time fill each group's lines of memory one after the other, so that these are
+    written while in the cache; values[order] would fetch each anew for every row.
+    """
+    out = np.empty_like(values)
+    for row in range(len(values)):
+        out[places[row]] = values[row]
+    return out
+
+
+@compiled
 def next_of_title(starts: Int64, title: Int32, latest: Int64) -> Int32:
     """The profile's next play of the same title, for each row; -1 if there is none. `latest` is -1 for each title."""
     out = np.full(len(title), -1, dtype=np.int32)
@@ -44,12 +69,24 @@ def next_of_title(starts: Int64, title: Int32, latest: Int64) -> Int32:
 
 
 @compiled
-def sort_within(starts: Int64, order: Int32, keys: Int64) -> None:
-    """Sort each group's rows by `keys[row]` in place, equal keys in their given order.
+def unsorted_groups(starts: Int64, keys: Int64) -> Int64:
+    """The groups whose keys do not ascend."""
+    found = np.zeros(len(starts) - 1, dtype=np.bool_)
+    for group in range(len(starts) - 1):
+        for row in range(starts[group] + 1, starts[group + 1]):
+            if keys[row] < keys[row - 1]:
+                found[group] = True
+                break
+    return np.flatnonzero(found)
+
+
+@compiled
+def sort_within(starts: Int64, groups: Int64, order: Int32, keys: Int64) -> None:
+    """Sort the rows of some groups by `keys[row]` in place, equal keys in their given order.
 
     Groups that are nearly in order (the usual case: a log comes day by day) cost little more than one look.
     """
-    for group in range(len(starts) - 1):
+    for group in groups:
         lo, hi = starts[group], starts[group + 1]
         shifts = 4 * (hi - lo)
         for i in range(lo + 1, hi):
@@ -66,6 +103,16 @@ def sort_within(starts: Int64, order: Int32, keys: Int64) -> None:
                     values[r] = keys[rows[r]]
                 order[lo:hi] = rows[np.argsort(values, kind="mergesort")]
                 break
+
+
+@compiled
+def rearrange(starts: Int64, groups: Int64, order: Int32, values: Integers) -> None:
+    """Put `values` of some groups in the order that `sort_within` found for their rows, in place."""
+    for group in groups:
+        lo, hi = starts[group], starts[group + 1]
+        given = values[lo:hi].copy()
+        for row in range(lo, hi):
+            values[row] = given[order[row] - lo]
 
 
 @compiled
