@@ -192,11 +192,12 @@ def _pivot(
     if not chosen:
         have = sorted({row[c.SLICE] for row in rows})
         raise KeyRefused(f"no slice {by!r}", place="--by", repair=f"There are: {', '.join(have)}.")
+    named = f"by {by}" if by in heads else by  # published lists are sliced by the model that made each
     lines: dict[tuple[str, ...], Row] = {}
     for row in chosen:
         key = (*who(row), row[c.SLICE_VALUE])
         line = lines.setdefault(
-            key, dict(zip(heads, who(row), strict=True)) | ({} if by == "all" else {by: key[-1]}) | {"n": 0}
+            key, dict(zip(heads, who(row), strict=True)) | ({} if by == "all" else {named: key[-1]}) | {"n": 0}
         )
         if (row[c.METRIC], row[c.CUTOFF]) in wanted:
             line["n"] = row[c.N] if (row[c.METRIC], row[c.CUTOFF]) == wanted[0] else line["n"]

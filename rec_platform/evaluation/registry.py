@@ -9,12 +9,13 @@ from rec_platform.evaluation.accumulators import Accumulator
 from rec_platform.evaluation.beyond import BEYOND
 from rec_platform.evaluation.exposure import EXPOSURE
 from rec_platform.evaluation.metrics import STANDARD, Metric
+from rec_platform.evaluation.pages import PAGE, PAGE_RANK
 from rec_platform.evaluation.positions import FIRST_RANK, RANK
 from rec_platform.evaluation.probability import CALIBRATION, log_loss
 
 #: Evaluated unless told otherwise, each where what it needs is there.
 ALL_METRICS: Final[tuple[Metric, ...]] = (*STANDARD, *BEYOND, log_loss)
-ACCUMULATORS: Final[tuple[Accumulator, ...]] = (EXPOSURE, RANK, FIRST_RANK, CALIBRATION)
+ACCUMULATORS: Final[tuple[Accumulator, ...]] = (EXPOSURE, RANK, FIRST_RANK, CALIBRATION, PAGE, PAGE_RANK)
 
 
 def check_names(metrics: tuple[Metric, ...], accumulators: tuple[Accumulator, ...]) -> None:

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
-from datetime import date
+from datetime import date, timedelta
 from itertools import islice
 from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from rec_platform.clock import days_between
+from rec_platform import columns as c
+from rec_platform.clock import days_between, label_close
 from rec_platform.config import Settings
 from rec_platform.dmc12.frame import Frame, flat
 from rec_platform.errors import MissingInput
@@ -23,6 +24,7 @@ from rec_platform.evaluation.gather import History, knowledge, knowledge_inputs
 from rec_platform.evaluation.intervals import metric_rows
 from rec_platform.evaluation.metrics import Population
 from rec_platform.evaluation.own import Own, fingerprints, load
+from rec_platform.evaluation.pages import Places, placed
 from rec_platform.evaluation.protocol import SESSION, Protocol
 from rec_platform.evaluation.registry import ACCUMULATORS, ALL_METRICS
 from rec_platform.evaluation.scored import RANDOM
@@ -30,7 +32,7 @@ from rec_platform.evaluation.slices import ALL
 from rec_platform.evaluation.sums import WEIGHT, Key, MetricSums, merge, of_table, to_table
 from rec_platform.partition import Partition
 from rec_platform.stage import Built, Input, Reader, Stage
-from rec_platform.tables import METRIC_SUMS, METRICS, SCORES_TABLE
+from rec_platform.tables import METRIC_SUMS, METRICS, PLAY_FACTS, SCORES_TABLE
 
 #: Contexts read at a time from a scores file.
 BATCH = 2**13
@@ -47,7 +49,7 @@ class Metrics(Stage):
         "Beside it the sums from which months and the whole world are added up."
     )
     tables = (METRICS, METRIC_SUMS)
-    code_version = 2
+    code_version = 3
 
     def config(self, settings: Settings) -> dict[str, Any]:
         chosen = settings.evaluation.model_dump(mode="json")
@@ -58,8 +60,15 @@ class Metrics(Stage):
         day, here = partition.day, (partition.place,)
         return (
             Input(SCORES_TABLE.name, day, day, here),
+            self._plays(partition, settings),
             *dict.fromkeys((*knowledge_inputs(partition), *slice_inputs(partition))),
         )
+
+    def _plays(self, partition: Partition, settings: Settings) -> Input:
+        """The plays of the label windows, which say where on the page they began."""
+        window = _window(partition, settings)
+        close = partition.day + timedelta(days=len(window))
+        return Input(PLAY_FACTS.name, window[0].day, window[-1].day, (partition.place,), cut=close, optional=True)
 
     def build(self, partitions: Sequence[Partition], reader: Reader, settings: Settings) -> Iterator[Built]:
         history, own = History(reader, reader.files(SCORES_TABLE.name, partitions)), load(settings.evaluation.files)
@@ -79,14 +88,31 @@ def protocol_of(settings: Settings) -> Protocol:
 
 def _sums(partition: Partition, reader: Reader, settings: Settings, history: History, own: Own) -> MetricSums:
     chosen = settings.evaluation
+    frames = told(scored_frames(reader.files(SCORES_TABLE.name, [partition])), own.slices)
+    places = _places(partition, reader, settings)
     return evaluate(
-        told(scored_frames(reader.files(SCORES_TABLE.name, [partition])), own.slices),
+        frames if places is None else placed(frames, places),
         knowledge=knowledge(partition, reader, history),
         seed=settings.seed, metrics=ALL_METRICS + own.metrics,
         accumulators=ACCUMULATORS + own.accumulators, cutoffs=chosen.cutoffs,
         slices=slices_of(partition, reader, own=own.slices), replicates=chosen.replicates, list_length=chosen.keep_top,
         protocol=protocol_of(settings), cut=partition.day,
     )  # fmt: skip
+
+
+def _window(partition: Partition, settings: Settings) -> list[Partition]:
+    """The days of the partition's label windows."""
+    last = partition.day + timedelta(days=settings.labels.horizon_days - 1)
+    return [Partition(day, partition.place) for day in days_between(partition.day, last)]
+
+
+def _places(partition: Partition, reader: Reader, settings: Settings) -> Places | None:
+    """Where on the page the plays of the label windows began; None where no play says."""
+    there = [one for one in _window(partition, settings) if one in reader.published(PLAY_FACTS.name, one.day)]
+    columns = (c.PROFILE, c.TITLE, c.PLAYED_AT, c.KNOWN_AT, c.ROW, c.POSITION)
+    close = label_close(partition.day, settings.labels.horizon_days)
+    places = Places.of(reader.read(PLAY_FACTS.name, there, columns), close=close) if there else None
+    return None if places is None or not len(places.profile) else places
 
 
 def scored_frames(files: Sequence[str]) -> Iterator[Frame]:

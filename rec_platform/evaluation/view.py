@@ -5,6 +5,7 @@
     chances    probabilities of the candidates, for models that give them
     titles     plays and genres of titles as of the day             (of `Knowledge`)
     tastes     what the profiles of the contexts played before      (of `Knowledge`)
+    pages      where on the page stood what was watched, in the frame's items (`pages`)
 
 A metric or accumulator names in `needs` what it reads besides `groups`; where that is missing it has no rows.
 """
@@ -30,6 +31,7 @@ CHANCES: Final = "chances"
 PLAYS: Final = "plays"
 GENRES: Final = "genres"
 TASTES: Final = "tastes"
+PAGES: Final = "pages"
 #: The model whose lists count as expected is among those evaluated.
 EXPECTED: Final = "expected"
 
@@ -43,6 +45,7 @@ def offered(frame: Frame, model: str, models: tuple[str, ...], knowledge: Knowle
         PLAYS: titles is not None and titles.plays is not None,
         GENRES: titles is not None and len(titles.names) > 1,
         TASTES: knowledge.tastes is not None,
+        PAGES: c.POSITION in frame.items.column_names,
         EXPECTED: knowledge.expected in models,
     }
     return frozenset(name for name, given in there.items() if given)

@@ -28,14 +28,15 @@ NAMES = (*(one.name for one in ALL_METRICS), *(name for one in ACCUMULATORS for 
 CUT = {one.name for one in ALL_METRICS if one.cut} | {name for one in ACCUMULATORS if one.cut for name in one.readings}
 #: Divide by k and not by what there is.
 OVER_K = {"precision", "serendipity"}
+OF_PAGES = {"mean_logged_row", "mean_logged_position", "logged_places", "mean_rank_first_row", "mean_rank_lower_rows"}
 #: Without a positive there is nothing to judge; the others are about lists and probabilities.
 NEED_A_POSITIVE = {
     "nmrr", "mrr", "ndcg", "recall", "precision", "r_precision", "map", "hit_rate", "auc", "percentile_rank", "serendipity",
-    "mean_rank", "median_rank", "mean_first_rank", "median_first_rank",
+    "mean_rank", "median_rank", "mean_first_rank", "median_first_rank", *OF_PAGES,
 }  # fmt: skip
 #: Count a positive that nobody could find as 0.
 ZERO_IF_UNREACHABLE = NEED_A_POSITIVE - {
-    "auc", "percentile_rank", "mean_rank", "median_rank", "mean_first_rank", "median_first_rank"
+    "auc", "percentile_rank", "mean_rank", "median_rank", "mean_first_rank", "median_first_rank", *OF_PAGES
 }  # fmt: skip
 PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 
@@ -43,6 +44,7 @@ PAGE = Path(__file__).parents[2] / "docs" / "metrics.md"
 def one_context(score, label, *, candidates=N, reachable=None):
     """A single context of profile 1 with every title a candidate; the stored form where there is none."""
     items = {"title_id": np.arange(len(label)), "label": np.asarray(label, float)}
+    items |= {"row": np.arange(len(label)) // 3, "position": np.arange(len(label)) % 3}
     scores = {name: np.asarray(score, float) for name in ("p", "popularity", "random")}
     contexts = {"profile_id": [1], "context_id": [3]}
     if reachable is not None:

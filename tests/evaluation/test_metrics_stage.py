@@ -18,6 +18,7 @@ from rec_platform.errors import MissingInput
 from rec_platform.evaluation import Metrics, Slices, evaluate, metric_rows, roll_up, stored_sums
 from rec_platform.evaluation import stage as stage_module
 from rec_platform.evaluation.gather import History, knowledge
+from rec_platform.evaluation.pages import PAGE, PAGE_RANK
 from rec_platform.partition import Partition
 from rec_platform.tables import METRIC_SUMS, METRICS, PLAY_FACTS, SCORES_TABLE, TITLE_SNAPSHOT, TITLES
 from rec_platform.testing.readers import MemoryReader
@@ -147,7 +148,11 @@ def test_the_roll_up_over_days_and_countries_equals_the_whole(world):
     bands, told = rolled["slice"].isin(["popularity", "title_age"]), ~rolled["metric"].isin(whole["metric"])
     pd.testing.assert_frame_equal(rolled[~bands & ~told].reset_index(drop=True), whole, check_exact=True)
     assert bands.any()
-    assert set(rolled[told]["metric"]) == {"novelty", "diversity", "popularity_lift", "genre_divergence"}
+    of_titles, of_pages = (
+        {"novelty", "diversity", "popularity_lift", "genre_divergence"},
+        {*PAGE.readings, *PAGE_RANK.readings},
+    )
+    assert set(rolled[told]["metric"]) == of_titles | of_pages
 
 
 def test_what_one_partition_alone_could_tell_is_a_mean_over_its_own_contexts(world):
@@ -205,12 +210,15 @@ def test_it_reads_its_own_partition_and_its_fingerprint_covers_what_it_reads(tmp
     read = [(one.table, one.first, one.last, one.countries, one.optional) for one in stage.inputs(FIRST, Settings())]
     day = date(2025, 3, 10)
     assert read == [
-        ("scores", day, day, ("FR",), False), ("title_snapshot", day, day, ("FR",), True),
+        ("scores", day, day, ("FR",), False), ("play_facts", day, day, ("FR",), True),
+        ("title_snapshot", day, day, ("FR",), True),
         ("titles", None, None, None, False),
         ("play_facts", day - timedelta(days=90), day - timedelta(days=1), None, True),
         ("profile_snapshot", day, day, ("FR",), True),
     ]  # fmt: skip
-    assert [one.cut for one in stage.inputs(FIRST, Settings())] == [None, None, day, day, None]
+    assert [one.cut for one in stage.inputs(FIRST, Settings())] == [
+        None, date(2025, 3, 11), None, day, day, None
+    ]  # fmt: skip
     (tmp_path / "mine.py").write_text("A = 1\n")
     mine = {"evaluation": {"files": [str(tmp_path / "mine.py")]}}
     before = stage.config(Settings.model_validate(mine))

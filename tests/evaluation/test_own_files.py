@@ -123,10 +123,10 @@ def test_what_cannot_be_meant_is_named_with_its_line(tmp_path, body, line, match
     [
         (MINE + "    return groups.positives / groups.size\n", "for 24 contexts of random"),
         (MINE + "    return 1.0 / groups.truth.n_candidates\n", "'mine' is inf for a context"),
-        (MINE + "    return np.cumsum(groups.truth.n_positives)\n", "another number alone"),
+        (MINE + "    return np.cumsum(groups.truth.n_positives)\n", "another number among fewer"),
         (MINE + "    return groups.moon\n", f"line {LINES + 3}: 'mine' raised AttributeError"),
         ("@metric('mine', about='', over=lambda truth, k: np.ones(truth.n_contexts))\ndef mine(groups, k):\n"
-         "    return np.cumsum(groups.positives) * 1.0\n", "another number alone"),
+         "    return np.cumsum(groups.positives) * 1.0\n", "another number among fewer"),
         ("@metric('mine', about='', population=Population.ANY)\ndef mine(groups, k):\n"
          "    return groups.total(groups.gain) / groups.truth.n_positives\n", "'mine' is nan for a context"),
         ("def bad(view, k):\n    return Added(np.array([99]), np.array([1]))\n"
