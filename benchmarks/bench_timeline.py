@@ -66,7 +66,7 @@ def peer(title: str, contestant: str, folder: str, ours: Path, scratch: Path) ->
     return cost
 
 
-def ours_of(title: str, folder: str, out: Path, **how: Any) -> Cost:
+def ours_of(title: str, folder: str, out: Path | None, **how: Any) -> Cost:
     cost = run("timeline_ours.features", out=out, folder=folder, **how)
     cost_line(title, cost)
     phases(cost)
@@ -78,6 +78,8 @@ def against_peers(cache: Path, size: Size, scratch: Path) -> None:
     print(f"Peers: {size}")
     exact_values, day_values = scratch / "exact.arrow", scratch / "day.arrow"
     exact = ours_of("rec-platform, exact", folder, exact_values)
+    floor = run("timeline_ours.reading", folder=folder)
+    cost_line("the same columns read by pyarrow, no more", floor)
     day = ours_of("rec-platform, day level", folder, day_values, midnight=True, one_clock=True)
     direct = peer("DuckDB, direct join, exact", "peers.timeline_duckdb.direct", folder, exact_values, scratch)
     daily = peer("DuckDB, daily facts, day level", "peers.timeline_duckdb.daily", folder, day_values, scratch)
@@ -99,7 +101,7 @@ def against_peers(cache: Path, size: Size, scratch: Path) -> None:
 def against_pandas(cache: Path, scratch: Path) -> None:
     """pandas, always at 2 M plays."""
     folder, values = world(cache, DEFAULT), scratch / "small.arrow"
-    exact = run("timeline_ours.features", folder=folder)
+    exact = ours_of("rec-platform, exact, 2 M plays", folder, None)
     run("timeline_ours.features", out=values, folder=folder, midnight=True, one_clock=True)
     pandas = peer("pandas, daily facts, day level, 2 M plays", "peers.timeline_pandas.daily", folder, values, scratch)
     ratio_line("pandas / ours exact at 2 M plays, CPU", pandas.cpu / exact.cpu, "at least 8")
@@ -168,10 +170,18 @@ def slope(cache: Path, size: Size) -> None:
 
 
 def table_write(cache: Path, size: Size) -> None:
-    print("Writing the training sets: nested, hashed and staged, beside bare pyarrow writing the same rows")
+    """The best of several turns of each: fresh memory of a file's size can cost more than the work in it."""
+    print("Writing the training sets: nested, hashed and staged, beside bare pyarrow from the same float32 columns")
     cost = run("timeline_ours.written", folder=world(cache, size))
-    phases(cost)
-    ratio_line("table / pyarrow, CPU", cost.phases["table"].cpu / cost.phases["pyarrow"].cpu, "at most 1.2")
+    best = {
+        name: min(spent.cpu for phase, spent in cost.phases.items() if phase.startswith(name))
+        for name in ("table", "pyarrow, nesting", "pyarrow, writing")
+    }
+    for name, spent in best.items():
+        print(f"  {name:<44} {spent:9.2f} CPU-s")
+    print(f"  {'MB on disk, table and pyarrow':<44} {cost.facts['table']:9.1f} {cost.facts['bare']:9.1f}")
+    whole = best["pyarrow, nesting"] + best["pyarrow, writing"]
+    ratio_line("table / pyarrow, CPU", best["table"] / whole, "at most 1.2")
 
 
 def warm_start(cache: Path, size: Size) -> None:

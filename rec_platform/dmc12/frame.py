@@ -147,11 +147,12 @@ def to_numpy(table: pa.Table, name: str, *, part: str) -> Array:
     column = table.column(name)
     if pa.types.is_timestamp(column.type):
         column = pc.cast(column, pa.int64())
-    return (
-        np.asarray(column.combine_chunks().to_numpy(zero_copy_only=False))
-        if column.num_chunks != 1
-        else np.asarray(column.chunk(0).to_numpy(zero_copy_only=False))
-    )
+    return np.asarray(_whole(column).to_numpy(zero_copy_only=False))
+
+
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    """A column as one array; where it has one chunk, that one (`combine_chunks` would copy it)."""
+    return column.chunk(0) if column.num_chunks == 1 else column.combine_chunks()
 
 
 def _set(table: pa.Table, columns: Mapping[str, Array | pa.Array | pa.ChunkedArray]) -> pa.Table:
@@ -185,8 +186,7 @@ def nested(frame: Frame, *, item_columns: tuple[str, ...], structs: Mapping[str,
 
 
 def _written(column: pa.ChunkedArray) -> pa.Array:
-    values = column.combine_chunks()
-    values = values.chunk(0) if isinstance(values, pa.ChunkedArray) else values
+    values = _whole(column)
     return values.cast(pa.float64()) if pa.types.is_floating(values.type) else values
 
 
@@ -205,8 +205,7 @@ def flat(table: pa.Table) -> Frame:
 
     Structs other than `features` and `scores` become item columns named `struct.field`.
     """
-    lists = table.column(c.ITEMS).combine_chunks()
-    lists = lists.chunk(0) if isinstance(lists, pa.ChunkedArray) else lists
+    lists = _whole(table.column(c.ITEMS))
     offsets = lists.offsets.to_numpy().astype(np.int64)
     inner = lists.flatten()
     back = {theirs: ours for ours, theirs in c.DMC12_NAMES.items()}

@@ -19,7 +19,7 @@ import pyarrow as pa
 
 from rec_platform.errors import MissingInput, StorageFault
 from rec_platform.flow.index import Index
-from rec_platform.lake import content_hash
+from rec_platform.lake import content_hash_like
 from rec_platform.partition import Partition
 from rec_platform.stage import Earlier, Input
 from rec_platform.tables import TableSpec
@@ -51,7 +51,8 @@ def _intact(index: Index, spec: TableSpec, partitions: Sequence[Partition]) -> p
     names, start = spec.schema.names, 0
     for partition in partitions:
         state = states[partition]
-        if content_hash(rows.slice(start, state.rows).select(names)) != state.content_hash:
+        found = content_hash_like(state.content_hash, rows.slice(start, state.rows).select(names))
+        if found != state.content_hash:
             return None
         start += state.rows
     return rows if start == rows.num_rows else None

@@ -7,9 +7,18 @@ with lake.staging("run-1") as staging:
 lake.read("play_facts", [partition])
 """
 
-from rec_platform.lake.content import content_hash, known_hashes
+from rec_platform.lake.content import content_hash, content_hash_like, known_hashes
 from rec_platform.lake.lake import Lake
 from rec_platform.lake.manifest import Manifest, PartitionState
 from rec_platform.lake.staging import Staged, Staging
 
-__all__ = ["Lake", "Manifest", "PartitionState", "Staged", "Staging", "content_hash", "known_hashes"]
+__all__ = [
+    "Lake",
+    "Manifest",
+    "PartitionState",
+    "Staged",
+    "Staging",
+    "content_hash",
+    "content_hash_like",
+    "known_hashes",
+]

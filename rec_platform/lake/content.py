@@ -1,48 +1,92 @@
 """The content hash of a partition: over its rows in their fixed order, and over nothing else.
 
-Not over file bytes (a writer's version would show), not over chunk layout, not over what stands under a null.
+Not over file bytes (a writer's version would show), not over chunk layout, not over what stands under a null. It says
+whether two partitions hold the same rows, on any machine; it is no seal against an adversary, so XXH3 of 128 bits does
+(decision 0096). Files that must not be tampered with, such as models, carry SHA-256 of their own.
 """
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import date
-from typing import Any
+from typing import Any, Final, Protocol
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import xxhash
 
 from rec_platform import columns as c
 
 
+class _Digest(Protocol):
+    def update(self, data: Any, /) -> None: ...
+
+    def hexdigest(self) -> str: ...
+
+
+#: Hex digits of a content hash -> what made it: the first hash of today, the second of homes older than it.
+_MAKERS: Final[dict[int, Callable[[], _Digest]]] = {32: xxhash.xxh3_128, 64: hashlib.sha256}
+_TODAY: Final = 32
+_EPOCH: Final = date(1970, 1, 1).toordinal()
+#: Numbers are hashed in blocks that stay in the cache between the look for NaN and the hash.
+_BLOCK: Final = 1 << 16
+
+
 def content_hash(table: pa.Table) -> str:
-    """SHA-256, hex, of names, types and values of a table, row by row in order.
+    """XXH3-128, hex, of names, types and values of a table, row by row in order.
 
     >>> a = pa.table({"x": pa.chunked_array([[1], [None]], pa.int64())})
     >>> content_hash(a) == content_hash(a.combine_chunks())
     True
     """
-    digest = hashlib.sha256(str(table.num_rows).encode())
+    return _hash(table, _MAKERS[_TODAY]())
+
+
+def content_hash_like(recorded: str, table: pa.Table) -> str:
+    """The content hash of a table by the function that made `recorded`, to be compared with it.
+
+    >>> table = pa.table({"x": [1]})
+    >>> content_hash_like(content_hash(table), table) == content_hash(table)
+    True
+    """
+    return _hash(table, _MAKERS.get(len(recorded), _MAKERS[_TODAY])())
+
+
+def _hash(table: pa.Table, digest: _Digest) -> str:
+    digest.update(str(table.num_rows).encode())
     for name in table.column_names:
         digest.update(f"|{name}:".encode())
         _feed(digest, _whole(table.column(name)))
     return digest.hexdigest()
 
 
-def known_hashes(table: pa.Table) -> dict[date, str]:
+def known_hashes(table: pa.Table, whole: str = "") -> dict[date, str]:
     """For a table with `known_at` or `known_date`: the content hash of the rows of each known date; else empty.
+
+    `whole` is the table's own content hash, if the caller has it: that of its only date, where there is no other.
 
     A stage that may not see rows known from its cut on fingerprints just the dates before the cut, so that a late play
     changes nothing that could not have known of it (Ana's evening, `clock.py`).
     """
     known = _known_date(table)
-    if known is None:
+    if known is None or not table.num_rows:
         return {}
-    days = pc.unique(known).sort()
+    number = known.cast(pa.int32()).to_numpy()
+    order = np.argsort(number, kind="stable")
+    days, starts = np.unique(number[order], return_index=True)
     if len(days) == 1:
-        return {days[0].as_py(): content_hash(table)}
-    return {day.as_py(): content_hash(table.filter(pc.equal(known, day))) for day in days}
+        return {_date(days[0]): whole or content_hash(table)}
+    by_day, ends = table.take(pa.array(order)), [*starts[1:], len(number)]
+    return {
+        _date(day): content_hash(by_day.slice(start, end - start))
+        for day, start, end in zip(days, starts, ends, strict=True)
+    }
+
+
+def _date(day: int) -> date:
+    return date.fromordinal(_EPOCH + int(day))
 
 
 def _known_date(table: pa.Table) -> pa.ChunkedArray | None:
@@ -53,15 +97,12 @@ def _known_date(table: pa.Table) -> pa.ChunkedArray | None:
     return None
 
 
-def _whole(column: pa.ChunkedArray | pa.Array) -> pa.Array:
-    if isinstance(column, pa.ChunkedArray):
-        column = column.combine_chunks()
-        if isinstance(column, pa.ChunkedArray):
-            return column.chunk(0) if column.num_chunks else pa.array([], column.type)
-    return column
+def _whole(column: pa.ChunkedArray) -> pa.Array:
+    """The column as one array, where it stands if it is one already."""
+    return column.chunk(0) if column.num_chunks == 1 else pa.concat_arrays(column.chunks or [pa.array([], column.type)])
 
 
-def _feed(digest: Any, values: pa.Array) -> None:
+def _feed(digest: _Digest, values: pa.Array) -> None:
     """Feed one column, level by level: type, validity, then values with nulls taken out."""
     kind = values.type
     if values.null_count:
@@ -71,7 +112,7 @@ def _feed(digest: Any, values: pa.Array) -> None:
         digest.update(b"struct")
         for position, inner in enumerate(kind):
             digest.update(f".{inner.name}:".encode())
-            _feed(digest, pc.struct_field(values, [position]))
+            _feed(digest, values.field(position))
     elif pa.types.is_list(kind) or pa.types.is_large_list(kind):
         digest.update(b"list" + pc.list_value_length(values).cast(pa.int64()).to_numpy().tobytes())
         _feed(digest, values.flatten())
@@ -80,7 +121,9 @@ def _feed(digest: Any, values: pa.Array) -> None:
         digest.update(_joined(values))
     else:
         digest.update(str(kind).encode())
-        digest.update(np.ascontiguousarray(_numbers(values)))
+        numbers = np.ascontiguousarray(_numbers(values))
+        for start in range(0, numbers.size, _BLOCK):
+            digest.update(_one_nan(numbers[start : start + _BLOCK]))
 
 
 def _joined(values: pa.Array) -> bytes:
@@ -92,14 +135,16 @@ def _joined(values: pa.Array) -> bytes:
 
 
 def _numbers(values: pa.Array) -> np.ndarray[Any, Any]:
-    """Values as NumPy; every NaN as the same NaN, so that its payload does not count."""
-    if pa.types.is_boolean(values.type):
-        return np.asarray(values.to_numpy(zero_copy_only=False))
+    """Values without nulls as NumPy."""
     if pa.types.is_date32(values.type):
-        values = values.cast(pa.int32())
+        values = values.view(pa.int32())
     elif pa.types.is_timestamp(values.type):
-        values = values.cast(pa.int64())
-    numbers = np.asarray(values.to_numpy(zero_copy_only=False))
-    if numbers.dtype.kind == "f" and np.isnan(numbers.min(initial=0.0)):
+        values = values.view(pa.int64())
+    return np.asarray(values.to_numpy(zero_copy_only=False))
+
+
+def _one_nan(numbers: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The same numbers with every NaN as the same NaN, so that its payload does not count."""
+    if numbers.dtype.kind == "f" and np.isnan(numbers.min()):
         return np.where(np.isnan(numbers), np.array(np.nan, dtype=numbers.dtype), numbers)
     return numbers

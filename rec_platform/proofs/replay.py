@@ -15,7 +15,7 @@ from rec_platform.errors import MissingInput
 from rec_platform.flow.index import Index, fingerprint
 from rec_platform.flow.reader import LakeReader
 from rec_platform.lake import Lake, PartitionState
-from rec_platform.lake.content import content_hash
+from rec_platform.lake.content import content_hash_like
 from rec_platform.partition import Partition
 from rec_platform.proofs.verdict import Finding
 from rec_platform.stage import Stage
@@ -56,7 +56,8 @@ def replayed(lake: Lake, stage: Stage, partition: Partition, settings: Settings)
     )
     (built,) = stage.build([partition], LakeReader(index, stage.name, inputs), settings)
     for spec in stage.tables:
-        now, then = content_hash(built.tables[spec.name]), lake.state(spec.name)[partition].content_hash
+        then = lake.state(spec.name)[partition].content_hash
+        now = content_hash_like(then, built.tables[spec.name])
         if now != then:
             why = _first_upstream(index, stage, partition, settings) or _code(manifest)
             return Finding(False, f"{spec.name} is {now[:12]} made again, {then[:12]} as published: {why}")
@@ -70,7 +71,7 @@ def _changed_setup(lake: Lake, stage: Stage, partition: Partition, settings: Set
     """What makes a replay meaningless before it begins; nothing if all is as recorded."""
     for spec in stage.tables:
         state = lake.state(spec.name)[partition]
-        if _hash_of(lake, spec.name, partition, None) != state.content_hash:
+        if _hash_of(lake, spec.name, partition, None, state) != state.content_hash:
             return f"{spec.name} {partition.key}: the published rows are not those its commit recorded"
     if manifest["code_version"] != stage.code_version:
         return f"code differs: stage {stage.name} was version {manifest['code_version']}, is {stage.code_version} now"
@@ -97,17 +98,19 @@ def _first_upstream(index: Index, stage: Stage, partition: Partition, settings: 
         state = index.state(table)[key]
         if state.parts:
             continue
-        found = _hash_of(index.lake, table, key, index.versions[table])
+        found = _hash_of(index.lake, table, key, index.versions[table], state)
         if found != state.content_hash:
             return f"the first table that differs is {table} {key.key}, {found[:12]} read, {state.content_hash[:12]} recorded"
     return ""
 
 
-def _hash_of(lake: Lake, table: str, partition: Partition, version: int | None) -> str:
+def _hash_of(lake: Lake, table: str, partition: Partition, version: int | None, state: PartitionState) -> str:
+    """The hash of the rows read, by the function that made the hash on record."""
     spec = table_spec(table)
     columns = None if spec.open_structs else list(spec.schema.names)
     rows = lake.read(table, [partition], columns, version)
-    return content_hash(rows.select(list(spec.schema.names)) if columns is None else rows)
+    rows = rows.select(list(spec.schema.names)) if columns is None else rows
+    return content_hash_like(state.content_hash, rows)
 
 
 def _code(manifest: Manifest) -> str:

@@ -170,3 +170,12 @@ def test_offsets_must_fit_contexts_and_items() -> None:
         Frame.of(contexts, np.array([0, 1]))
     with pytest.raises(SchemaError, match="items has 3 rows where the offsets end at 2"):
         Frame.of(contexts, np.array([0, 1, 2]), items={c.TITLE: np.arange(3)})
+
+
+def test_lists_in_one_piece_are_not_copied() -> None:
+    frame = frame_of([2, 3])
+    table = nested(frame, item_columns=ITEM_COLUMNS, structs={c.FEATURES: frame.features})
+    leaf = table.column(c.ITEMS).chunk(0).values.field(c.DMC12_NAMES[c.TITLE])
+    there = frame.items.column(c.TITLE).chunk(0)
+    back = flat(table).items.column(c.TITLE).chunk(0)
+    assert there.buffers()[1].address == leaf.buffers()[1].address == back.buffers()[1].address

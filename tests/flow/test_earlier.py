@@ -19,7 +19,7 @@ from rec_platform.config import Settings
 from rec_platform.facts.stage import Facts
 from rec_platform.flow import Platform, run_stage
 from rec_platform.flow import run as flow_run
-from rec_platform.lake import Lake
+from rec_platform.lake import Lake, content
 from rec_platform.partition import Partition
 from rec_platform.proofs.flow import incremental
 from rec_platform.simulation import simulate
@@ -163,6 +163,18 @@ def test_the_day_after_needs_no_tile_but_those_that_come_and_go(ready: Lake, mon
     monkeypatch.setattr(Lake, "read", watching)
     make(ready, FeatureSnapshots(), on(6))
     assert asked == {*on(5), *on(4)}
+
+
+def test_a_day_published_before_content_hashes_changed_is_built_on(
+    lake: Lake, ready: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as then:
+        then.setattr(content, "_TODAY", 64)
+        make(ready, FeatureSnapshots(), on(5), force=True)
+    assert {len(digest) for digest in snapshots(ready, 5).values()} == {64}
+    make(ready, FeatureSnapshots(), on(6))
+    assert built_on(ready) == str(day(5))
+    assert {len(digest) for digest in snapshots(ready, 6).values()} == {32}
 
 
 def test_a_late_tile_that_became_known_yesterday_is_added(ready: Lake) -> None:

@@ -1,0 +1,88 @@
+"""A partition's file: what its leaves are written as, and that nothing is lost on the way."""
+
+from __future__ import annotations
+
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from rec_platform.lake import Lake, Manifest, content_hash
+from rec_platform.lake.staging import write_parquet
+from rec_platform.partition import Partition
+from rec_platform.tables import QUARANTINED_PLAYS
+
+#: What every engine reads; Spark before 4.2 reads no BYTE_STREAM_SPLIT.
+READ_EVERYWHERE = {"PLAIN", "RLE", "RLE_DICTIONARY"}
+CONTEXTS, ITEMS = 400, 20
+EMPTY_LIST = pa.table({"x": pa.array([[]], pa.list_(pa.float64()))})
+
+
+def nested_rows() -> pa.Table:
+    """Lists of items with a count, a number that stays within its context, scores that never repeat, and one with gaps."""
+    rng, n = np.random.default_rng(5), CONTEXTS * ITEMS
+    scores = rng.random(n)
+    features = {
+        "count": rng.integers(0, 9, n).astype(np.float64),
+        "same": np.repeat(rng.random(CONTEXTS), ITEMS),
+        "score": scores,
+        "gaps": np.where(scores < 0.9, np.nan, 7.0),
+    }
+    inner = pa.StructArray.from_arrays([pa.array(values) for values in features.values()], names=list(features))
+    items = pa.StructArray.from_arrays([pa.array(rng.integers(1, 99, n)), inner], names=["id", "features"])
+    lists = pa.ListArray.from_arrays(pa.array(np.arange(0, n + 1, ITEMS, dtype=np.int32)), items)
+    return pa.table({"profile_id": np.arange(CONTEXTS), "items": lists})
+
+
+def encodings(path: Path) -> dict[str, set[str]]:
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    leaves = (group.column(number) for number in range(group.num_columns))
+    return {leaf.path_in_schema.rpartition(".")[2]: set(leaf.encodings) for leaf in leaves}
+
+
+def test_leaves_whose_values_repeat_have_dictionaries(tmp_path: Path) -> None:
+    path, rows = tmp_path / "rows.parquet", nested_rows()
+    write_parquet(rows, path)
+    found = encodings(path)
+    with_dictionary = {name for name, how in found.items() if "RLE_DICTIONARY" in how}
+    assert with_dictionary == {"id", "count", "same", "gaps"}
+    assert set().union(*found.values()) <= READ_EVERYWHERE
+    assert content_hash(pq.read_table(path)) == content_hash(rows)
+
+
+@pytest.mark.parametrize("leaf", ["count", "same", "score", "gaps"])
+def test_a_leaf_is_read_alone(tmp_path: Path, leaf: str) -> None:
+    path, rows = tmp_path / "rows.parquet", nested_rows()
+    write_parquet(rows, path)
+    alone = pq.ParquetFile(path).read(columns=[f"items.list.element.features.{leaf}"])
+    whole = rows.column("items").chunk(0).flatten().field("features").field(leaf)
+    read = alone.column("items").chunk(0).flatten().field("features").field(leaf)
+    assert content_hash(pa.table({"x": read})) == content_hash(pa.table({"x": whole}))
+
+
+@pytest.mark.parametrize("rows", [nested_rows().slice(0, 0), nested_rows().slice(3, 1), EMPTY_LIST])
+def test_few_rows_and_empty_lists_are_written(tmp_path: Path, rows: pa.Table) -> None:
+    write_parquet(rows, tmp_path / "rows.parquet")
+    assert content_hash(pq.read_table(tmp_path / "rows.parquet")) == content_hash(rows)
+
+
+def test_equal_partitions_are_staged_apart_and_named_by_their_content(tmp_path: Path) -> None:
+    lake, day = Lake(tmp_path), date(2025, 3, 10)
+    rows = pa.Table.from_pylist(
+        [{name: f"{name} 1" if kind == pa.string() else 1 for name, kind in _types().items()}],
+        schema=QUARANTINED_PLAYS.schema,
+    )
+    with lake.staging("run") as staging:
+        staged = [staging.write(QUARANTINED_PLAYS, Partition(day, country), rows) for country in ("DE", "FR")]
+        assert len({one.path for one in staged}) == 2
+        lake.publish(staged, Manifest(run_id="run", stage="raw_plays"))
+    files = [Path(path) for path in lake.files(QUARANTINED_PLAYS.name)]
+    assert [path.parent.name for path in files] == ["country=DE", "country=FR"]
+    assert {path.stem for path in files} == {content_hash(rows)}
+
+
+def _types() -> dict[str, pa.DataType]:
+    return {column.name: column.type for column in QUARANTINED_PLAYS.schema}
