@@ -14,7 +14,7 @@ from rec_platform.contexts.hashing import mix, seeded, uniform
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import ConfigError, NumericError
 from rec_platform.models.artefact import Artefact
-from rec_platform.models.boosted_trees import BoostedTreesTrainer, sampling_margin
+from rec_platform.models.boosted_trees import BLOCK, BoostedTreesTrainer, sampling_margin
 from rec_platform.models.contract import FeatureNote
 from rec_platform.models.logistic import LogisticTrainer
 from rec_platform.models.parallel import at_once, in_order
@@ -176,6 +176,18 @@ def test_a_score_that_is_not_finite_names_model_context_and_feature():
     values[frame.offsets[3]] = np.inf
     with pytest.raises(NumericError, match=r"model logistic gave .* in context 2003; .*'signal'"):
         scorer.apply(frame.with_features({"signal": values}), Sources())
+
+
+def test_trees_score_many_blocks_of_rows_as_one_call_does():
+    scorer = BoostedTreesTrainer().load(
+        BoostedTreesTrainer().fit([made_frame(seed=1)], features=NOTES, config=CONFIG, seed=1)
+    )
+    frame = made_frame(contexts=3_000, seed=2)
+    assert frame.n_items > 2 * BLOCK
+    names = tuple(note.name for note in NOTES)
+    whole = scorer.booster.inplace_predict(frame.feature_matrix(names), predict_type="margin")
+    assert np.array_equal(scorer.score(frame), whole)
+    assert scorer.score(frame.take(np.arange(0))).tolist() == []
 
 
 def test_the_manifest_holds_no_time_of_making():
