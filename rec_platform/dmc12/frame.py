@@ -139,7 +139,7 @@ def keep_items(frame: Frame, rows: npt.NDArray[np.int64]) -> Frame:
 
 def to_numpy(table: pa.Table, name: str, *, part: str) -> Array:
     """A column of a table as NumPy; instants become int64 microseconds; `SchemaError` if it is not there."""
-    if name not in table.column_names:
+    if table.schema.get_field_index(name) < 0:  # `column_names` makes a list of all of them
         raise SchemaError(
             f"no column {name!r}", place=f"{part} of a DMC-12 frame",
             repair=f"It has {table.column_names}; add the step that makes {name!r} before this one.",
