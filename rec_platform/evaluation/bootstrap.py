@@ -19,12 +19,11 @@ from rec_platform.evaluation import kernels
 
 
 @cache
-def _table() -> npt.NDArray[np.uint8]:
-    """Poisson(1) by inverse CDF: a 16-bit number -> a count of 0 ... 8; mean and variance are 1 within 1e-4."""
-    chances = [math.exp(-1.0) / math.factorial(count) for count in range(9)]
+def _ends() -> npt.NDArray[np.uint16]:
+    """Poisson(1) by inverse CDF: a 16-bit number counts the ends it has reached, 0 ... 8; mean and variance are 1 within 1e-4."""
+    chances = [math.exp(-1.0) / math.factorial(count) for count in range(8)]
     ends = np.round(np.cumsum(chances) * 2**16)
-    ends[-1] = 2**16
-    return np.searchsorted(ends, np.arange(2**16), side="right").astype(np.uint8)
+    return ends[ends < 2**16].astype(np.uint16)
 
 
 def poisson_weights(profile_id: npt.NDArray[np.int64], replicates: int, seed: int) -> npt.NDArray[np.uint8]:
@@ -36,7 +35,7 @@ def poisson_weights(profile_id: npt.NDArray[np.int64], replicates: int, seed: in
     >>> bool((few == many[:, :3]).all())
     True
     """
-    return kernels.draw(mix(seeded(seed, purpose="poisson"), profile_id), replicates, _table())
+    return kernels.draw(mix(seeded(seed, purpose="poisson"), profile_id), replicates, _ends())
 
 
 def weights_of_contexts(profile_id: npt.NDArray[np.int64], replicates: int, seed: int) -> npt.NDArray[np.uint8]:

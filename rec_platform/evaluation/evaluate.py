@@ -2,56 +2,36 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import date
-from functools import reduce
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from rec_platform import columns as c
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import ConfigError, NumericError
-from rec_platform.evaluation import kernels, significance
+from rec_platform.evaluation import kernels
 from rec_platform.evaluation.accumulators import Accumulator, tally
-from rec_platform.evaluation.bootstrap import poisson_weights
-from rec_platform.evaluation.kinds import Kinds, depends_on_kind
+from rec_platform.evaluation.kinds import Kinds
 from rec_platform.evaluation.knowledge import NOTHING, Knowledge
-from rec_platform.evaluation.metrics import Metric, Population, members
+from rec_platform.evaluation.metrics import Metric, members
+from rec_platform.evaluation.plan import CONTEXT, EXACT, PROFILE, Plan, columns_of, counted_of
 from rec_platform.evaluation.protocol import Evidence, Protocol, data_hash
 from rec_platform.evaluation.registry import ACCUMULATORS, ALL_METRICS, check_names
 from rec_platform.evaluation.scored import CEILING, RANDOM, SAMPLED, Scored, sampled, scored, weights
 from rec_platform.evaluation.slices import ALL, Slices, context_values
-from rec_platform.evaluation.sums import (
-    LIMIT,
-    MEAN,
-    TALLY,
-    WEIGHT,
-    Key,
-    MetricSums,
-    added,
-    added_by,
-    added_exactly,
-    fixed,
-    nothing,
-    product,
-    width,
-)
-from rec_platform.evaluation.tallies import ONE, Tally, distinct, group_of, merged
-from rec_platform.evaluation.ties import Bools, Floats, Ints
+from rec_platform.evaluation.sums import LIMIT, TALLY, Key, MetricSums, added, added_by, fixed, nothing, width
+from rec_platform.evaluation.tallies import ONE, Tally, group_of, merged
+from rec_platform.evaluation.ties import Bools, Floats, Ints, Truth
+from rec_platform.evaluation.totals import Slice, coded, drawn_by, first_of_each, joint, totals
 from rec_platform.evaluation.trec import TREC, in_trec_order
-from rec_platform.evaluation.view import EXPECTED, LISTS, Block, View, offered
+from rec_platform.evaluation.view import Block, View, offered
 
 #: Contexts evaluated at a time: bounds memory to about 100 bytes x models x metrics x cut-offs each.
 CHUNK: Final = 2**15
-#: Fewer rows than this in a matrix product waste it.
-ROWS_PER_PRODUCT: Final = 32
-CONTEXT, PROFILE = "context", "profile"
 
 
 @dataclass(frozen=True)
@@ -63,6 +43,7 @@ class _Part:
         keep: which of all positives that is; None for all.
         views: of each model.
         columns: how many of the plan's columns, from the first on, it has.
+        member: which contexts are in which population: (n, populations).
         slices: the slices its contexts count in: n texts each.
     """
 
@@ -70,7 +51,17 @@ class _Part:
     keep: Bools | None
     views: Mapping[str, View]
     columns: int
+    member: Bools
     slices: Mapping[str, pa.Array]
+
+    @property
+    def truth(self) -> Truth:
+        return self.block.scored.truth
+
+    @property
+    def unreachable(self) -> Ints:
+        """Positives outside the candidate set: n values."""
+        return self.truth.n_positives - self.truth.n_reachable
 
 
 @dataclass(frozen=True)
@@ -96,81 +87,48 @@ class _Rows:
     blocks: tuple[_Values, ...]
 
 
-@dataclass(frozen=True)
-class _Slice:
-    """A slice of n contexts: the position of each one's value in `labels`; its amounts are the columns begin:end."""
-
-    name: str
-    codes: Ints
-    labels: list[str]
-    begin: int
-    end: int
-
-
-@dataclass(frozen=True)
-class _Column:
-    model: str
-    metric: Metric
-    k: int
-
-
 @dataclass
 class _Cell:
-    """Sums of one slice value: counts (populations, 3), totals (1 + R, columns + populations)."""
+    """Sums of one slice value: counts (populations, 3), totals (width(R), columns + populations)."""
 
     counts: Ints
     totals: Ints | None = None
 
 
 @dataclass(frozen=True)
-class _Drawn:
-    """Of n rows: how often each counts in each replicate (uint8, (n, R)), and the group of its profile."""
+class _Contexts:
+    """Contexts to be added to the sums: over all positives, then over those of each value of each item slice.
 
-    counts: npt.NDArray[np.uint8]
-    group: Ints
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """What `evaluate` was asked for; `suffix` ends every metric's name.
-
-    The first `by_item` of the columns are worked out in item slices too. The very first ones, model by model the same
-    `wanted`, depend on kinds of tie groups alone.
+    Attributes:
+        parts, slices: each part, and the slices its contexts count in.
+        weight, profile: n values.
     """
 
-    models: tuple[str, ...]
-    columns: tuple[_Column, ...]
-    by_item: int
-    wanted: tuple[tuple[Metric, int], ...]
-    counted: tuple[tuple[str, Accumulator, int], ...]
-    knowledge: Knowledge
-    list_length: int
-    slices: Slices
-    replicates: int
-    seed: int
-    protocol: Protocol
-    evidence: Evidence
-    estimand: str
-    suffix: str
+    parts: Sequence[_Part]
+    slices: Sequence[Sequence[Slice]]
+    weight: Floats
+    profile: Ints
+
+    @property
+    def scored(self) -> Scored:
+        return self.parts[0].block.scored
+
+    @property
+    def all_slices(self) -> list[Slice]:
+        return [one for slices in self.slices for one in slices]
 
 
 class _Evaluation:
     """The sums so far, and how to add contexts to them."""
 
-    def __init__(self, plan: _Plan) -> None:
-        self.plan, self.columns = plan, plan.columns
-        names = [one.metric.counted_in for one in plan.columns]
-        counted = {one.counted_in for _, one, _ in plan.counted}
-        self._populations = tuple(sorted({*names, *counted, Population.ANY.value}))
-        self._population = np.array([self._populations.index(name) for name in names], dtype=np.int64)
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
         self._cells: dict[tuple[str, str], _Cell] = {}
         self._tallies: dict[Key, Tally] = {}
         self._waiting: list[_Rows] = []
         self._evidence = plan.evidence
         self._kinds = Kinds(plan.wanted)
-        self._scratch = np.zeros(
-            0, dtype=np.int64
-        )  # fresh pages for every chunk cost as much as what is written to them
+        self._scratch = np.zeros(0)  # fresh pages for every chunk cost as much as what is written to them
 
     def take(self, frame: Frame) -> None:
         """Evaluate a frame's contexts; means over profiles wait until all are there."""
@@ -179,101 +137,147 @@ class _Evaluation:
         block = Block(
             frame, scored(frame, plan.models), plan.knowledge, longest=plan.list_length, seed=plan.seed
         )  # fmt: skip
-        views = {model: View(block, model) for model in (RANDOM, CEILING, *plan.models)}
         weight, profile = weights(frame), np.asarray(frame.context(c.PROFILE), dtype=np.int64)
         self._evidence += Evidence(data=data_hash(_ids(frame), weight, block.scored.truth, block.scored.titles))
-        parts = list(self._parts(block, views, frame))
+        parts = list(self._parts(block))
         if plan.estimand == PROFILE:
             self._waiting.append(_Rows(profile, weight, tuple(self._values(part) for part in parts)))
         else:
-            self._add(parts, weight, profile)
-        for key, part in _tallies(frame, plan, views):
+            self._add(_Contexts(parts, [coded(part.slices) for part in parts], weight, profile))
+        for key, part in _tallies(frame, plan, parts[0].views):
             self._tallies[key] = merged([self._tallies[key], part]) if key in self._tallies else part
 
-    def _parts(self, whole: Block, views: Mapping[str, View], frame: Frame) -> Iterator[_Part]:
+    def _parts(self, whole: Block) -> Iterator[_Part]:
         slices = self.plan.slices
-        found = slices.of_contexts(frame.contexts)
-        yield _Part(whole, None, views, len(self.columns), found)
+        found = slices.of_contexts(whole.frame.contexts)
+        yield self._part(whole, None, len(self.plan.columns), found)
         for division in slices.divisions:
             codes = division.of(whole.scored.titles)
             for code, label in enumerate(division.labels):
-                keep = codes == code
-                inside = slices.of_division(division, label, found)
-                part = whole.only(keep)
-                shown = {model: View(part, model) for model in views}
-                yield _Part(part, keep, shown, self.plan.by_item, inside)
+                keep, inside = codes == code, slices.of_division(division, label, found)
+                yield self._part(whole.only(keep), keep, self.plan.by_item, inside)
+
+    def _part(self, block: Block, keep: Bools | None, columns: int, slices: Mapping[str, pa.Array]) -> _Part:
+        truth, taste = block.scored.truth, block.has_taste
+        member = np.column_stack([members(name, truth, taste) for name in self.plan.populations])
+        views = {model: View(block, model) for model in self.plan.everyone}
+        return _Part(block, keep, views, columns, member, slices)
 
     def _values(self, part: _Part, begin: int = 0) -> _Values:
         """The values of the part's columns from `begin` on."""
-        truth, member = part.block.scored.truth, self._member(part)
-        values = np.empty((truth.n_contexts, part.columns - begin))
-        for place, column in enumerate(self.columns[begin : part.columns]):
-            inside = member[:, self._population[begin + place]]
+        values = np.empty((len(part.member), part.columns - begin))
+        for place, column in enumerate(self.plan.columns[begin : part.columns]):
+            inside = part.member[:, self.plan.population[begin + place]]
             values[:, place] = np.where(inside, column.metric.of(part.views[column.model], column.k), 0.0)
-        return _Values(values, member, truth.count(~truth.reachable), part.slices)
+        return _Values(values, part.member, part.unreachable, part.slices)
 
-    def _member(self, part: _Part) -> Bools:
-        """Which contexts are in which population: (n, populations)."""
-        truth, taste = part.block.scored.truth, part.block.has_taste
-        return np.column_stack([members(name, truth, taste) for name in self._populations])
+    def _add(self, contexts: _Contexts) -> None:
+        """Add contexts to the sums; by kind of tie group what can be and gives numbers, else context by context."""
+        for part, slices in zip(contexts.parts, contexts.slices, strict=True):
+            self._count(slices, part.member, part.unreachable)
+        work, found = self._replicated if self.plan.replicates else self._plain, None
+        if self._kinds.suit(contexts.scored):
+            found = work(contexts, len(self.plan.wanted) * len(self.plan.everyone))
+        found = work(contexts, 0) if found is None else found
+        assert found is not None
+        for slices, sums in zip(contexts.slices, found, strict=True):
+            self._add_totals(slices, sums)
 
-    def _add(self, parts: Sequence[_Part], weight: Floats, profile: Ints) -> None:
-        """Add contexts to the sums. Without replicates, those that agree in every slice share a row of amounts."""
-        ends = np.cumsum([0, *(part.columns + len(self._populations) for part in parts)]).tolist()
-        slices = [
-            _Slice(name, *_codes(column), begin, end)
-            for part, begin, end in zip(parts, ends[:-1], ends[1:], strict=True)
-            for name, column in part.slices.items()
-        ]
-        for part, begin in zip(parts, ends[:-1], strict=True):
-            truth = part.block.scored.truth
-            mine = [one for one in slices if one.begin == begin]
-            self._count(mine, self._member(part), truth.count(~truth.reachable))
-        n = len(weight)
-        rows = row = np.arange(n)
-        if not self.plan.replicates:
-            rows, row = _distinct(_joint(slices, n))
-        amounts, largest = self._weighed(parts, ends, weight, row, len(rows))
-        if len(rows) < n and largest * n >= LIMIT:  # such sums might wrap where nobody looks
-            rows = row = np.arange(n)
-            amounts, largest = self._weighed(parts, ends, weight, row, n)
-        told = [replace(one, codes=one.codes[rows]) for one in slices]
-        self._add_amounts(told, amounts, largest, largest * n, self._drawn_by(profile[rows]))
+    def _plain(self, contexts: _Contexts, quick: int) -> list[list[Ints]] | None:
+        """Totals without replicates: contexts that agree in every slice share a row of amounts.
 
-    def _weighed(
-        self, parts: Sequence[_Part], ends: Sequence[int], weight: Floats, row: Ints, rows: int
-    ) -> tuple[Ints, float]:
-        """The amounts of all parts side by side, added up by row; and a bound of each context's."""
-        if len(self._scratch) < rows * ends[-1]:
-            self._scratch = np.empty(rows * ends[-1], dtype=np.int64)
-        amounts, largest = self._scratch[: rows * ends[-1]].reshape(rows, ends[-1]), 0.0
-        amounts[:] = 0
-        for part, begin in zip(parts, ends, strict=False):
-            largest = max(largest, self._weigh(amounts, row, begin, part, parts[0].block.scored, weight))
-        return amounts, largest
-
-    def _weigh(self, out: Ints, row: Ints, begin: int, part: _Part, whole: Scored, weight: Floats) -> float:
-        """Add weight x metric per column, then the weight per population, in fixed point, to rows of `out`.
-
-        Returns a bound of each |amount|.
+        The first `quick` columns are worked out by kind; None where that gives no numbers.
         """
-        quick = len(self.plan.wanted) * len(whole.ranks)
-        largest = self._kinds.add(out, row, begin, weight, whole, part.block.scored, part.keep)
-        if largest == np.inf:
-            out[:, begin : begin + quick] = 0
-            quick, largest = 0, 0.0
-        rest = self._values(part, quick)
-        amounts = self._amounts(rest, weight[:, None] * rest.member, quick)
-        largest = largest * ONE + 1
-        if len(amounts):
-            largest = max(largest, float(amounts.max()), -float(amounts.min()))
-        kernels.add_rows(out, row, begin + quick, amounts, 0, amounts.shape[1])
-        return largest
+        n, populations = len(contexts.weight), len(self.plan.populations)
+        ends = np.cumsum([0, *(part.columns + populations for part in contexts.parts)]).tolist()
+        row = joint(contexts.all_slices, n)
+        rest = [self._rest(part, contexts.weight, quick) for part in contexts.parts]
+        for rows in (first_of_each(row), np.arange(n)):
+            row = row if len(rows) < n else rows
+            amounts, largest = np.zeros((len(rows), ends[-1]), dtype=np.int64), 0.0
+            for part, begin, numbers in zip(contexts.parts, ends, rest, strict=False):
+                largest = max(largest, self._weigh(amounts, row, begin, contexts, part, None, quick, numbers))
+            if largest == np.inf:
+                return None
+            if largest * n < LIMIT:  # else sums of rows might wrap where nobody looks
+                break
+        slices = (
+            one.of(rows).reading(begin, end)
+            for own, begin, end in zip(contexts.slices, ends[:-1], ends[1:], strict=True)
+            for one in own
+        )
+        found = iter(totals(list(slices), amounts, largest, n, drawn_by(contexts.profile[rows], 0, 0)))
+        return [[next(found) for _ in own] for own in contexts.slices]
+
+    def _replicated(self, contexts: _Contexts, quick: int) -> list[list[Ints]] | None:
+        """Totals with replicates: a row per context, in the order of what contexts agree in.
+
+        Where a context has no positive of an item slice's value, all is 0 but what it weighs in populations: it has no row
+        there, and these weights stand beside its row of all positives.
+
+        The first `quick` columns are worked out by kind; None where that gives no numbers.
+        """
+        plan, n, populations = self.plan, len(contexts.weight), len(self.plan.populations)
+        order = np.argsort(joint(contexts.all_slices, n), kind="stable")
+        drawn = drawn_by(contexts.profile[order], plan.replicates, plan.seed)
+        rest = [self._rest(part, contexts.weight, quick) for part in contexts.parts]
+        numbers = [one[:, : one.shape[1] - populations] for one in rest]
+        numbers[0] = np.hstack([numbers[0], *(one[:, one.shape[1] - populations :] for one in rest)])
+        found: list[list[Ints]] = []
+        for place, (part, own) in enumerate(zip(contexts.parts, contexts.slices, strict=True)):
+            there = np.arange(n)
+            if place:
+                there = np.flatnonzero(((part.truth.n_positives > 0) | numbers[place].any(axis=1))[order])
+            columns, rows = numbers[place].shape[1] + quick, order[there]
+            amounts = self._empty(len(rows), columns)
+            largest = self._weigh(amounts, np.arange(len(rows)), 0, contexts, part, rows, quick, numbers[place])
+            if largest == np.inf:
+                return None
+            ends = part.columns + populations * np.arange(1, len(contexts.parts) + 1)
+            slices = [one.of(rows).reading(0, part.columns if place else ends[0]) for one in own]
+            if not place:
+                for more, end in zip(contexts.slices[1:], ends[1:].tolist(), strict=True):
+                    slices += [one.of(rows).reading(end - populations, end) for one in more]
+            found.append(totals(slices, amounts, largest, n, drawn if not place else drawn.of(there)))
+        weighed = iter(found[0][len(contexts.slices[0]) :])
+        return [
+            found[0][: len(contexts.slices[0])],
+            *([np.concatenate([one, next(weighed)], axis=2) for one in sums] for sums in found[1:]),
+        ]
+
+    def _empty(self, rows: int, columns: int) -> Floats:
+        """Zeros of that shape, until they are asked for again."""
+        if len(self._scratch) < rows * columns:
+            self._scratch = np.empty(rows * columns)
+        amounts = self._scratch[: rows * columns].reshape(rows, columns)
+        amounts[:] = 0.0
+        return amounts
+
+    def _weigh(
+        self, out: Ints | Floats, row: Ints, begin: int, contexts: _Contexts, part: _Part, rows: Ints | None, quick: int,
+        rest: Ints,
+    ) -> float:  # fmt: skip
+        """Add the amounts of some contexts (`rows`; None for all), `quick` ones and the `rest`, to rows of `out`.
+
+        Returns a bound of each |amount|; infinite where those by kind are no numbers.
+        """
+        largest = 0.0
+        if quick:
+            largest = self._kinds.add(
+                out, row, begin, contexts.weight, contexts.scored, part.truth, part.keep, rows
+            )  # fmt: skip
+        rest = rest if rows is None else rest[rows]
+        kernels.add_rows(out, row, begin + quick, rest, 0, rest.shape[1])
+        return max(largest * ONE + 1, float(rest.max(initial=0)), -float(rest.min(initial=0)))
+
+    def _rest(self, part: _Part, weight: Floats, quick: int) -> Ints:
+        """The amounts of the columns from `quick` on, then those of the populations."""
+        return self._amounts(self._values(part, quick), weight[:, None] * part.member, quick)
 
     def _amounts(self, block: _Values, weight: Floats, first: int = 0) -> Ints:
         """weight x metric per column, then the weight per population, in fixed point: (n, columns + populations)."""
         try:
-            used = self._population[first : first + block.values.shape[1]]
+            used = self.plan.population[first : first + block.values.shape[1]]
             return fixed(np.hstack([block.values * weight[:, used], weight]))
         except NumericError:
             self._name_fault(block, first)
@@ -282,7 +286,7 @@ class _Evaluation:
     def _name_fault(self, block: _Values, first: int) -> None:
         wrong = np.flatnonzero(~np.isfinite(block.values).all(axis=0))
         if len(wrong):
-            column = self.columns[first + wrong[0]]
+            column = self.plan.columns[first + wrong[0]]
             raise NumericError(
                 f"metric {column.metric.name!r} is not finite for model {column.model!r}", place="evaluate",
                 repair="A metric must return a number for every context of its population.",
@@ -290,26 +294,17 @@ class _Evaluation:
 
     def _add_profiles(self, rows: _Rows) -> None:
         """Add contexts by their shares of their profiles, which differ from slice to slice."""
-        drawn_by, n = self._drawn_by(rows.profile), len(rows.profile)
+        drawn, n = drawn_by(rows.profile, self.plan.replicates, self.plan.seed), len(rows.profile)
         for block in rows.blocks:
-            for name, column in block.slices.items():
-                codes, labels = _codes(column)
-                amounts = self._amounts(block, _shares(rows, block, codes))
-                one = _Slice(name, codes, labels, 0, amounts.shape[1])
+            for one in coded(block.slices):
+                amounts = self._amounts(block, _shares(rows, block, one.codes))
                 self._count([one], block.member, block.unreachable)
                 largest = float(np.abs(amounts).max(initial=0))
-                self._add_amounts([one], amounts, largest, largest * n, drawn_by)
+                self._add_totals([one], totals([one.reading(0, amounts.shape[1])], amounts, largest, n, drawn))
 
-    def _drawn_by(self, profile: Ints) -> _Drawn:
-        """How often each row counts in each replicate, and its group of profiles."""
-        if not self.plan.replicates:
-            return _Drawn(np.zeros((len(profile), 0), dtype=np.uint8), np.zeros(len(profile), dtype=np.int64))
-        counts = poisson_weights(profile, self.plan.replicates, self.plan.seed)
-        return _Drawn(counts, significance.group_of(profile))
-
-    def _count(self, slices: Sequence[_Slice], member: Bools, unreachable: Ints) -> None:
+    def _count(self, slices: Sequence[Slice], member: Bools, unreachable: Ints) -> None:
         """Add to n, n_excluded and n_unreachable of each population."""
-        populations = len(self._populations)
+        populations = member.shape[1]
         facts = np.column_stack([member, unreachable, np.ones(len(member))]).astype(np.int64)
         for one in slices:
             sums = added_by(facts, one.codes, len(one.labels))
@@ -319,24 +314,11 @@ class _Evaluation:
                 cell = self._cells.setdefault((one.name, label), _Cell(np.zeros_like(given)))
                 cell.counts = cell.counts + given
 
-    def _add_amounts(
-        self, slices: Sequence[_Slice], amounts: Ints, largest: float, whole: float, drawn: _Drawn
-    ) -> None:
-        """Add rows of amounts to the totals of each slice.
-
-        Args:
-            slices: with a code per row.
-            largest, whole: bounds of one |amount|, and of the sum of all in a column.
-            drawn: of each row.
-        """
-        safe, groups = whole < LIMIT, significance.GROUPS if self.plan.replicates else 1
-        grouped = _grouped(slices, amounts, drawn.group, groups, safe=safe)
-        replicates = replicate(slices, amounts, largest, drawn.counts)
-        for one, by_group, replicated in zip(slices, grouped, replicates, strict=True):
-            total = by_group.sum(axis=1) if safe else reduce(added, np.moveaxis(by_group, 1, 0))
-            for place, label in enumerate(one.labels):
-                pieces = [total[place][None], replicated[place].T, by_group[place][: width(self.plan.replicates) - 1]]
-                cell, given = self._cells[one.name, label], np.concatenate(pieces)
+    def _add_totals(self, slices: Sequence[Slice], sums: Sequence[Ints]) -> None:
+        """Add what each slice's values add up to."""
+        for one, found in zip(slices, sums, strict=True):
+            for label, given in zip(one.labels, found, strict=True):
+                cell = self._cells[one.name, label]
                 cell.totals = given if cell.totals is None else added(cell.totals, given)
 
     def sums(self) -> MetricSums:
@@ -347,118 +329,17 @@ class _Evaluation:
         keys: list[Key] = []
         counts, totals = [np.zeros((0, 3), np.int64)], [np.zeros((0, width(self.plan.replicates)), np.int64)]
         for where, cell in self._cells.items():
-            named, population, column = self._cell_rows(where, cell)
+            assert cell.totals is not None
+            named, population, column = self.plan.keys(where, cell.totals.shape[1] - len(self.plan.populations))
             keys += named
             counts.append(cell.counts[population])
-            totals.append(np.asarray(cell.totals).T[column])
+            totals.append(cell.totals.T[column])
         order = sorted(range(len(keys)), key=keys.__getitem__)
         return MetricSums(
             self.plan.seed, self.plan.replicates, tuple(keys[row] for row in order),
             np.concatenate(counts)[order], np.concatenate(totals)[order],
             dict(sorted(self._tallies.items())), self.plan.protocol, self._evidence,
         )  # fmt: skip
-
-    def _cell_rows(self, where: tuple[str, str], cell: _Cell) -> tuple[list[Key], list[int], list[int]]:
-        """The rows of one slice value, denominators then numerators: keys, and where in the cell's counts and totals."""
-        assert cell.totals is not None
-        columns = self.columns[: cell.totals.shape[1] - len(self._populations)]
-        of = self.plan.protocol.kind, self.plan.estimand
-        used = self._population[: len(columns)].tolist()
-        whole = {(model, Population.ANY.value) for model in (RANDOM, CEILING, *self.plan.models)}
-        if len(columns) == len(self.columns):
-            whole |= {(model, one.counted_in) for model, one, _ in self.plan.counted}
-        whole |= {(one.model, self._populations[place]) for one, place in zip(columns, used, strict=True)}
-        below = [Key(*of, model, "", 0, *where, WEIGHT, population) for model, population in whole]
-        above = [
-            Key(*of, one.model, one.metric.name + self.plan.suffix, one.k, *where, MEAN, self._populations[place])
-            for one, place in zip(columns, used, strict=True)
-        ]
-        places = [self._populations.index(key.population) for key in below]
-        return below + above, places + used, [len(columns) + place for place in places] + list(range(len(columns)))
-
-
-def _grouped(slices: Sequence[_Slice], amounts: Ints, group: Ints, groups: int, *, safe: bool) -> list[Ints]:
-    """The totals in each group of profiles of each slice's values: int64 (labels, groups, columns) per slice."""
-    codes = [one.codes * groups + group for one in slices]
-    shapes = [(len(one.labels), groups, one.end - one.begin) for one in slices]
-    if not safe:
-        return [
-            added_exactly(amounts[:, one.begin : one.end], code, math.prod(shape[:2])).reshape(shape)
-            for one, code, shape in zip(slices, codes, shapes, strict=True)
-        ]
-    base = np.cumsum([0, *(math.prod(shape) for shape in shapes)])
-    begin, end = (
-        np.array(ends, dtype=np.int64) for ends in zip(*((one.begin, one.end) for one in slices), strict=True)
-    )
-    out = np.zeros(base[-1], dtype=np.int64)
-    kernels.add_slices(out, base[:-1], begin, end, np.column_stack(codes), amounts)
-    return [part.reshape(shape) for part, shape in zip(np.split(out, base[1:-1]), shapes, strict=True)]
-
-
-def replicate(slices: Sequence[_Slice], amounts: Ints, largest: float, counts: npt.NDArray[np.uint8]) -> list[Ints]:
-    """The totals in each replicate of each slice's values: int64 (labels, columns, R) per slice.
-
-    Contexts that agree in the slices are multiplied once; their product is added to each value they are in. Sums are exact
-    in float64 while all are below 2^53. Products this small lose by threads (measured: decision 0041).
-    """
-    exact = largest * float(counts.sum(axis=0, dtype=np.int64).max(initial=0)) < 2.0**53
-    kind: type[np.generic] = np.float64 if exact else np.int64
-    totals = {id(one): np.zeros((len(one.labels), one.end - one.begin, counts.shape[1]), kind) for one in slices}
-    if not counts.shape[1]:
-        return [totals[id(one)].astype(np.int64) for one in slices]
-    with threadpool_limits(limits=1, user_api="blas"):
-        for together in _together(slices):
-            begin, end = min(one.begin for one in together), max(one.end for one in together)
-            for rows in _alike(_joint(together, len(amounts))):
-                found = _product(amounts[rows, begin:end], counts[rows], exact=exact)
-                for one in together:
-                    total, more = totals[id(one)][one.codes[rows[0]]], found[one.begin - begin : one.end - begin]
-                    if exact:
-                        np.add(total, more, out=total)
-                    else:
-                        total[:] = added(total, more)
-    return [totals[id(one)].astype(np.int64) for one in slices]
-
-
-def _product(amounts: Ints, counts: npt.NDArray[np.uint8], *, exact: bool) -> npt.NDArray[Any]:
-    """amounts.T @ counts, in float64 where that is exact."""
-    times = counts.astype(np.float64)
-    return amounts.astype(np.float64).T @ times if exact else product(times, amounts).T
-
-
-def _together(slices: Sequence[_Slice]) -> list[list[_Slice]]:
-    """The slices in one list where contexts fall into few joint values, else each on its own (those of one value in one)."""
-    n = len(slices[0].codes)
-    if len(_distinct(_joint(slices, n))[0]) * ROWS_PER_PRODUCT <= n:
-        return [list(slices)]
-    plain, told = ([one for one in slices if (len(one.labels) > 1) is more] for more in (False, True))
-    return [part for part in (plain, *([one] for one in told)) if part]
-
-
-def _joint(slices: Sequence[_Slice], n: int) -> Ints:
-    """A code of each context's values in all slices: n values, below n."""
-    joint = np.zeros(n, dtype=np.int64)
-    for one in slices:
-        if len(one.labels) > 1:
-            joint = distinct(joint * len(one.labels) + one.codes)[1]
-    return joint
-
-
-def _distinct(joint: Ints) -> tuple[Ints, Ints]:
-    """A context of each joint value, and the position of each context's value among these."""
-    _, rows, row = np.unique(joint, return_index=True, return_inverse=True)
-    return rows, row
-
-
-def _alike(joint: Ints) -> list[Ints]:
-    """The rows of each joint value, ascending within it."""
-    order = np.argsort(joint, kind="stable")
-    return np.split(order, np.flatnonzero(np.diff(joint[order])) + 1) if len(order) else []
-
-
-def _codes(column: pa.Array) -> tuple[Ints, list[str]]:
-    encoded = column.dictionary_encode()
-    return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary.to_pylist()
 
 
 def _shares(rows: _Rows, block: _Values, codes: Ints) -> Floats:
@@ -501,70 +382,23 @@ def _slices(frame: Frame) -> Slices:
     return Slices(contexts=tuple(name for name in Slices().contexts if name in there))
 
 
-def _columns(
-    models: tuple[str, ...],
-    metrics: tuple[Metric, ...],
-    cutoffs: tuple[int, ...],
-    there: Mapping[str, frozenset[str]],
-    list_length: int,
-) -> tuple[tuple[_Column, ...], int]:
-    """A column per model, metric and cut-off whose needs are there, those that item slices have first; and how many.
-
-    The very first are those that depend on kinds of tie groups.
-    """
-    columns = [
-        _Column(model, one, k)
-        for model in models
-        for one in metrics
-        if there[model].issuperset(one.needs)
-        for k in one.cutoffs(cutoffs)
-        if LISTS not in one.needs or k <= list_length
-    ]
-    by_item = [one for one in columns if {EXPECTED}.issuperset(one.metric.needs)]
-    by_item.sort(key=lambda one: not depends_on_kind(one.metric))
-    rest = [one for one in columns if not {EXPECTED}.issuperset(one.metric.needs)]
-    return (*by_item, *rest), len(by_item)
-
-
-def _wanted(columns: tuple[_Column, ...]) -> tuple[tuple[Metric, int], ...]:
-    """What depends on kinds of tie groups: the same of every model."""
-    return tuple((one.metric, one.k) for one in columns if one.model == RANDOM and depends_on_kind(one.metric))
-
-
-def _counted(
-    accumulators: tuple[Accumulator, ...],
-    cutoffs: tuple[int, ...],
-    there: Mapping[str, frozenset[str]],
-    list_length: int,
-) -> tuple[tuple[str, Accumulator, int], ...]:
-    """Model, accumulator and cut-off of every tally."""
-    return tuple(
-        (model, one, k)
-        for model, given in there.items()
-        for one in accumulators
-        if given.issuperset(one.needs)
-        for k in one.cutoffs(cutoffs)
-        if LISTS not in one.needs or k <= list_length
-    )
-
-
-def _tallies(frame: Frame, plan: _Plan, views: Mapping[str, View]) -> Iterator[tuple[Key, Tally]]:
+def _tallies(frame: Frame, plan: Plan, views: Mapping[str, View]) -> Iterator[tuple[Key, Tally]]:
     """What each model's contexts add to each accumulator, of all contexts and per country."""
     if not plan.counted:
         return
     weight = weights(frame)
     group = group_of(np.asarray(frame.context(c.PROFILE), dtype=np.int64), plan.seed)
-    by = (ALL, *(name for name in plan.slices.contexts if name == c.COUNTRY))
-    groups = [(name, *_codes(context_values(frame.contexts, name))) for name in by]
+    names = (ALL, *(name for name in plan.slices.contexts if name == c.COUNTRY))
+    groups = coded({name: context_values(frame.contexts, name) for name in names})
     for model, one, k in plan.counted:
         added_up = one.take(views[model], k)
         named = one.name + plan.suffix
         key = Key(plan.protocol.kind, plan.estimand, model, named, k, "", "", TALLY, one.counted_in)
         whole = tally(added_up, weight, group, np.ones(len(weight), dtype=np.bool_))
-        for name, codes, labels in groups:
-            for code, label in enumerate(labels):
-                part = whole if len(labels) == 1 else tally(added_up, weight, group, codes == code)
-                yield key._replace(slice=name, slice_value=label), part
+        for by in groups:
+            for code, label in enumerate(by.labels):
+                part = whole if len(by.labels) == 1 else tally(added_up, weight, group, by.codes == code)
+                yield key._replace(slice=by.name, slice_value=label), part
 
 
 def _chunks(frames: Frame | Iterable[Frame]) -> Iterator[Frame]:
@@ -628,11 +462,11 @@ def evaluate(
         if work is None:
             names = _models(frame, models)
             check_names(metrics, accumulators)
-            there = {model: offered(frame, model, names, knowledge) for model in (RANDOM, CEILING, *names)}
-            columns, by_item = _columns(tuple(there), metrics, cutoffs, there, list_length)
-            plan = _Plan(
-                models=names, columns=columns, by_item=by_item, wanted=_wanted(columns),
-                counted=_counted(accumulators, cutoffs, there, list_length),
+            there = {model: offered(frame, model, names, knowledge) for model in (*EXACT, *names)}
+            columns, by_item = columns_of(there, metrics, cutoffs, list_length)
+            plan = Plan(
+                models=names, columns=columns, by_item=by_item,
+                counted=counted_of(there, accumulators, cutoffs, list_length),
                 knowledge=knowledge, list_length=list_length,
                 slices=_slices(frame) if slices is None else slices,
                 replicates=replicates, seed=seed, estimand=estimand, protocol=protocol or Protocol(),

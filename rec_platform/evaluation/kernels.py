@@ -16,6 +16,13 @@ from rec_platform.timetravel.kernels import Bools, Float64, Int32, Int64, compil
 
 Words = npt.NDArray[np.uint64]
 Bytes = npt.NDArray[np.uint8]
+#: Unsigned, as what an index is.
+Index = np.uint64
+Halves = npt.NDArray[np.uint16]
+#: Scores as they are given.
+Floating = npt.NDArray[np.float32] | npt.NDArray[np.float64]
+#: Whole numbers: int64 where sums of them may be large, float64 where they are to be multiplied.
+Numbers = Int64 | Float64
 
 #: Numbers that tell a kind of tie group: kind of context, start, size, positives, before.
 FIELDS: Final = 5
@@ -34,29 +41,59 @@ _30, _27, _31, _16, _LOW = np.uint64(30), np.uint64(27), np.uint64(31), np.uint6
 
 
 @compiled
-def places(
-    scores: Float64, offsets: Int64, values: Float64, first: Int64, most: int, above: Int64, equal: Int64
-) -> np.int64:
-    """Write, for each positive, how many of its context's scores are above its own value and how many equal.
+def positives(label: Float64, offsets: Int64, rows: Int64, first: Int64) -> np.int64:
+    """Write the rows of items with a label above 0: context i has rows[first[i]:first[i + 1]]. Returns how many there are.
 
-    `scores` cannot be written to; NaN is neither above nor equal. Contexts with more than `most` positives are left as they
-    are. Returns how many scores are NaN, those of such contexts too: it is seen while they are in the cache.
+    `label` cannot be written to; `rows` has room for every item.
     """
-    wrong = np.int64(0)
+    found = np.int64(0)
+    for i in range(len(offsets) - 1):
+        for j in range(offsets[i], offsets[i + 1]):
+            rows[found] = j  # kept where the next line counts it: no branch that cannot be foreseen
+            found += np.int64(label[j] > 0)
+        first[i + 1] = found
+    return found
+
+
+@compiled
+def places(
+    scores: Floating,
+    counted: Floating,
+    offsets: Int64,
+    rows: Int64,
+    first: Int64,
+    most: int,
+    above: Int64,
+    equal: Int64,
+) -> np.int64:
+    """Write, for each positive, how many of its context's candidates score above it and how many others equal.
+
+    Args:
+        scores, counted: cannot be written to; `counted` is the same but NaN, neither above nor equal, where an item is no
+            candidate.
+        rows: the positives; context i has rows[first[i]:first[i + 1]].
+        most: contexts with more positives than this are left as they are.
+
+    Returns in how many contexts a score is NaN, those left as they are too: it is seen while it is in the cache.
+    """
+    missing = np.int64(0)
     for i in range(len(first) - 1):
-        own = scores[offsets[i] : offsets[i + 1]]
-        for j in range(len(own)):
-            wrong += np.int64(own[j] != own[j])
+        given, own = scores[offsets[i] : offsets[i + 1]], counted[offsets[i] : offsets[i + 1]]
+        wrong = False
+        for j in range(len(given)):
+            wrong |= given[j] != given[j]
+        missing += np.int64(wrong)
         if first[i + 1] - first[i] > most:
             continue
         for place in range(first[i], first[i + 1]):
-            mine = values[place]
-            more, same = np.int64(0), np.int64(0)
+            mine = scores[rows[place]]
+            more, same = np.int32(0), np.int32(0)
             for j in range(len(own)):
-                more += np.int64(own[j] > mine)
-                same += np.int64(own[j] == mine)
-            above[place], equal[place] = more, same
-    return wrong
+                more += np.int32(own[j] > mine)
+                same += np.int32(own[j] == mine)
+            above[place] = more
+            equal[place] = same - np.int64(counted[rows[place]] == mine)
+    return missing
 
 
 # --------------------------------------------------------------------------------------------------------------- kinds
@@ -64,7 +101,7 @@ def places(
 
 @compiled
 def _slot(
-    table: Int32, keys: Int64, mask: np.int64, context: int, start: int, size: int, positives: int, before: int
+    table: Int32, keys: Int64, mask: np.int64, context: np.int64, start: int, size: int, positives: int, before: int
 ) -> np.int64:
     """Where in the table the kind is, or would be."""
     word = np.int64(
@@ -96,106 +133,166 @@ def rehash(table: Int32, keys: Int64, n: int) -> None:
 
 
 @compiled
-def kinds_of_groups(
-    above: Int64, equal: Int64, reachable: Bools, kept: Bools, first: Int64, n_candidates: Int64, context_kind: Int64,
-    table: Int32, keys: Int64, n: int, begin: int, kind: Int32, bounds: Int64,
+def _groups(
+    model: Index, begin: Index, end: Index, above: Int64, equal: Int64, reachable: Bools, kept: Bools, n_candidates: int,
+    context: np.int64, base: int, width: int, direct: Int32, table: Int32, keys: Int64, n: np.int64, known: int, order: Int64,
+    named: Int64,
 ) -> tuple[np.int64, np.int64]:  # fmt: skip
-    """The tie groups of contexts from `begin` on, each as its kind; new kinds are entered.
+    """Name the groups of one context under one model, whatever their size: how many, and the kinds entered now.
+
+    -1 groups where the counts cannot be. Kinds that are new are entered; `direct` is told of those that have numbers, the
+    first `known`.
+    """
+    many = 0
+    for row in range(begin, end):
+        if reachable[row]:
+            place = many
+            while place > 0 and above[model, order[place - 1]] > above[model, row]:
+                order[place] = order[place - 1]
+                place -= 1
+            order[place] = row
+            many += 1
+    groups, place, before, left = 0, 0, 0, 0
+    while place < many:
+        start, size = above[model, order[place]], equal[model, order[place]] + 1
+        positives, leaving = 0, 0
+        while place < many and above[model, order[place]] == start:
+            if equal[model, order[place]] + 1 != size:
+                return np.int64(-1), n
+            if kept[order[place]]:
+                positives += 1
+            else:
+                leaving += 1
+            place += 1
+        if start < 0 or start + size > n_candidates or positives + leaving > size:
+            return np.int64(-1), n
+        if positives > 0:
+            start, size = start - left, size - leaving
+            slot = _slot(table, keys, np.int64(len(table) - 1), context, start, size, positives, before)
+            if table[slot] < 0:
+                keys[n, 0], keys[n, 1], keys[n, 2], keys[n, 3], keys[n, 4] = context, start, size, positives, before
+                table[slot] = n
+                n += np.int64(1)
+            if base >= 0 and size == 1 and start >= 0 and table[slot] < known:
+                direct[base + start * width + before] = table[slot]
+            named[model, groups] = table[slot]
+            groups += 1
+            before += positives
+        left += leaving
+    return np.int64(groups), n
+
+
+@compiled
+def judge(
+    contexts: Int64, row: Int64, weight: Float64, above: Int64, equal: Int64, reachable: Bools, kept: Bools, first: Int64,
+    n_candidates: Int64, kind: Int64, base: Int64, width: Int64, direct: Int32, table: Int32, keys: Int64, n: int,
+    exact: Float64, parts: Float64, over: Float64, out: Numbers, column: int, later: Int64,
+) -> tuple[np.int64, np.int64, float]:  # fmt: skip
+    """Add weight x metric of every model, in fixed point, to a row of `out` for each of some contexts.
+
+    A metric is the sum of the parts of the context's tie groups, from the highest score down, over a number of the context;
+    rounded as `sums.fixed` does.
 
     Args:
-        above, equal: per positive, candidates above and other candidates equal, over the whole candidate set.
+        contexts, row: the contexts, and the row of `out` of each.
+        weight, n_candidates, kind: of every context.
+        above, equal: (models, positives): candidates above and other candidates equal, over the whole candidate set.
         reachable, kept: per positive; those not kept leave the lists.
-        n_candidates, context_kind: per context.
-        table, keys, n: kinds known; (len(table) / 2, FIELDS) keys.
-        kind, bounds: written: context i has the groups bounds[i]:bounds[i + 1] of `kind`, from the highest score down.
+        base, width, direct: per kind of context, where `direct` holds its groups of one candidate, start x width + before
+            (base -1: nowhere).
+        table, keys, n: kinds of groups known, of which the first len(parts) have numbers; len(table) / 2 keys.
+        exact: (kinds of contexts, models that depend on nothing else, metrics).
+        parts, over: (kinds of groups, metrics), (kinds of contexts, metrics); `over` is never 0.
+        out: columns from `column` on: the exact models, then the others, metrics side by side.
+        later: written: positions in `contexts` to be judged again once the kinds entered have numbers.
 
-    Returns the context it stopped at (all done, or the table is half full; -1 where the counts cannot be), and the kinds
-    known now.
+    Returns how many these are (-1 where the counts cannot be), the kinds known now, and the largest |number| added before
+    rounding: infinite where one is no number below 2^29. Indices are unsigned: with signed ones every look has a branch for
+    counting from the end, which no vector has.
     """
-    contexts = len(first) - 1
+    models, metrics, known = len(above), parts.shape[1], len(parts)
     longest = 0
-    for i in range(contexts):
+    for i in range(len(first) - 1):
         longest = max(longest, first[i + 1] - first[i])
-    order = np.empty(longest, dtype=np.int64)
-    mask = np.int64(len(table) - 1)
-    written = bounds[begin]
-    for i in range(begin, contexts):
-        if 2 * (n + first[i + 1] - first[i]) > len(table):
-            return np.int64(i), np.int64(n)
-        many = 0
-        for row in range(first[i], first[i + 1]):
-            if reachable[row]:
-                place = many
-                while place > 0 and above[order[place - 1]] > above[row]:
-                    order[place] = order[place - 1]
-                    place -= 1
-                order[place] = row
-                many += 1
-        place, before, left = 0, 0, 0
-        while place < many:
-            start, size = above[order[place]], equal[order[place]] + 1
-            positives, leaving = 0, 0
-            while place < many and above[order[place]] == start:
-                if equal[order[place]] + 1 != size:
-                    return np.int64(-1), np.int64(n)
-                if kept[order[place]]:
-                    positives += 1
+    order, many = np.empty(longest, dtype=np.int64), np.empty(models, dtype=np.int64)
+    named = np.empty((models, longest), dtype=np.int64)
+    sums, most, wrong = np.empty(metrics), np.zeros(metrics), np.zeros(metrics, dtype=np.bool_)
+    waiting, entered = 0, np.int64(n)
+    for position in range(len(contexts)):
+        own = Index(contexts[position])
+        context, begin, end = Index(kind[own]), Index(first[own]), Index(first[own + Index(1)])
+        ready, place_of, before_of = True, base[context], width[context]
+        for model in range(models):
+            # The common case, groups of one candidate that `direct` knows: nothing to look up but a number per positive.
+            reached, left, last, groups = 0, 0, np.int64(-1), 0
+            odd = np.bool_(place_of < 0)
+            for positive in range(begin, end):
+                if reachable[positive]:
+                    odd |= equal[model, positive] != 0
+                    mine = 2 * above[model, positive] + np.int64(kept[positive])
+                    place = reached
+                    while place > 0 and order[Index(place - 1)] > mine:
+                        order[Index(place)] = order[Index(place - 1)]
+                        place -= 1
+                    order[Index(place)] = mine
+                    reached += 1
+            for place in range(reached):
+                start = order[place] >> 1
+                odd |= start <= last or start >= n_candidates[own]
+                if odd:
+                    break
+                last = start
+                if order[place] & 1:
+                    found = direct[Index(place_of + (start - left) * before_of + groups)]
+                    odd |= found < 0
+                    named[model, Index(groups)] = found
+                    groups += 1
                 else:
-                    leaving += 1
-                place += 1
-            if start < 0 or start + size > n_candidates[i] or positives + leaving > size:
-                return np.int64(-1), np.int64(n)
-            if positives > 0:
-                slot = _slot(table, keys, mask, context_kind[i], start - left, size - leaving, positives, before)
-                if table[slot] < 0:
-                    keys[n, 0], keys[n, 1], keys[n, 2] = context_kind[i], start - left, size - leaving
-                    keys[n, 3], keys[n, 4] = positives, before
-                    table[slot] = n
-                    n += 1
-                kind[written] = table[slot]
-                written += 1
-                before += positives
-            left += leaving
-        bounds[i + 1] = written
-    return np.int64(contexts), np.int64(n)
-
-
-@compiled
-def weigh(
-    out: Int64, row: Int64, column: int, weight: Float64, kind: Int32, bounds: Int64, parts: Float64,
-    context_kind: Int64, over: Float64,
-) -> float:  # fmt: skip
-    """Add weight x (sum of parts of a context's groups / over), in fixed point, to the context's row of `out`.
-
-    Args:
-        out: int64 (rows, columns); columns from `column` on are added to.
-        row, weight, context_kind: per context.
-        kind, bounds: the groups of each context, as kinds.
-        parts: (kinds of groups, metrics).
-        over: (kinds of contexts, metrics), never 0.
-
-    Rounds as `sums.fixed` does. Returns the largest |number| added before rounding; infinite where one is no number below
-    2^29.
-    """
-    metrics = parts.shape[1]
-    sums, most, wrong = np.zeros(metrics), np.zeros(metrics), np.zeros(metrics, dtype=np.int64)
-    for i in range(len(row)):
-        sums[:] = 0.0
-        for group in range(bounds[i], bounds[i + 1]):
-            part = parts[kind[group]]
+                    left += 1
+            if odd:
+                ready = bool(ready and 2 * (entered + np.int64(end - begin)) <= len(table))
+                if not ready:
+                    break
+                named_here, entered = _groups(
+                    Index(model), begin, end, above, equal, reachable, kept, n_candidates[own], np.int64(context), place_of,
+                    before_of, direct, table, keys, entered, known, order, named,
+                )  # fmt: skip
+                if named_here < 0:
+                    return np.int64(-1), entered, np.inf
+                groups = int(named_here)
+                for group in range(groups):
+                    ready = bool(ready and named[model, group] < known)
+            many[model] = groups
+        if not ready:
+            later[waiting] = position
+            waiting += 1
+            continue
+        times, target, at = weight[own], Index(row[position]), Index(column)
+        for model in range(exact.shape[1]):
             for one in range(metrics):
-                sums[one] += part[one]
-        below, target, times = over[context_kind[i]], out[row[i], column : column + metrics], weight[i]
-        for one in range(metrics):
-            value = np.divide(sums[one], below[one]) * times
-            wrong[one] += np.int64(not np.abs(value) < BOUND)
-            most[one] = max(most[one], np.abs(value))
-            target[one] += np.int64(np.rint(value * ONE))
-    return np.inf if wrong.any() else most.max()
+                value = exact[context, model, one] * times
+                wrong[one] |= not np.abs(value) < BOUND
+                most[one] = max(most[one], np.abs(value))
+                out[target, at + Index(one)] += out.dtype.type(np.rint(value * ONE))
+            at += Index(metrics)
+        for model in range(models):
+            for one in range(metrics):
+                sums[one] = 0.0
+            for group in range(many[model]):
+                part = Index(named[model, group])
+                for one in range(metrics):
+                    sums[one] += parts[part, one]
+            for one in range(metrics):
+                value = np.divide(sums[one], over[context, one]) * times
+                wrong[one] |= not np.abs(value) < BOUND
+                most[one] = max(most[one], np.abs(value))
+                out[target, at + Index(one)] += out.dtype.type(np.rint(value * ONE))
+            at += Index(metrics)
+    return np.int64(waiting), entered, np.inf if wrong.any() else most.max()
 
 
 @compiled
-def add_rows(out: Int64, row: Int64, column: int, given: Int64, begin: int, end: int) -> None:
+def add_rows(out: Numbers, row: Int64, column: int, given: Int64, begin: int, end: int) -> None:
     """Add columns begin:end of each row of `given` to a row of `out`, from `column` on."""
     for i in range(len(row)):
         target, source = out[row[i]], given[i]
@@ -204,13 +301,14 @@ def add_rows(out: Int64, row: Int64, column: int, given: Int64, begin: int, end:
 
 
 @compiled
-def add_slices(out: Int64, base: Int64, begin: Int64, end: Int64, codes: Int64, given: Int64) -> None:
+def add_slices(out: Int64, base: Int64, begin: Int64, end: Int64, codes: Int64, given: Numbers) -> None:
     """Add each row of `given` to one row of every slice's table, in one pass.
 
     Args:
         out: int64: the tables of all slices, flat, one after the other; slice s starts at base[s].
         begin, end: the columns of `given` that slice s adds up.
         codes: (n, slices): the row of the slice's table.
+        given: whole numbers, as int64 or float64.
     """
     for i in range(len(given)):
         for one in range(len(base)):
@@ -218,7 +316,7 @@ def add_slices(out: Int64, base: Int64, begin: Int64, end: Int64, codes: Int64, 
             start = base[one] + codes[i, one] * columns
             target, source = out[start : start + columns], given[i, begin[one] : end[one]]
             for column in range(columns):
-                target[column] += source[column]
+                target[column] += np.int64(source[column])
 
 
 # -------------------------------------------------------------------------------------------------------------- hashes
@@ -234,16 +332,35 @@ def _mixed(state: np.uint64, word: np.uint64) -> np.uint64:
 
 
 @compiled
-def draw(states: Words, replicates: int, table: Bytes) -> Bytes:
-    """Poisson counts, four draws of 16 bits from each hash: uint8 (len(states), replicates)."""
+def draw(states: Words, replicates: int, ends: Halves) -> Bytes:
+    """Poisson counts, four draws of 16 bits from each hash: uint8 (len(states), replicates).
+
+    A draw counts how many of `ends` it has reached: compared for many draws at once, which no table allows.
+    """
     counts = np.empty((len(states), replicates), dtype=np.uint8)
+    lanes = np.empty(4 * ((replicates + 3) // 4), dtype=np.uint16)
     for i in range(len(states)):
-        for word in range((replicates + 3) // 4):
+        for word in range(len(lanes) // 4):
             hashed = _mixed(states[i], np.uint64(word))
-            for lane in range(4 * word, min(4 * word + 4, replicates)):
-                counts[i, lane] = table[hashed & _LOW]
-                hashed >>= _16
+            for lane in range(4):
+                lanes[4 * word + lane] = np.uint16((hashed >> (_16 * np.uint64(lane))) & _LOW)
+        own = counts[i]
+        own[:] = 0
+        for end in ends:
+            for one in range(replicates):
+                own[one] += np.uint8(lanes[one] >= end)
     return counts
+
+
+@compiled
+def most_drawn(counts: Bytes) -> np.int64:
+    """The largest sum of a replicate's counts."""
+    sums = np.zeros(counts.shape[1], dtype=np.int64)
+    for i in range(len(counts)):
+        own = counts[i]
+        for one in range(len(own)):
+            sums[one] += own[one]
+    return np.int64(sums.max()) if len(sums) else np.int64(0)
 
 
 @compiled

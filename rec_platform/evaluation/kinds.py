@@ -17,17 +17,17 @@ import numpy as np
 
 from rec_platform.evaluation import kernels
 from rec_platform.evaluation.metrics import Metric, Population, members
-from rec_platform.evaluation.scored import CEILING, RANDOM, Rank, Scored, at_best, at_random
+from rec_platform.evaluation.scored import Scored, at_best, at_random
 from rec_platform.evaluation.tallies import distinct
 from rec_platform.evaluation.ties import Bools, Floats, Ints, TieGroups, Truth, tie_groups
-from rec_platform.timetravel.kernels import Int32, plain
+from rec_platform.timetravel.kernels import plain
 
 #: Kinds kept from one block to the next; past it they are named anew.
 MOST: Final = 2**18
 #: Positives of a context are put in order by insertion: with more than this there is a better way.
 LONGEST: Final = 1024
-#: Contexts whose numbers are written model after model while their rows are in the processor's cache.
-ROWS: Final = 2**10
+#: Groups of one candidate that are found without a look in the table: 16 MB.
+DIRECT: Final = 2**22
 
 
 def depends_on_kind(metric: Metric) -> bool:
@@ -46,50 +46,61 @@ class Kinds:
         metrics = len(self.wanted)
         self._contexts: dict[tuple[int, int, int], int] = {}
         self._facts = np.zeros((0, 3), dtype=np.int64)
-        self._over = np.zeros((0, metrics))
-        self._exact = {RANDOM: np.zeros((0, metrics)), CEILING: np.zeros((0, metrics))}
+        self._over, self._exact = np.zeros((0, metrics)), np.zeros((0, 2, metrics))
+        self._base, self._direct = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32)
         self._table = np.full(2**12, -1, dtype=np.int32)
         self._keys = np.zeros((2**11, kernels.FIELDS), dtype=np.int64)
         self._n = 0
         self._parts = np.zeros((0, metrics))
 
+    def suit(self, whole: Scored) -> bool:
+        """Whether these contexts can be judged by kind: gains of 1, and not too many positives."""
+        truth = whole.truth
+        return bool(self.wanted) and truth.n_positives.max(initial=0) <= LONGEST and bool(np.all(truth.gain == 1.0))
+
     def add(
-        self, out: Ints, row: Ints, column: int, weight: Floats, whole: Scored, part: Scored, keep: Bools | None
-    ) -> float:
-        """Add weight x metric, in fixed point, to each context's row of `out`: models side by side from `column` on.
+        self, out: Ints | Floats, row: Ints, column: int, weight: Floats, whole: Scored, truth: Truth,
+        keep: Bools | None = None, contexts: Ints | None = None,
+    ) -> float:  # fmt: skip
+        """Add weight x metric, in fixed point, of some contexts to rows of `out`: models side by side from `column` on.
 
         Args:
-            whole: everything.
-            part, keep: what is left where positives not kept leave the lists; `whole` and None for everything.
+            row: of each of `contexts`.
+            weight: of every context.
+            whole: everything; it must `suit`.
+            truth, keep: what is left where positives not kept leave the lists; None for everything.
+            contexts: None for all.
 
-        Returns the largest |number| added before rounding; infinite where `out` is not to be used, because gains are not
-        all 1, or a number is wrong: working it out without kinds names the fault.
+        Returns the largest |number| added before rounding; infinite where `out` is not to be used, because a number is
+        wrong: working it out without kinds names the fault.
         """
-        if not self.wanted or np.any(whole.truth.gain != 1.0) or whole.truth.n_positives.max(initial=0) > LONGEST:
-            return np.inf
         if max(self._n, len(self._facts)) > MOST:
             self._forget()
-        contexts = self._kinds_of_contexts(part.truth)
+        kind = self._kinds_of_contexts(truth)
+        assert whole.places is not None
+        above, equal = whole.places
         kept = np.ones(len(whole.titles), dtype=bool) if keep is None else keep
-        alone = contexts.astype(np.int32), np.arange(len(contexts) + 1)
-        found = [
-            alone if model in self._exact else self._kinds_of_groups(whole.truth, whole.ranks[model], kept, contexts)
-            for model in whole.ranks
-        ]
-        largest, ones = 0.0, np.ones_like(self._over)
-        for first in range(0, len(contexts), ROWS):
-            some, within = slice(first, first + ROWS), slice(first, first + ROWS + 1)
-            for place, (model, named) in enumerate(zip(whole.ranks, found, strict=True)):
-                if named is None:
-                    return np.inf
-                kind, bounds = named
-                parts, over = (self._exact[model], ones) if model in self._exact else (self._parts, self._over)
-                at = column + place * len(self.wanted)
-                most = kernels.weigh(
-                    out, row[some], at, weight[some], kind, bounds[within], parts, contexts[some], over
-                )  # fmt: skip
-                largest = max(largest, most)
-        return float(largest)
+        given = (
+            plain(weight, np.float64), above, equal, plain(whole.truth.reachable, np.bool_), kept, whole.truth.first,
+            plain(whole.truth.n_candidates, np.int64), kind,
+        )  # fmt: skip
+        left, width = np.arange(truth.n_contexts) if contexts is None else contexts, self._facts[:, 1].copy()
+        later, largest = np.empty(len(left), dtype=np.int64), 0.0
+        while len(left):
+            before = self._n
+            waiting, n, most = kernels.judge(
+                left, row, *given, self._base, width, self._direct, self._table, self._keys, before,
+                self._exact, self._parts, self._over, out, column, later,
+            )  # fmt: skip
+            self._n, largest = int(n), max(largest, float(most))
+            if waiting < 0 or largest == np.inf:
+                return np.inf
+            if waiting and (self._n == before or 4 * self._n > len(self._table)):
+                self._grow()
+            if self._n > before:
+                self._learn_groups(self._keys[before : self._n])
+            left, row = left[later[:waiting]], row[later[:waiting]]
+        return largest
 
     def _kinds_of_contexts(self, truth: Truth) -> Ints:
         reachable, positives = truth.n_reachable, truth.n_positives
@@ -109,10 +120,21 @@ class Kinds:
         self._facts = np.concatenate([self._facts, facts])
         over = [self._denominator(one, k, truth, inside[one.population]) for one, k in self.wanted]
         self._over = np.concatenate([self._over, np.column_stack(over)])
-        for model, rank in ((RANDOM, at_random), (CEILING, at_best)):
+        exact = []
+        for rank in (at_random, at_best):
             groups = tie_groups(truth, *rank(truth))
-            values = [np.where(inside[one.population], one.value(groups, k), 0.0) for one, k in self.wanted]
-            self._exact[model] = np.concatenate([self._exact[model], np.column_stack(values)])
+            exact.append([np.where(inside[one.population], one.value(groups, k), 0.0) for one, k in self.wanted])
+        self._exact = np.concatenate([self._exact, np.moveaxis(np.array(exact), 2, 0)])
+        self._make_room(facts)
+
+    def _make_room(self, facts: Ints) -> None:
+        """A place in `_direct` for each group of one candidate of each new kind of context, while there is room."""
+        ends = len(self._direct) + np.cumsum(facts[:, 0] * facts[:, 1])
+        inside = ends <= DIRECT
+        base = np.where(inside, ends - facts[:, 0] * facts[:, 1], -1)
+        self._base = np.concatenate([self._base, base])
+        more = np.full(int(ends[inside].max(initial=len(self._direct))) - len(self._direct), -1, dtype=np.int32)
+        self._direct = np.concatenate([self._direct, more])
 
     @staticmethod
     def _denominator(metric: Metric, k: int, truth: Truth, inside: Bools) -> Floats:
@@ -120,27 +142,6 @@ class Kinds:
         assert metric.by_group is not None
         over = np.asarray(metric.by_group.over(truth, k), dtype=np.float64)
         return np.where(inside & (over != 0), over, np.inf)
-
-    def _kinds_of_groups(self, truth: Truth, rank: Rank, kept: Bools, contexts: Ints) -> tuple[Int32, Ints] | None:
-        """The kind of each group, and where each context's begin; None where the counts cannot be."""
-        kind, bounds = np.empty(len(kept), dtype=np.int32), np.zeros(truth.n_contexts + 1, dtype=np.int64)
-        above, equal, first, candidates = (plain(one, np.int64) for one in (*rank, truth.first, truth.n_candidates))
-        reachable, done = plain(truth.reachable, np.bool_), 0
-        while done < truth.n_contexts:
-            if done:
-                self._grow()
-            reached, n = kernels.kinds_of_groups(
-                above, equal, reachable, kept, first, candidates, contexts,
-                self._table, self._keys, self._n, done, kind, bounds,
-            )  # fmt: skip
-            done, self._n = int(reached), int(n)
-            if done < 0:
-                return None
-            if done == 0:
-                self._grow()
-        if self._n > len(self._parts):
-            self._learn_groups(self._keys[len(self._parts) : self._n])
-        return kind, bounds
 
     def _grow(self) -> None:
         self._table = np.full(2 * len(self._table), -1, dtype=np.int32)

@@ -15,12 +15,13 @@ from rec_platform import columns as c
 from rec_platform.config import Settings
 from rec_platform.errors import ConfigError, KeyRefused, MissingInput
 from rec_platform.evaluation.divisions import slice_inputs, slices_of
-from rec_platform.evaluation.evaluate import CONTEXT, PROFILE, evaluate
+from rec_platform.evaluation.evaluate import evaluate
 from rec_platform.evaluation.expressions import told
 from rec_platform.evaluation.gather import TASTE_DAYS, History, knowledge
 from rec_platform.evaluation.knowledge import NOTHING, Knowledge
 from rec_platform.evaluation.metrics import STANDARD, Metric
 from rec_platform.evaluation.own import KNOWN, NONE, Own
+from rec_platform.evaluation.plan import CONTEXT, PROFILE
 from rec_platform.evaluation.protocol import DAILY_LIST, SESSION, check_same
 from rec_platform.evaluation.published import inputs as list_inputs
 from rec_platform.evaluation.published import published_sums

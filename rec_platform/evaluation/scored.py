@@ -14,9 +14,19 @@ from functools import partial
 import numpy as np
 
 from rec_platform import columns as c
-from rec_platform.dmc12.frame import Frame
+from rec_platform.dmc12.frame import Frame, to_numpy
 from rec_platform.errors import NumericError, SchemaError
-from rec_platform.evaluation.ties import Bools, Floats, Ints, Truth, placed, restricted, restricted_positions
+from rec_platform.evaluation.ties import (
+    Bools,
+    Floats,
+    Ints,
+    Scores,
+    Truth,
+    place,
+    positives,
+    restricted,
+    restricted_positions,
+)
 
 #: Always there. A model of these names in the frame is not read: these are exact.
 RANDOM, CEILING = "random", "ceiling"
@@ -48,11 +58,20 @@ class Ranks(Mapping[str, Rank]):
 
 @dataclass(frozen=True)
 class Scored:
-    """What happened, the title of each positive, and per model (above, equal) of each positive."""
+    """What happened, the title of each positive, and where each model put it.
+
+    Attributes:
+        truth: P positives.
+        titles: int64, P values.
+        ranks: per model (above, equal) of each positive.
+        places: the same of all models but `random` and `ceiling`, in order: each int64 of shape (models, P). None where
+            positives have left the lists.
+    """
 
     truth: Truth
     titles: Ints
     ranks: Mapping[str, Rank]
+    places: Rank | None = None
 
     def only(self, keep: Bools) -> Scored:
         """With positives not kept leaving the lists."""
@@ -69,31 +88,29 @@ def scored(frame: Frame, models: tuple[str, ...]) -> Scored:
     Raises `NumericError` for a NaN score of a candidate, `SchemaError` for a model that is not there.
     """
     label = np.asarray(frame.item(c.LABEL), dtype=np.float64)
-    candidate = candidates(frame)
-    rows = np.flatnonzero(label > 0)
-    context = np.searchsorted(frame.offsets, rows, side="right") - 1
-    counted = ranked_before(frame)
+    rows, first = positives(label, frame.offsets)
+    counted, candidate = ranked_before(frame), _some(candidates(frame))
     sizes = frame.context(c.N_CANDIDATES) if counted else _totals(candidate, frame.offsets)
-    truth = Truth(frame.n_contexts, context, label[rows], candidate[rows], np.asarray(sizes, dtype=np.int64))
+    truth = Truth(
+        frame.n_contexts, np.repeat(np.arange(frame.n_contexts), np.diff(first)), label[rows],
+        np.ones(len(rows), dtype=bool) if candidate is None else candidate[rows], np.asarray(sizes, dtype=np.int64),
+    )  # fmt: skip
+    above, equal = np.zeros((2, len(models), len(rows)), dtype=np.int64)
     if counted:
-        check_scores(frame, models, candidate)
-        given = {model: _stored(frame, model, rows) for model in models}
-    else:
-        given = {model: _placed(frame, model, rows, truth, candidate) for model in models}
+        check_scores(frame, models, candidates(frame))
+    for model, higher, same in zip(models, above, equal, strict=True):
+        if counted:
+            higher[:], same[:] = _stored(frame, model, rows)
+        elif place(_column(frame, model), frame.offsets, rows, first, candidate, higher, same):
+            check_scores(frame, (model,), candidates(frame))
     makers = {RANDOM: partial(at_random, truth), CEILING: partial(at_best, truth)}
-    ranks = Ranks(makers | {model: partial(_known, rank) for model, rank in given.items()})
-    return Scored(truth, np.asarray(frame.item(c.TITLE), dtype=np.int64)[rows], ranks)
+    known = {model: partial(_known, rank) for model, rank in zip(models, zip(above, equal, strict=True), strict=True)}
+    titles = np.asarray(frame.item(c.TITLE), dtype=np.int64)[rows]
+    return Scored(truth, titles, Ranks(makers | known), (above, equal))
 
 
 def _known(rank: Rank) -> Rank:
     return rank
-
-
-def _placed(frame: Frame, model: str, rows: Ints, truth: Truth, candidate: Bools) -> Rank:
-    above, equal, wrong = placed(score_of(frame, model), frame.offsets, rows, truth.first, candidate)
-    if wrong:
-        check_scores(frame, (model,), candidate)
-    return above, equal
 
 
 def ranked_before(frame: Frame) -> bool:
@@ -116,14 +133,25 @@ def sampled(frame: Frame) -> bool:
     return bool(np.any(np.asarray(frame.item(name), dtype=np.float64) < 1))
 
 
+def _some(candidate: Bools) -> Bools | None:
+    """None where all are."""
+    return None if candidate.all() else candidate
+
+
 def score_of(frame: Frame, model: str) -> Floats:
     """A model's scores, m values."""
+    return np.asarray(_column(frame, model), dtype=np.float64)
+
+
+def _column(frame: Frame, model: str) -> Scores:
+    """The same as they are given, in 32 bits or 64."""
     if model not in frame.scores.column_names:
         raise SchemaError(
             f"no scores of a model {model!r}", place="frame given to evaluate",
             repair=f"It has scores of {frame.scores.column_names}.",
         )  # fmt: skip
-    return np.asarray(frame.scores.column(model).to_numpy(), dtype=np.float64)
+    scores = to_numpy(frame.scores, model, part="scores")
+    return scores if scores.dtype == np.float32 else scores.astype(np.float64, copy=False)
 
 
 def check_scores(frame: Frame, models: tuple[str, ...], candidate: Bools) -> None:
@@ -153,8 +181,8 @@ def weights(frame: Frame) -> Floats:
     return np.asarray(1.0 / chance)
 
 
-def _totals(flags: Bools, offsets: Ints) -> Ints:
-    return np.diff(offsets if flags.all() else np.append(0, np.cumsum(flags))[offsets])
+def _totals(flags: Bools | None, offsets: Ints) -> Ints:
+    return np.diff(offsets if flags is None else np.append(0, np.cumsum(flags))[offsets])
 
 
 def _stored(frame: Frame, model: str, rows: Ints) -> tuple[Ints, Ints]:

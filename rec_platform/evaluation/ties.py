@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +24,7 @@ from rec_platform.timetravel.kernels import plain
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
+Scores = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
 #: Contexts with more positives than this are sorted instead of compared pair by pair.
@@ -202,7 +203,7 @@ def restricted_positions(truth: Truth, above: Ints, equal: Ints, keep: Bools) ->
     return new_above[keep], new_equal[keep]
 
 
-def positions(scores: Floats, offsets: Ints, rows: Ints, context: Ints, candidate: Bools) -> tuple[Ints, Ints]:
+def positions(scores: Scores, offsets: Ints, rows: Ints, context: Ints, candidate: Bools) -> tuple[Ints, Ints]:
     """Candidates above and other candidates equal, for the items `rows`, from full score lists.
 
     Args:
@@ -210,27 +211,49 @@ def positions(scores: Floats, offsets: Ints, rows: Ints, context: Ints, candidat
         rows, context: the items asked for, by context ascending, and their contexts.
         candidate: m values; items outside the candidate set are never counted.
     """
-    first = np.append(0, np.cumsum(np.bincount(context, minlength=len(offsets) - 1)))
-    return placed(scores, offsets, rows, first, candidate)[:2]
-
-
-def placed(scores: Floats, offsets: Ints, rows: Ints, first: Ints, candidate: Bools) -> tuple[Ints, Ints, int]:
-    """The same where context i asks for rows first[i]:first[i + 1]; and how many candidates' scores are NaN."""
-    everything = bool(candidate.all())
-    counted = (scores if everything else np.where(candidate, scores, np.nan)).view()
-    counted.flags.writeable = False
     above, equal = np.zeros(len(rows), dtype=np.int64), np.zeros(len(rows), dtype=np.int64)
-    bounds, values = plain(offsets, np.int64), scores[rows]
-    missing = kernels.places(counted, bounds, values, plain(first, np.int64), MANY, above, equal)
+    first = np.append(0, np.cumsum(np.bincount(context, minlength=len(offsets) - 1)))
+    place(scores, offsets, rows, first, None if candidate.all() else candidate, above, equal)
+    return above, equal
+
+
+def place(
+    scores: Scores, offsets: Ints, rows: Ints, first: Ints, candidate: Bools | None, above: Ints, equal: Ints
+) -> bool:
+    """Write the same where context i asks for rows[first[i]:first[i + 1]], in `above` and `equal`.
+
+    Args:
+        candidate: None where all are.
+
+    Returns whether a score is NaN. Scores of 32 bits are compared as they are.
+    """
+    given = _read_only(scores)
+    counted = given if candidate is None else _read_only(np.where(candidate, scores, scores.dtype.type(np.nan)))
+    bounds = plain(offsets, np.int64)
+    missing = kernels.places(given, counted, bounds, plain(rows, np.int64), plain(first, np.int64), MANY, above, equal)
     for one in np.flatnonzero(np.diff(first) > MANY):
         own = slice(first[one], first[one + 1])
-        above[own], equal[own] = _by_sorting(counted[offsets[one] : offsets[one + 1]], values[own])
-    wrong = int(missing) - (0 if everything else len(candidate) - int(np.count_nonzero(candidate)))
-    return above, np.maximum(equal - (1 if everything else candidate[rows]), 0), wrong
+        above[own], equal[own] = _by_sorting(counted[bounds[one] : bounds[one + 1]], given[rows[own]])
+        equal[own] -= counted[rows[own]] == given[rows[own]]
+    return bool(missing)
 
 
-def _by_sorting(counted: Floats, values: Floats) -> tuple[Ints, Ints]:
-    """The same for one context by binary search: sorted once, NaN (no candidate) last."""
+def _read_only(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """Contiguous and not to be written, which kernels of scores and labels are compiled for (Arrow's arrays are so)."""
+    seen = np.ascontiguousarray(values).view()
+    seen.flags.writeable = False
+    return seen
+
+
+def positives(label: Floats, offsets: Ints) -> tuple[Ints, Ints]:
+    """The rows of items with a label above 0, and where each context's begin among them: P and n + 1 values."""
+    rows, first = np.empty(len(label), dtype=np.int64), np.zeros(len(offsets), dtype=np.int64)
+    found = kernels.positives(_read_only(label), plain(offsets, np.int64), rows, first)
+    return rows[:found].copy(), first
+
+
+def _by_sorting(counted: Scores, values: Scores) -> tuple[Ints, Ints]:
+    """Above and equal for one context by binary search: sorted once, NaN (no candidate) last."""
     ordered = np.sort(counted[~np.isnan(counted)])
     left, right = np.searchsorted(ordered, values, "left"), np.searchsorted(ordered, values, "right")
     return len(ordered) - right, right - left

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from rec_platform.contexts.hashing import mix, seeded
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import NumericError
-from rec_platform.evaluation import STANDARD, Slices, evaluate, kernels, metric, metric_rows, popularity
+from rec_platform.evaluation import STANDARD, Slices, evaluate, kernels, metric, metric_rows, plan, popularity
 from rec_platform.evaluation import kinds as kinds_module
 from rec_platform.evaluation.kinds import Kinds, depends_on_kind
 from rec_platform.evaluation.protocol import data_hash
@@ -39,7 +39,7 @@ def uneven(frame: Frame, seed: int) -> Frame:
 
 def without_kinds(frame: Frame, monkeypatch, **options):
     with monkeypatch.context() as patch:
-        patch.setattr(sys.modules["rec_platform.evaluation.evaluate"], "depends_on_kind", lambda one: False)
+        patch.setattr(plan, "depends_on_kind", lambda one: False)
         return evaluate(frame, **options)
 
 
@@ -78,6 +78,23 @@ def test_chunks_and_forgotten_kinds_change_nothing(full, monkeypatch):
     same(whole, evaluate(frame, **OPTIONS, replicates=5))
 
 
+@pytest.mark.parametrize("replicates", [0, 5])
+def test_lists_of_32_bits_are_compared_as_they_are(full, replicates):
+    frame = binary(full(5))
+    frame = frame.with_scores({name: frame.scores.column(name).to_numpy().astype(np.float32) for name in "ab"})
+    wide = frame.with_scores({name: frame.scores.column(name).to_numpy().astype(np.float64) for name in "ab"})
+    same(evaluate(frame, **OPTIONS, replicates=replicates), evaluate(wide, **OPTIONS, replicates=replicates))
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_groups_of_one_candidate_may_have_no_place_of_their_own(full, seed, monkeypatch):
+    frame = uneven(binary(full(seed, levels=1_000)), seed)
+    usual = evaluate(frame, **OPTIONS, replicates=5)
+    for room in (0, 200):
+        monkeypatch.setattr(kinds_module, "DIRECT", room)
+        same(usual, evaluate(frame, **OPTIONS, replicates=5))
+
+
 def test_more_kinds_than_the_table_holds_make_it_grow():
     rng = np.random.default_rng(1)
     n, items = 400, 90
@@ -89,7 +106,7 @@ def test_more_kinds_than_the_table_holds_make_it_grow():
     truth = scored(frame, ("a",))
     names = Kinds(tuple((one, 5) for one in STANDARD))
     out = np.zeros((n, 3 * len(STANDARD)), dtype=np.int64)
-    names.add(out, np.arange(n), 0, weights(frame), truth, truth, None)
+    names.add(out, np.arange(n), 0, weights(frame), truth, truth.truth)
     kinds = names._keys[: names._n].tolist()
     assert len(kinds) > 5_000
     assert len({tuple(one) for one in kinds}) == len(kinds)
@@ -160,9 +177,12 @@ def test_the_compiled_hash_of_the_data_is_the_plain_one(full, seed):
     assert data_hash(ids, weight, truth, titles) == (int(words.sum()) + int(positives.sum())) % 2**64
 
 
-def test_draws_are_four_to_a_hash():
-    table = np.arange(2**16).astype(np.uint8)
+def test_draws_are_four_to_a_hash_and_count_the_ends_they_reach():
+    ends = np.arange(0, 2**16, 257).astype(np.uint16)[:255]
     states = np.arange(5, dtype=np.uint64)
     hashes = mix(states[:, None], np.arange(2)[None, :])
-    lanes = (hashes[:, :, None] >> (np.uint64(16) * np.arange(4, dtype=np.uint64))) & np.uint64(0xFF)
-    assert kernels.draw(states, 7, table).tolist() == lanes.reshape(5, 8)[:, :7].tolist()
+    lanes = (hashes[:, :, None] >> (np.uint64(16) * np.arange(4, dtype=np.uint64))) & np.uint64(0xFFFF)
+    expected = np.searchsorted(ends, lanes.reshape(5, 8)[:, :7], side="right")
+    counts = kernels.draw(states, 7, ends)
+    assert counts.tolist() == expected.tolist()
+    assert kernels.most_drawn(counts) == counts.sum(axis=0, dtype=np.int64).max()
