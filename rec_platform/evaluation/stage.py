@@ -18,13 +18,14 @@ from rec_platform.dmc12.frame import Frame, flat
 from rec_platform.errors import MissingInput
 from rec_platform.evaluation.accumulators import Accumulator
 from rec_platform.evaluation.divisions import slice_inputs, slices_of
-from rec_platform.evaluation.evaluate import CONTEXT, evaluate
+from rec_platform.evaluation.evaluate import evaluate
 from rec_platform.evaluation.expressions import told
 from rec_platform.evaluation.gather import History, knowledge, knowledge_inputs
 from rec_platform.evaluation.intervals import metric_rows
 from rec_platform.evaluation.metrics import Population
 from rec_platform.evaluation.own import Own, fingerprints, load
 from rec_platform.evaluation.pages import Places, placed
+from rec_platform.evaluation.plan import CONTEXT
 from rec_platform.evaluation.protocol import SESSION, Protocol
 from rec_platform.evaluation.registry import ACCUMULATORS, ALL_METRICS
 from rec_platform.evaluation.scored import RANDOM
