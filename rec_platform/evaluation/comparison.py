@@ -13,6 +13,7 @@ import pyarrow as pa
 from rec_platform import columns as c
 from rec_platform.errors import KeyRefused
 from rec_platform.evaluation.accumulators import Accumulator, left_out, paired_errors
+from rec_platform.evaluation.exposure import catalogued
 from rec_platform.evaluation.intervals import MIN_CONTEXTS, POWER, percentiles, ratios
 from rec_platform.evaluation.registry import ACCUMULATORS
 from rec_platform.evaluation.scored import SAMPLED
@@ -127,7 +128,7 @@ def _of_tallies(
     wanted = {model for pair in pairs for model in pair}
     read = {
         key: left_out(tally, by_name[key.metric][0].readings.values())
-        for key, tally in sums.tallies.items()
+        for key, tally in catalogued(sums.tallies).items()
         if key.metric in by_name and key.model in wanted
     }
     found = [(key, key._replace(model=b)) for a, b in pairs for key in read

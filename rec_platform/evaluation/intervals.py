@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from rec_platform import columns as c
 from rec_platform.evaluation.accumulators import Accumulator, with_errors
+from rec_platform.evaluation.exposure import catalogued
 from rec_platform.evaluation.protocol import to_text
 from rec_platform.evaluation.registry import ACCUMULATORS
 from rec_platform.evaluation.scored import SAMPLED
@@ -97,7 +98,7 @@ def _tally_rows(sums: MetricSums, accumulators: tuple[Accumulator, ...], min_con
     known = {one.name + suffix: (one, suffix) for one in accumulators for suffix in ("", SAMPLED)}
     keys, pairs, bounds = [], [], []
     read: dict[tuple[int, str], list[tuple[float, float]]] = {}  # of one country, `all` and the country share a tally
-    for key, tally in sums.tallies.items():
+    for key, tally in catalogued(sums.tallies).items():
         if key.metric in known:
             one, suffix = known[key.metric]
             same = (id(tally), one.name)

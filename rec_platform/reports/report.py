@@ -20,7 +20,7 @@ from rec_platform import tables as t
 from rec_platform.errors import MissingInput
 from rec_platform.evaluation import compare_pairs, metric_rows, rolled_up
 from rec_platform.evaluation.comparison import only
-from rec_platform.evaluation.exposure import EXPOSURE
+from rec_platform.evaluation.exposure import EXPOSURE, catalogued
 from rec_platform.evaluation.own import NONE, Own
 from rec_platform.evaluation.probability import CALIBRATION, reliability
 from rec_platform.evaluation.registry import ACCUMULATORS
@@ -236,10 +236,10 @@ def lists_section(found: Judged) -> Section:
     """What is shown to people: the long tail, coverage, and what lists are like besides right or wrong."""
     shown = {
         key.model: tally
-        for key, tally in found.sums.tallies.items()
+        for key, tally in catalogued(found.sums.tallies).items()
         if (key.metric, key.k, key.slice) == (EXPOSURE.name, LISTED, "all") and key.model not in (RANDOM, CEILING)
     }
-    catalogue = max((max(tally.size, len(tally.ids)) for tally in shown.values()), default=0)
+    catalogue = max((tally.size for tally in shown.values()), default=0)
     whole = found.rows.filter((pc.field(c.SLICE) == "all") & (pc.field("estimand") == "context"))
     coverage = whole.filter(pc.field(c.METRIC) == "coverage")
     listed = whole.filter(pc.field(c.METRIC).isin(OF_LISTS) & (pc.field(c.CUTOFF) == LISTED))

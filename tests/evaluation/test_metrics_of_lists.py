@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import SchemaError
-from rec_platform.evaluation import ACCUMULATORS, Knowledge, Slices, Tastes, TitleFacts, evaluate, metric_rows
+from rec_platform.evaluation import ACCUMULATORS, Knowledge, Slices, Tastes, TitleFacts, evaluate, merge, metric_rows
 from rec_platform.evaluation import beyond as b
 from rec_platform.evaluation.exposure import coverage, gini
 from rec_platform.evaluation.own import load
@@ -222,6 +222,41 @@ def test_an_accumulator_in_a_file_of_its_own(tmp_path):
     rows = {(row["model"], row["metric"]): row["value"] for row in metric_rows(sums, accumulators=known).to_pylist()}
     assert rows["run", "titles_shown"] == 3.0
     assert "titles_shown" not in {row["metric"] for row in metric_rows(sums).to_pylist()}
+
+
+def of_candidates(*sets):
+    """A context per set of candidates, each a profile of its own; `run` puts the least title first."""
+    titles = np.concatenate([np.array(sorted(one)) for one in sets])
+    offsets = np.append(0, np.cumsum([len(one) for one in sets]))
+    return Frame.of(
+        pa.table({"profile_id": np.arange(len(sets)), "context_id": titles[offsets[:-1]]}), offsets,
+        items={"title_id": titles, "label": np.zeros(len(titles))}, scores={"run": -titles.astype(float)},
+    )  # fmt: skip
+
+
+def test_the_catalogue_is_the_union_of_the_candidate_sets_as_far_as_anybody_showed_it():
+    """Sets {0..5}, {4..9} and, in another partition, {20..23}: their union has 14, the largest 6; run shows 0, 4 and 20."""
+    parts = [of_candidates(range(6), range(4, 10)), of_candidates(range(20, 24))]
+    sums = merge(*(evaluate(one, seed=1, cutoffs=(1, 6), metrics=(), replicates=0, list_length=6) for one in parts))
+    found = {(row["model"], row["metric"], row["k"]): row["value"] for row in metric_rows(sums).to_pylist()}
+    assert found["run", "coverage", 1] == pytest.approx(3 / 14)
+    assert found["run", "coverage", 6] == found["random", "coverage", 6] == 1.0
+    assert found["run", "gini", 1] == pytest.approx(1 - 3 / 14)
+    # with the first place of each list alone the union is not seen: the largest set, or what anybody showed
+    few = evaluate(of_candidates(range(6), range(4, 10)), seed=1, cutoffs=(1,), metrics=(), replicates=0)
+    (value,) = (
+        row["value"] for row in metric_rows(few).to_pylist() if (row["model"], row["metric"]) == ("run", "coverage")
+    )
+    assert value == pytest.approx(2 / 6)
+
+
+@given(sets=st.lists(st.sets(st.integers(0, 15), min_size=1), min_size=1, max_size=6))
+def test_no_model_covers_more_than_all_and_random_with_whole_lists_covers_all(sets):
+    sums = evaluate(of_candidates(*sets), seed=1, cutoffs=(1, 16), metrics=(), replicates=0, list_length=16)
+    rows = [row for row in metric_rows(sums).to_pylist() if row["metric"] == "coverage"]
+    union = len(set().union(*sets))
+    assert all(row["value"] == 1 for row in rows if row["k"] == 16)
+    assert all(round(row["value"] * union, 6) == round(row["value"] * union) for row in rows)
 
 
 def test_an_empty_tally_has_no_number():
