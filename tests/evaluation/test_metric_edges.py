@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -26,8 +27,8 @@ FACTS = TitleFacts.of({title: 9 * title for title in range(N)}, {title: [f"g{tit
 KNOWN = Knowledge(FACTS, Tastes.of(FACTS, np.array([1, 1, 2]), np.array([0, 1, 5])), {"p": "log_odds"})
 NAMES = (*(one.name for one in ALL_METRICS), *(name for one in ACCUMULATORS for name in one.readings))
 CUT = {one.name for one in ALL_METRICS if one.cut} | {name for one in ACCUMULATORS if one.cut for name in one.readings}
-#: Divide by k and not by what there is.
-OVER_K = {"precision", "serendipity"}
+#: Divides by k and not by what there is. (So does serendipity, but a list of everything surprises nobody: 0.)
+OVER_K = {"precision"}
 OF_PAGES = {"mean_logged_row", "mean_logged_position", "logged_places", "mean_rank_first_row", "mean_rank_lower_rows"}
 #: Without a positive there is nothing to judge; the others are about lists and probabilities.
 NEED_A_POSITIVE = {
@@ -72,6 +73,44 @@ def test_every_metric_is_asked():
 def test_every_metric_stands_in_the_docs():
     text = PAGE.read_text()
     assert [name for name in NAMES if f"`{name}`" not in text] == []
+
+
+def told_edges():
+    """What docs/metrics.md says of each metric: its words by metric, in the order of the table's columns."""
+    _, _, table = PAGE.read_text().partition("| metric | no positive |")
+    rows = [row.strip("| ").split(" | ") for row in table.partition("\n\n")[0].splitlines()[2:]]
+    return {name.strip("`"): words for names, *words in rows for name in names.split(", ")}
+
+
+def found_edges(name):
+    """The same words, from what the metric does."""
+    label = [1, 0, 0, 0, 1, 0]
+    none = rows_of(one_context(np.arange(N), np.zeros(N)))[name]
+    at_end, beyond = (rows_of(one_context(np.arange(N), label), k)[name] for k in (N, 10 * N))
+    tied, random = (rows_of(one_context(np.zeros(N), label), model=model).get(name) for model in ("p", "random"))
+    empty = rows_of(one_context([0.0], [1.0], candidates=0, reachable=[False])).get(name)
+    same = at_end["value"] == beyond["value"]
+    return [
+        "counts" if none["n"] else "left out",
+        "no k" if not at_end["k"] else "as at the end" if same else "over k",
+        "no order" if random is None else "as `random`" if tied["value"] == random["value"] else "otherwise",
+        "left out" if empty is None or np.isnan(empty["value"]) else f"{empty['value']:g}",
+    ]
+
+
+def test_the_page_says_of_every_metric_what_it_does_at_the_edges():
+    assert told_edges() == {name: found_edges(name) for name in NAMES}
+
+
+def test_every_formula_has_its_source():
+    tables = re.findall(r"^\|[^\n]*\| source \|\n\|[-|]+\|\n((?:\|.*\n)+)", PAGE.read_text(), flags=re.MULTILINE)
+    sources = {
+        row.split("|")[1].strip(): row.rstrip(" |").rsplit("|", 1)[1].strip()
+        for part in tables
+        for row in part.splitlines()
+    }
+    assert len(sources) > 15
+    assert [name for name, source in sources.items() if len(source) < 5] == []
 
 
 @pytest.mark.parametrize("name", NAMES)
