@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import xml.etree.ElementTree as ET
 from datetime import date, timedelta
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ import pyarrow as pa
 import pytest
 
 from rec_platform import columns as c
-from rec_platform.reports import comparison, data_plots, style
+from rec_platform.reports import comparison, data_plots, paired, style
 from rec_platform.reports.data_plots import Volume
 
 NAN = float("nan")
@@ -129,3 +130,19 @@ def test_drift_puts_the_restless_on_top() -> None:
     growing = {f"feature_{n}": list(np.linspace(0, n / 40, 60)) for n in range(60)}
     assert len(data_plots.drift_plot(growing, [date(2025, 1, 1 + n % 28) for n in range(60)])) < MOST_BYTES
     assert "one date only: nothing to compare with" in texts(data_plots.drift_plot({}, []))
+
+
+def test_differences_that_go_beyond_one_have_a_panel_of_their_own(tmp_path: Path) -> None:
+    rows = [
+        difference("x", "y", 0.1, 0.05, 0.15) | {"label": "nmrr"},
+        difference("x", "y", 0.2, NAN, NAN) | {"label": "map"},
+    ]
+    wide = difference("x", "y", -9.0, -12.0, -6.0) | {"label": "mean_rank"}
+    alone, both = (paired.differences_figure(some, heading="x less y") for some in (rows, [*rows, wide]))
+    assert [len(figure.axes) for figure in (alone, both)] == [1, 2]
+    assert [[text.get_text().split("  ")[0] for text in axes.get_yticklabels()] for axes in both.axes] == [
+        ["nmrr", "map"], ["mean_rank"]
+    ]  # fmt: skip
+    assert "nothing to compare" in texts(style.svg(paired.differences_figure([], heading="none")))
+    paired.save(both, tmp_path / "pair.svg")
+    assert (tmp_path / "pair.svg").read_text().startswith("<?xml")
