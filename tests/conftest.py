@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +17,6 @@ settings.register_profile(
 )
 settings.load_profile("repeatable")
 
-#: Folders whose files share one home that is expensive to make.
-SHARED_HOMES = ("tests/assets", "tests/proofs")
-
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
@@ -27,11 +27,29 @@ def shared_data() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def made_once(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, Callable[[Path], None]], Path]:
+    """Gives a folder that some function fills: once for all workers, who wait for it. Not to be written to."""
+    base = tmp_path_factory.getbasetemp()
+    common = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+
+    def folder(name: str, fill: Callable[[Path], None]) -> Path:
+        place = common / name
+        with (common / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not (place / "whole").exists():
+                shutil.rmtree(place, ignore_errors=True)
+                place.mkdir()
+                fill(place)
+                (place / "whole").touch()
+        return place
+
+    return folder
+
+
 def unit(node: str) -> str:
-    """Tests of one unit run on one worker, so that what they share is made once: a file, or a folder with one home."""
-    file = node.split("::", 1)[0]
-    folder = file.rpartition("/")[0]
-    return folder if folder in SHARED_HOMES else file
+    """Tests of one unit run on one worker, so that what they share is made once: those of a file."""
+    return node.split("::", 1)[0]
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -50,6 +68,15 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Units with slow tests come first, so that no worker is left with a long one at the end."""
+    """Units with slow tests come first, so that no worker is left with a long one at the end.
+
+    Those of a folder are not neighbours: they may share a home, and the second would wait while the first makes it.
+    """
     slow = {unit(item.nodeid) for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: unit(item.nodeid) not in slow)
+    places: dict[str, dict[str, int]] = {}
+    for item in items:
+        name = unit(item.nodeid)
+        units = places.setdefault(name.rpartition("/")[0] if name in slow else "", {})
+        units.setdefault(name, len(units) if name in slow else 0)
+    flat = {name: place for units in places.values() for name, place in units.items()}
+    items.sort(key=lambda item: (unit(item.nodeid) not in slow, flat[unit(item.nodeid)]))

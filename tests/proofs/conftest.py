@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -32,9 +33,12 @@ def last() -> date:
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home of a simulated world with late plays, run to the scores of one day. Not to be written to."""
-    folder = tmp_path_factory.mktemp("proofs")
+def made(made_once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
+    """A home of a simulated world with late plays, run to the scores of one day. Several workers read it."""
+    return made_once("proofs", _make) / "home"
+
+
+def _make(folder: Path) -> None:
     simulate(WORLD, folder / "world")
     home = folder / "home"
     home.mkdir()
@@ -44,4 +48,3 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     window = Window.checked(platform.index, platform.settings, LAST, LAST)
     for stage in STAGES:
         platform.run(stage, platform.needed(stage, window), run_id="proofs").raise_if_failed()
-    return home
