@@ -211,7 +211,7 @@ class EvaluationConfig(Frozen):
     keep_top: Annotated[int, Field(ge=1)] = 100
     """Best titles of each model kept in `scores`, and the longest list whose coverage is known."""
     files: tuple[str, ...] = ()
-    """Python files of your own that define metrics."""
+    """Python files of your own that declare metrics and slices."""
 
 
 class RecommendConfig(Frozen):
