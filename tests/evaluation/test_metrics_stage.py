@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,6 +24,7 @@ from rec_platform.partition import Partition
 from rec_platform.tables import METRIC_SUMS, METRICS, PLAY_FACTS, SCORES_TABLE, TITLE_SNAPSHOT, TITLES
 from rec_platform.testing.readers import MemoryReader
 
+EXAMPLE = Path(__file__).parents[2] / "examples" / "metrics" / "patience.py"
 MODELS = ("a", "b", "random")
 FIRST, SECOND = Partition(date(2025, 3, 10), "FR"), Partition(date(2025, 3, 11), "GB")
 EMPTY = Partition(date(2025, 3, 11), "FR")
@@ -224,3 +226,21 @@ def test_it_reads_its_own_partition_and_its_fingerprint_covers_what_it_reads(tmp
     before = stage.config(Settings.model_validate(mine))
     (tmp_path / "mine.py").write_text("A = 2\n")
     assert stage.config(Settings.model_validate(mine)) != before != stage.config(Settings())
+
+
+def test_files_of_the_settings_are_stored_with_their_slices(world):
+    """All that the example declares stands in the tables, beside what stands there without it."""
+    _, reader, plain = world
+    settings = SETTINGS.model_copy(
+        update={"evaluation": SETTINGS.evaluation.model_copy(update={"files": (str(EXAMPLE),)})}
+    )
+    (built,) = Metrics().build([FIRST], reader, settings)
+    rows, before = (one.tables["metrics"].to_pandas() for one in (built, plain[0]))
+    own = rows["metric"].isin(["rbp", "even_ids", "effective_catalogue"]) | rows["slice"].isin(["weekend", "length"])
+    pd.testing.assert_frame_equal(rows[~own].reset_index(drop=True), before, check_exact=True)
+    whole = rows[(rows["model"] == "a") & (rows["slice"] == "all")].set_index(["metric", "k"])["value"]
+    assert {("rbp", 0), ("even_ids", 3), ("even_ids", 10), ("effective_catalogue", 10)} <= set(whole.index)
+    days = rows[(rows["model"] == "a") & (rows["slice"] == "weekend")]
+    assert set(days["slice_value"]) == {"weekday"}  # 1970-01-01 was a Thursday
+    assert days.set_index(["metric", "k"])["value"]["nmrr", 0] == whole["nmrr", 0]
+    assert "length" in set(rows["slice"])
