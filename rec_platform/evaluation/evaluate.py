@@ -15,7 +15,7 @@ from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import ConfigError, NumericError
 from rec_platform.evaluation import kernels
 from rec_platform.evaluation.accumulators import Accumulator, tally
-from rec_platform.evaluation.kinds import Kinds
+from rec_platform.evaluation.kinds import kinds_of
 from rec_platform.evaluation.knowledge import NOTHING, Knowledge
 from rec_platform.evaluation.metrics import Metric, members
 from rec_platform.evaluation.plan import CONTEXT, EXACT, PROFILE, Plan, columns_of, counted_of
@@ -127,7 +127,7 @@ class _Evaluation:
         self._tallies: dict[Key, Tally] = {}
         self._waiting: list[_Rows] = []
         self._evidence = plan.evidence
-        self._kinds = Kinds(plan.wanted)
+        self._kinds = kinds_of(plan.wanted)
         self._scratch = np.zeros(0)  # fresh pages for every chunk cost as much as what is written to them
 
     def take(self, frame: Frame) -> None:

@@ -11,6 +11,7 @@ their metrics are worked out once per kind of context.
 
 from __future__ import annotations
 
+import threading
 from typing import Final
 
 import numpy as np
@@ -28,6 +29,20 @@ MOST: Final = 2**18
 LONGEST: Final = 1024
 #: Groups of one candidate that are found without a look in the table: 16 MB.
 DIRECT: Final = 2**22
+
+
+_LOCAL: Final = threading.local()
+
+
+def kinds_of(wanted: tuple[tuple[Metric, int], ...]) -> Kinds:
+    """Kinds with the numbers of these metrics, those that this thread met before among them.
+
+    Small partitions would else spend most of their time on naming the same kinds again.
+    """
+    if getattr(_LOCAL, "kinds", None) is None or _LOCAL.kinds.wanted != wanted:
+        _LOCAL.kinds = Kinds(wanted)
+    found: Kinds = _LOCAL.kinds
+    return found
 
 
 def depends_on_kind(metric: Metric) -> bool:
@@ -76,6 +91,16 @@ class Kinds:
         """
         if max(self._n, len(self._facts)) > MOST:
             self._forget()
+        try:
+            return self._added(out, row, column, weight, whole, truth, keep, contexts)
+        except BaseException:
+            self._forget()  # what was being learnt is half there
+            raise
+
+    def _added(
+        self, out: Ints | Floats, row: Ints, column: int, weight: Floats, whole: Scored, truth: Truth,
+        keep: Bools | None, contexts: Ints | None,
+    ) -> float:  # fmt: skip
         kind = self._kinds_of_contexts(truth)
         assert whole.places is not None
         above, equal = whole.places
@@ -97,8 +122,8 @@ class Kinds:
                 return np.inf
             if waiting and (self._n == before or 4 * self._n > len(self._table)):
                 self._grow()
-            if self._n > before:
-                self._learn_groups(self._keys[before : self._n])
+            if self._n > len(self._parts):
+                self._learn_groups(self._keys[len(self._parts) : self._n])
             left, row = left[later[:waiting]], row[later[:waiting]]
         return largest
 

@@ -87,18 +87,35 @@ class Plan:
             columns: how many of the columns it has; those of the populations follow them.
         """
         of, used = (self.protocol.kind, self.estimand), self.population[:columns].tolist()
-        mine = list(zip(self.columns, used, strict=False))
-        whole = {(model, Population.ANY.value) for model in self.everyone}
-        if columns == len(self.columns):
-            whole |= {(model, one.counted_in) for model, one, _ in self.counted}
-        whole |= {(one.model, self.populations[place]) for one, place in mine}
-        below = [Key(*of, model, "", 0, *where, WEIGHT, population) for model, population in whole]
-        above = [
-            Key(*of, one.model, one.metric.name + self.suffix, one.k, *where, MEAN, self.populations[place])
-            for one, place in mine
+        below = [
+            (*of, model, "", 0, *where, WEIGHT, population)
+            for model, population in (self._weighed_all if columns == len(self.columns) else self._weighed_in_items)
         ]
-        places = [self.populations.index(key.population) for key in below]
-        return below + above, places + used, [columns + place for place in places] + list(range(columns))
+        above = [
+            (*of, *name, *where, MEAN, self.populations[one]) for name, one in zip(self._names, used, strict=False)
+        ]
+        places = [self.populations.index(key[-1]) for key in below]
+        keys = list(map(Key._make, below + above))
+        return keys, places + used, [columns + place for place in places] + list(range(columns))
+
+    @cached_property
+    def _names(self) -> list[tuple[str, str, int]]:
+        """Model, metric and cut-off of each column."""
+        return [(one.model, one.metric.name + self.suffix, one.k) for one in self.columns]
+
+    @cached_property
+    def _weighed_in_items(self) -> set[tuple[str, str]]:
+        """Model and population of every denominator in a value of an item slice."""
+        mine = zip(self.columns[: self.by_item], self.population.tolist(), strict=False)
+        every = {(model, Population.ANY.value) for model in self.everyone}
+        return every | {(one.model, self.populations[place]) for one, place in mine}
+
+    @cached_property
+    def _weighed_all(self) -> set[tuple[str, str]]:
+        """The same in a value of a context slice."""
+        mine = zip(self.columns, self.population.tolist(), strict=True)
+        counted = {(model, one.counted_in) for model, one, _ in self.counted}
+        return self._weighed_in_items | counted | {(one.model, self.populations[place]) for one, place in mine}
 
 
 def columns_of(

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 import numpy as np
@@ -60,6 +61,10 @@ class Key(NamedTuple):
         return Key(self[0], self[1], self[2], "", 0, self[5], self[6], WEIGHT, self[8])
 
 
+#: What a key has in common with its denominator's.
+_shared = itemgetter(0, 1, 2, 5, 6, 8)
+
+
 @dataclass(frozen=True)
 class MetricSums:
     """Sums of some contexts, for every model, metric, cut-off and slice.
@@ -91,7 +96,8 @@ class MetricSums:
     @cached_property
     def denominators(self) -> Ints:
         """The row of each row's denominator: int64, a value per row."""
-        return np.array([self.row[key.denominator] for key in self.keys], dtype=np.int64)
+        rows = {_shared(key): row for row, key in enumerate(self.keys) if key.kind == WEIGHT}
+        return np.array([rows[_shared(key)] for key in self.keys], dtype=np.int64)
 
     @property
     def replicated(self) -> Ints:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
+from functools import cache, reduce
 from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from threadpoolctl import ThreadpoolController  # type: ignore[import-untyped]
 
 from rec_platform.evaluation import kernels, significance
 from rec_platform.evaluation.bootstrap import poisson_weights
@@ -127,7 +127,7 @@ def replicate(
     exact = largest * float(kernels.most_drawn(counts)) < 2.0**53
     kind: type[np.generic] = np.float64 if exact else np.int64
     found = {id(one): np.zeros((len(one.labels), one.end - one.begin, counts.shape[1]), kind) for one in slices}
-    with threadpool_limits(limits=1, user_api="blas"):
+    with _libraries().limit(limits=1, user_api="blas"):
         for some in _together(slices):
             order, ends = _runs(joint(some, len(amounts)))
             for few in (ends[first : first + RUNS + 1] for first in range(0, len(ends) - 1, RUNS)):
@@ -137,6 +137,12 @@ def replicate(
                     inside = made[:, same[0].begin - begin : same[0].end - begin]
                     _spread([found[id(one)] for one in same], [one.codes[order[few[:-1]]] for one in same], inside)
     return [found[id(one)].astype(np.int64) for one in slices]
+
+
+@cache
+def _libraries() -> Any:
+    """What computes in threads of its own, looked for once: that takes as long as the products of a small partition."""
+    return ThreadpoolController()
 
 
 def _together(slices: Sequence[Slice]) -> list[list[Slice]]:

@@ -78,6 +78,30 @@ def test_chunks_and_forgotten_kinds_change_nothing(full, monkeypatch):
     same(whole, evaluate(frame, **OPTIONS, replicates=5))
 
 
+def test_kinds_are_kept_from_one_evaluation_to_the_next_and_forgotten_after_a_fault(full):
+    worlds = [binary(full(seed)) for seed in range(3)]
+    alone = []
+    for frame in worlds:
+        kinds_module._LOCAL.kinds = None
+        alone.append(evaluate(frame, **OPTIONS, replicates=5))
+    for frame, expected in zip(worlds[::-1], alone[::-1], strict=True):
+        same(evaluate(frame, **OPTIONS, replicates=5), expected)
+
+    def refuse(groups, k):
+        if calls:
+            raise ValueError("not today")
+        return groups.positives / groups.size
+
+    own = metric("own", about="refuses once", over=lambda truth, k: np.ones(truth.n_contexts))(refuse)
+    options, calls = OPTIONS | {"metrics": (*STANDARD, own)}, [1]
+    with pytest.raises(ValueError, match="not today"):
+        evaluate(worlds[0], **options)
+    calls.clear()
+    again = evaluate(worlds[0], **options)
+    kinds_module._LOCAL.kinds = None
+    same(again, evaluate(worlds[0], **options))
+
+
 @pytest.mark.parametrize("replicates", [0, 5])
 def test_lists_of_32_bits_are_compared_as_they_are(full, replicates):
     frame = binary(full(5))
