@@ -22,7 +22,7 @@ from rec_platform.tables import METRIC_SUMS, METRICS
 from tests.flow.simulated_homes import fill, run, world
 
 FIRST, LAST = date(2025, 1, 6), date(2025, 1, 7)
-SETTINGS = "[evaluation]\nreplicates = 40\n[rankers]\nmin_training_days = 3\n"
+SETTINGS = "[evaluation]\nreplicates = 40\n[rankers]\nmin_training_days = 3\nn_trees = 20\n"
 
 
 @pytest.fixture(scope="module")
