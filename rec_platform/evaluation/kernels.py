@@ -16,7 +16,8 @@ from rec_platform.timetravel.kernels import Bools, Float64, Int32, Int64, compil
 
 Words = npt.NDArray[np.uint64]
 Bytes = npt.NDArray[np.uint8]
-#: Unsigned, as what an index is.
+#: Unsigned, as what an index is: a signed one has to be asked at every look whether it counts from the end, which no vector
+#: instruction does.
 Index = np.uint64
 Halves = npt.NDArray[np.uint16]
 #: Scores as they are given.
@@ -46,13 +47,13 @@ def positives(label: Float64, offsets: Int64, rows: Int64, first: Int64) -> np.i
 
     `label` cannot be written to; `rows` has room for every item.
     """
-    found = np.int64(0)
+    found = Index(0)
     for i in range(len(offsets) - 1):
-        for j in range(offsets[i], offsets[i + 1]):
+        for j in range(Index(offsets[i]), Index(offsets[i + 1])):
             rows[found] = j  # kept where the next line counts it: no branch that cannot be foreseen
-            found += np.int64(label[j] > 0)
+            found += Index(label[j] > 0)
         first[i + 1] = found
-    return found
+    return np.int64(found)
 
 
 @compiled
@@ -74,25 +75,23 @@ def places(
         rows: the positives; context i has rows[first[i]:first[i + 1]].
         most: contexts with more positives than this are left as they are.
 
-    Returns in how many contexts a score is NaN, those left as they are too: it is seen while it is in the cache.
+    Returns how many scores are NaN, of contexts left as they are too: it is seen while they are in the cache.
     """
     missing = np.int64(0)
     for i in range(len(first) - 1):
-        given, own = scores[offsets[i] : offsets[i + 1]], counted[offsets[i] : offsets[i + 1]]
-        wrong = False
-        for j in range(len(given)):
-            wrong |= given[j] != given[j]
-        missing += np.int64(wrong)
+        begin, end = Index(offsets[i]), Index(offsets[i + 1])
+        for j in range(begin, end):
+            missing += np.int64(scores[j] != scores[j])
         if first[i + 1] - first[i] > most:
             continue
-        for place in range(first[i], first[i + 1]):
-            mine = scores[rows[place]]
-            more, same = np.int32(0), np.int32(0)
-            for j in range(len(own)):
-                more += np.int32(own[j] > mine)
-                same += np.int32(own[j] == mine)
-            above[place] = more
-            equal[place] = same - np.int64(counted[rows[place]] == mine)
+        for place in range(Index(first[i]), Index(first[i + 1])):
+            row = Index(rows[place])
+            mine = scores[row]
+            more, same = np.int64(0), np.int64(0)
+            for j in range(begin, end):
+                more += np.int64(counted[j] > mine)
+                same += np.int64(counted[j] == mine)
+            above[place], equal[place] = more, same - np.int64(counted[row] == mine)
     return missing
 
 
@@ -207,8 +206,7 @@ def judge(
         later: written: positions in `contexts` to be judged again once the kinds entered have numbers.
 
     Returns how many these are (-1 where the counts cannot be), the kinds known now, and the largest |number| added before
-    rounding: infinite where one is no number below 2^29. Indices are unsigned: with signed ones every look has a branch for
-    counting from the end, which no vector has.
+    rounding: infinite where one is no number below 2^29.
     """
     models, metrics, known = len(above), parts.shape[1], len(parts)
     longest = 0

@@ -109,8 +109,8 @@ class Slices:
             division, label: the division, and the value whose positives stay.
             found: the context slices (`of_contexts`).
         """
-        whole = pa.repeat(pa.scalar(label), len(found[ALL]))
-        values = {division.name: whole}
+        whole, n = pa.scalar(label), len(found[ALL])
+        values = {division.name: constant(label, n)}
         for pair in self.crossed:
             if division.name in pair and len(self._divisions(pair)) == 1:
                 parts = (whole if name == division.name else self._known(found, name) for name in pair)
@@ -125,7 +125,7 @@ class Slices:
         if name not in found:
             have = ", ".join([*found, *(division.name for division in self.items)])
             raise SchemaError(f"no slice {name!r} to cross", place="slices", repair=f"There are: {have}.")
-        return found[name]
+        return found[name].cast(pa.string())
 
 
 def bands(name: str, ids: Ints, plays: Ints) -> Division:
@@ -168,10 +168,15 @@ def title_ages(titles: Ints, days: Ints) -> Division:
     return Division(TITLE_AGE, (*AGES, UNKNOWN), titles[order], codes[order], len(AGES))
 
 
+def constant(label: str, n: int) -> pa.Array:
+    """The same text n times, coded."""
+    return pa.DictionaryArray.from_arrays(np.zeros(n, dtype=np.int32), pa.array([label]))
+
+
 def context_values(contexts: pa.Table, name: str) -> pa.Array:
     """A context column as text, null as `unknown`; the slice `all` has one value."""
     if name == ALL:
-        return pa.repeat(pa.scalar(ALL), contexts.num_rows)
+        return constant(ALL, contexts.num_rows)
     if name not in contexts.column_names:
         raise SchemaError(
             f"no context column {name!r} to slice by", place="frame given to evaluate",
