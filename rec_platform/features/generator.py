@@ -82,8 +82,11 @@ class FeatureGenerator(Transformer):
         asked = filling.asked
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             for band in _bands(asked.at, asked.reader.days_kept):
-                asked.reader.prepare(asked.at[band])
+                ticks = pool.submit(asked.reader.prepare, asked.at[band])
+                if filling.runs_read_ticks:
+                    ticks.result()
                 list(pool.map(filling.in_runs, _chunks(asked.by_run(band), frame.offsets, CHUNK)))
+                ticks.result()
                 list(pool.map(filling.in_order, _chunks(band, frame.offsets, PIECE)))
         made = frame.with_features(filling.out)
         return made.with_contexts(certificate_columns(*filling.newest)) if witness else made
@@ -161,6 +164,11 @@ class _Filling:
             for name in features.names
             if features.feature_level(name) == "context"
         }
+
+    @property
+    def runs_read_ticks(self) -> bool:
+        """Whether `in_runs` reads facts as of ticks; otherwise ticks may be made meanwhile."""
+        return any(fact.by_tick for fact in self._facts)
 
     def in_runs(self, members: Int64) -> None:
         """Contexts by country, profile and time: their own features, kept, and those that differ by item, written."""

@@ -86,7 +86,7 @@ class _Asked:
     item: Int32
     attributes: dict[tuple[str, str, int], Float64] = field(default_factory=dict)
     _moves: dict[tuple[int, str], Moves] = field(default_factory=dict)
-    _local: dict[int, tuple[Int64, ...]] = field(default_factory=dict)
+    _local: dict[tuple[str, int], tuple[Int32, Int32]] = field(default_factory=dict)
 
     @cached_property
     def opens(self) -> Bools:
@@ -94,21 +94,15 @@ class _Asked:
         opens[1:] = (self.profile[1:] != self.profile[:-1]) | (self.place[1:] != self.place[:-1])
         return opens
 
-    @cached_property
-    def items(self) -> Int64:
-        """The items as keys to look up."""
-        return self.item.astype(np.int64)
-
-    def local(self, entity: str, window: int, zones: Zones) -> tuple[Int64, Int64, int]:
+    def local(self, entity: str, window: int, zones: Zones) -> tuple[Int32, Int32, int]:
         """The local hour or weekday of a window's moves and of each context, and how many there may be."""
-        moves = self.moves(window)
-        if window not in self._local:
-            self._local[window] = kernels.local_keys(
-                moves.bounds, moves.rows, self.histories.played, self.at, self.place, zones.starts, zones.begins,
-                zones.offsets,
+        moves, hours = self.moves(window), entity == "profile_hour"
+        if (entity, window) not in self._local:
+            self._local[entity, window] = kernels.local_keys(
+                moves.bounds, moves.moves, self.histories.played, self.at, self.place, zones.starts, zones.begins,
+                zones.offsets, hours,
             )  # fmt: skip
-        hours, weekdays, hour, weekday = self._local[window]
-        return (hours, hour, 24) if entity == "profile_hour" else (weekdays, weekday, 7)
+        return (*self._local[entity, window], 24 if hours else 7)
 
     @property
     def in_runs(self) -> bool:
@@ -317,7 +311,7 @@ class FactReader:
 
     def _amounts(self, moves: Moves, fact: Fact) -> Int64:
         if fact.measure == DISTINCT:
-            return moves.distinct(moves.titles, _SCRATCH.zeros(len(self._timeline.titles)))
+            return moves.distinct(moves.titles.astype(np.int64), _SCRATCH.zeros(len(self._timeline.titles)))
         return moves.amounts(_column_of(fact.measure))
 
     def _profile_sum(self, asked: _Asked, fact: Fact) -> Values:
@@ -331,13 +325,15 @@ class FactReader:
         if fact.measure == "first_played_at":
             return kernels.first_played(h.starts, h.played, h.known, asked.profile, asked.at, fact.micros)
         moves = asked.moves(fact.micros)
-        return kernels.moved_lasts(moves.bounds, moves.opens, moves.rows, moves.signs, h.played)
+        return kernels.moved_lasts(moves.bounds, moves.opens, moves.moves, h.played)
 
     def _profile_clock(self, asked: _Asked, fact: Fact) -> Values:
         z, moves, n_titles = self._zones, asked.moves(fact.micros), len(self._timeline.titles)
         keys, wanted, n = asked.local(fact.entity, fact.micros, z)
         if fact.measure == DISTINCT:
-            amounts = moves.distinct(keys * n_titles + moves.titles, _SCRATCH.zeros(n * n_titles, "distinct"))
+            amounts = moves.distinct(
+                keys.astype(np.int64) * n_titles + moves.titles, _SCRATCH.zeros(n * n_titles, "distinct")
+            )
         else:
             amounts = self._amounts(moves, fact)
         return kernels.moved_lookups(
@@ -348,12 +344,12 @@ class FactReader:
         h, moves, n = self._timeline.histories, asked.moves(fact.micros), len(self._timeline.titles)
         if fact.measure not in INSTANTS:
             return kernels.moved_lookups(
-                moves.bounds, moves.opens, moves.titles, self._amounts(moves, fact), asked.offsets, asked.items,
+                moves.bounds, moves.opens, moves.titles, self._amounts(moves, fact), asked.offsets, asked.item,
                 _SCRATCH.zeros(n),
             )  # fmt: skip
         following = h.next_of_title if fact.micros >= 0 else _NO_ROWS
         ends = kernels.moved_title_ends(
-            moves.bounds, moves.opens, moves.rows, moves.signs, asked.at, h.played, h.known, h.title, following,
+            moves.bounds, moves.opens, moves.moves, asked.at, h.played, h.known, h.title, following,
             asked.offsets, asked.item, _SCRATCH.zeros(n), _SCRATCH.zeros(n, "first"), _SCRATCH.zeros(n, "last"),
         )  # fmt: skip
         return cast(Int64, ends[0 if fact.measure == "first_played_at" else 1])
@@ -365,7 +361,8 @@ class FactReader:
             moves = asked.moves_between(self._timeline.changes(fact.attribute), fact.attribute, fact.micros)
             asked.attributes[key] = kernels.moved_attributes(
                 moves.bounds, moves.opens, moves.titles, self._amounts(moves, fact), asked.at, asked.offsets, asked.item,
-                titles.starts, titles.known, attribute.starts, attribute.values, len(attribute.names),
+                titles.starts, titles.known, titles.newest[fact.attribute], attribute.starts, attribute.values,
+                len(attribute.names),
             )  # fmt: skip
         return cast(Float64, asked.attributes[key][0 if fact.over == "mean" else 1])
 

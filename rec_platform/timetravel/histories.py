@@ -61,8 +61,9 @@ class Histories:
 
     def moves(self, profile: Int32, at: Int64, opens: Bools, window: int) -> Moves:
         """The moves of a window (microseconds; ALL_TIME: nothing goes out) over contexts that stand in runs."""
-        bounds, rows, signs = kernels.window_moves(self.starts, self.played, self.known, profile, at, opens, window)
-        return Moves(self, opens, bounds, rows, signs)
+        return Moves(
+            self, opens, *kernels.window_moves(self.starts, self.played, self.known, profile, at, opens, window)
+        )
 
 
 @dataclass(frozen=True)
@@ -72,21 +73,24 @@ class Moves:
     of: Histories
     opens: Bools
     bounds: Int64
-    rows: Int32
-    signs: Int64
+    moves: Int32
 
     @cached_property
-    def titles(self) -> Int64:
+    def titles(self) -> Int32:
         """The title of each moved play."""
-        return self.of.title[self.rows].astype(np.int64)
+        return kernels.moved_keys(self.of.title, self.moves)
+
+    @cached_property
+    def _signs(self) -> Int64:
+        return kernels.signs_of(self.moves)
 
     def amounts(self, column: str | None) -> Int64:
         """What each move adds to a sum: of a column of the plays, or 1 (None: plays are counted)."""
-        return self.signs if column is None else self.of.measures[column][self.rows] * self.signs
+        return self._signs if column is None else kernels.signed(self.of.measures[column], self.moves)
 
     def distinct(self, keys: Int64, counts: Int64) -> Int64:
         """What each move adds to a count of distinct keys; `counts` is all zeros, and left so."""
-        return kernels.first_moves(self.bounds, self.opens, keys, self.signs, counts)
+        return kernels.first_moves(self.bounds, self.opens, keys, self.moves, counts)
 
 
 def _order(starts: Int64, keys: Int64, columns: Sequence[Values]) -> None:

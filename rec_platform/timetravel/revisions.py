@@ -54,19 +54,26 @@ class ListAttribute:
 
 @dataclass(frozen=True)
 class TitleRevisions:
-    """The rows of `titles`, sorted by (title, known_at)."""
+    """The rows of `titles`, sorted by (title, known_at).
+
+    `newest` has for each list attribute, of each title: when its newest row became known (the largest int64 if it has
+    none), and where the values of that row begin and end; int64 (titles, 3).
+    """
 
     starts: Int64
     known: Int64
     released_at: Int64
     runtime_ms: Int64
     lists: dict[str, ListAttribute]
+    newest: dict[str, Int64]
 
     @classmethod
     def of(cls, titles: pa.Table, ids: Ids) -> TitleRevisions:
         starts, known, titles = ordered(titles, c.TITLE, ids)
         lists = {name: ListAttribute.of(titles.column(name)) for name in (c.GENRES, c.TAGS)}
-        return cls(starts, known, instants(titles.column(c.RELEASED_AT)), instants(titles.column(c.RUNTIME_MS)), lists)
+        released, runtime = instants(titles.column(c.RELEASED_AT)), instants(titles.column(c.RUNTIME_MS))
+        newest = {name: _newest(starts, known, attribute.starts) for name, attribute in lists.items()}
+        return cls(starts, known, released, runtime, lists, newest)
 
     def changes(self, attribute: str, visible_since: Int64) -> Int64:
         """When a list of a title that had visible plays by then became another, ascending."""
@@ -74,6 +81,14 @@ class TitleRevisions:
         other = self.lists[attribute].differs.copy()
         other[self.starts[:-1][np.diff(self.starts) > 0]] = True
         return np.sort(self.known[other & (self.known >= visible_since[title])])
+
+
+def _newest(starts: Int64, known: Int64, value_starts: Int64) -> Int64:
+    has = np.flatnonzero(np.diff(starts))
+    row = starts[has + 1] - 1
+    found = np.full((len(starts) - 1, 3), _FOREVER, dtype=np.int64)
+    found[has] = np.stack([known[row], value_starts[row], value_starts[row + 1]], axis=1)
+    return found
 
 
 @dataclass(frozen=True)

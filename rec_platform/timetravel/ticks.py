@@ -25,7 +25,10 @@ from rec_platform.timetravel.log import Log, Values
 #: A sum: (column of the plays or `plays`, window in ticks or ALL_TIME).
 Column = tuple[str, int]
 
-_PIECE: Final = 1 << 20
+#: Plays taken at a time, so that what is made of them stays in the processor's caches.
+_PIECE: Final = 1 << 15
+#: Before every hour.
+_NO_HOUR: Final = -(1 << 31)
 #: A roll costs about what adding so many plays does, so where there are few plays a tick far ahead is made anew.
 _ROLL_IN_PLAYS: Final = 10_000
 _FAR: Final = 64
@@ -115,7 +118,7 @@ class TickGroups:
 
     def late_in(self, tick: int) -> Int32:
         """Rows of plays of earlier ticks that became visible in this one."""
-        lo, hi = np.searchsorted(self.late_ticks, [tick, tick + 1])
+        lo, hi = np.searchsorted(self.late_ticks, np.array([tick, tick + 1], dtype=np.int32))
         return self.late[lo:hi]
 
 
@@ -203,7 +206,7 @@ class TickRoller:
         whole = self._ends or ALL_TIME in self._windows
         since = self._groups.first if whole else tick - int(self._windows.max(initial=0))
         for rows in self._groups.played_in(since, tick):
-            self._add(rows, tick, ALL_TIME)
+            self._add(rows, tick, _NO_HOUR)
         self._tick = tick
 
     def _roll(self, tick: int) -> None:
@@ -211,29 +214,29 @@ class TickRoller:
             for rows in self._groups.played_in(tick - window, tick - window + 1):
                 self._drop(window, rows, tick)
         for rows in (*self._groups.played_in(tick, tick + 1), self._groups.late_in(tick)):
-            self._add(rows, tick + 1, tick)
+            self._add(rows, tick + 1, tick * self._per_tick)
 
-    def _add(self, rows: Int32, tick: int, only: int) -> None:
+    def _add(self, rows: Int32, tick: int, first_hour: int) -> None:
+        """Add plays visible at a tick but not before some hour."""
         p = self._plays
         if len(self._windows):
+            since = np.where(self._windows < 0, NONE, (tick - self._windows) * self._per_tick * HOUR)
             kernels.add_plays(
-                self._sums, self._windows, self._measures, rows, p.amounts(self._names, rows), tick, self._per_tick,
-                self._place, p.country, p.title, p.played, p.visible_hour, only,
+                self._sums, since, self._measures, rows, p.amounts(self._names, rows), first_hour, tick * self._per_tick,
+                self._place, p.country, p.title, p.played, p.visible_hour,
             )  # fmt: skip
         if self._ends:
             kernels.add_ends(
-                self._first, self._last, rows, tick, self._per_tick, self._place, p.country, p.title, p.played,
-                p.visible_hour, only,
+                self._first, self._last, rows, first_hour, tick * self._per_tick, self._place, p.country, p.title,
+                p.played, p.visible_hour,
             )  # fmt: skip
 
     def _drop(self, window: int, rows: Int32, tick: int) -> None:
         p = self._plays
-        amounts = p.amounts(self._names, rows)
-        for column in np.flatnonzero(self._windows == window).tolist():
-            kernels.drop_plays(
-                self._sums, column, rows, amounts[self._measures[column]], tick, self._per_tick, self._place,
-                p.country, p.title, p.visible_hour,
-            )  # fmt: skip
+        kernels.drop_plays(
+            self._sums, np.flatnonzero(self._windows == window), self._measures, rows, p.amounts(self._names, rows),
+            tick * self._per_tick, self._place, p.country, p.title, p.visible_hour,
+        )  # fmt: skip
 
 
 @dataclass

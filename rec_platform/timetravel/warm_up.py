@@ -90,6 +90,8 @@ def _write_columns() -> None:
     kernels.spread(narrow, rows, bounds, np.empty(1, dtype=np.float32))
     _, _, which = kernels.distinct_titles(rows, rows, 1, rows, bounds, code, 1)
     kernels.looked_up(narrow, which, rows, bounds, np.empty(1, dtype=np.float32))
+    for width in (np.int8, np.int16, np.int32, np.int64):
+        kernels.signed(np.zeros(1, dtype=width), code)
 
 
 def _rank() -> None:

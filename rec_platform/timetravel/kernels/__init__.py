@@ -56,10 +56,13 @@ from rec_platform.timetravel.kernels.ticks import (
 )
 from rec_platform.timetravel.kernels.windows import (
     first_moves,
+    moved_keys,
     moved_lasts,
     moved_lookups,
     moved_sums,
     moved_title_ends,
+    signed,
+    signs_of,
     window_moves,
 )
 
@@ -98,6 +101,7 @@ __all__ = [
     "looked_up",
     "lower_bound",
     "moved_attributes",
+    "moved_keys",
     "moved_lasts",
     "moved_lookups",
     "moved_sums",
@@ -112,6 +116,8 @@ __all__ = [
     "revisions_at",
     "scatter",
     "seen_titles",
+    "signed",
+    "signs_of",
     "sort_within",
     "spread",
     "take_in",

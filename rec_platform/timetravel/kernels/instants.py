@@ -5,37 +5,38 @@ from __future__ import annotations
 import numpy as np
 
 from rec_platform.timetravel.kernels.compiling import DAY, HOUR, NONE, Int32, Int64, compiled
-from rec_platform.timetravel.kernels.search import lower_bound
+from rec_platform.timetravel.kernels.search import lower_bound, row_of
 
 
 @compiled
 def local_keys(
     bounds: Int64,
-    rows: Int32,
+    moves: Int32,
     played: Int64,
     at: Int64,
     zone: Int32,
     zone_starts: Int64,
     zone_from: Int64,
     zone_offset: Int64,
-) -> tuple[Int64, Int64, Int64, Int64]:
-    """The local hour (0..23) and weekday (0..6, 0 is a Thursday) of each moved play and of each context itself.
+    hours: bool,
+) -> tuple[Int32, Int32]:
+    """The local hour (0..23), or weekday (0..6, 0 is a Thursday), of each moved play and of each context itself.
 
     The zone is the context's. Zones are steps: from zone_from[k] on, local time is UTC + zone_offset[k].
     """
-    hours, weekdays = np.empty(len(rows), dtype=np.int64), np.empty(len(rows), dtype=np.int64)
-    hour, weekday = np.empty(len(at), dtype=np.int64), np.empty(len(at), dtype=np.int64)
+    keys, own = np.empty(len(moves), dtype=np.int32), np.empty(len(at), dtype=np.int32)
     for i in range(len(at)):
         begin, end = zone_starts[zone[i]], zone_starts[zone[i] + 1]
         z = begin
         for m in range(bounds[i], bounds[i + 1]):
-            z = _step(zone_from, z, end, played[rows[m]])
-            local = played[rows[m]] + zone_offset[z]
-            hours[m], weekdays[m] = local // HOUR % 24, local // DAY % 7
+            instant = played[row_of(moves[m])]
+            z = _step(zone_from, z, end, instant)
+            local = instant + zone_offset[z]
+            keys[m] = local // HOUR % 24 if hours else local // DAY % 7
         z = _step(zone_from, z, end, at[i])
         local = at[i] + zone_offset[z]
-        hour[i], weekday[i] = local // HOUR % 24, local // DAY % 7
-    return hours, weekdays, hour, weekday
+        own[i] = local // HOUR % 24 if hours else local // DAY % 7
+    return keys, own
 
 
 @compiled

@@ -19,16 +19,28 @@ def revision(starts: Int64, known: Int64, key: int, now: int) -> int:
 
 
 @compiled
+def _values_of(
+    newest: Int64, starts: Int64, known: Int64, value_starts: Int64, title: int, now: int
+) -> tuple[int, int]:
+    """Where the values that a title has in a list attribute, as known before `now`, begin and end."""
+    if newest[title, 0] < now:
+        return newest[title, 1], newest[title, 2]
+    r = revision(starts, known, title, now)
+    return (value_starts[r], value_starts[r + 1]) if r >= 0 else (0, 0)
+
+
+@compiled
 def moved_attributes(
     bounds: Int64,
     opens: Bools,
-    titles: Int64,
+    titles: Int32,
     amounts: Int64,
     at: Int64,
     offsets: Int64,
     item: Int32,
     revision_starts: Int64,
     revision_known: Int64,
+    newest: Int64,
     value_starts: Int64,
     values: Int32,
     n_values: int,
@@ -37,7 +49,8 @@ def moved_attributes(
     profile's visible plays, in the window, of titles with that value. NaN for a title without values.
 
     What values a title has is itself read as known at the context's instant; a run of contexts must end where that
-    changes for a title with visible plays. `titles` are those of the moved plays.
+    changes for a title with visible plays. `titles` are those of the moved plays. `newest` has of each title when its
+    newest revision became known, and where its values begin and end: a shortcut.
     """
     out = np.full((2, len(item)), np.nan, dtype=np.float64)
     sums = np.zeros(n_values, dtype=np.int64)
@@ -46,21 +59,20 @@ def moved_attributes(
         if opens[i]:
             sums[:] = 0
         for m in range(bounds[i], bounds[i + 1]):
-            r = revision(revision_starts, revision_known, titles[m], now)
-            if r >= 0 and amounts[m] != 0:
-                for v in range(value_starts[r], value_starts[r + 1]):
-                    sums[values[v]] += amounts[m]
+            begin, end = _values_of(newest, revision_starts, revision_known, value_starts, titles[m], now)
+            for v in range(begin, end):
+                sums[values[v]] += amounts[m]
         for j in range(offsets[i], offsets[i + 1]):
             if item[j] < 0:
                 continue
-            r = revision(revision_starts, revision_known, item[j], now)
-            if r < 0 or value_starts[r] == value_starts[r + 1]:
+            begin, end = _values_of(newest, revision_starts, revision_known, value_starts, item[j], now)
+            if begin == end:
                 continue
-            total, most = np.int64(0), sums[values[value_starts[r]]]
-            for v in range(value_starts[r], value_starts[r + 1]):
+            total, most = np.int64(0), sums[values[begin]]
+            for v in range(begin, end):
                 total += sums[values[v]]
                 most = max(most, sums[values[v]])
-            out[0, j] = total / (value_starts[r + 1] - value_starts[r])
+            out[0, j] = total / (end - begin)
             out[1, j] = most
     return out
 

@@ -22,3 +22,15 @@ def lower_bound(values: Int64, lo: int, hi: int, bound: int) -> int:
         else:
             hi = middle
     return lo
+
+
+@compiled
+def row_of(move: int) -> int:
+    """The row of the play that moves."""
+    return move if move >= 0 else ~move
+
+
+@compiled
+def sign_of(move: int) -> int:
+    """1 for a play that comes in, -1 for one that goes out."""
+    return 1 if move >= 0 else -1

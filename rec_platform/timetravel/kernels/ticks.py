@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from rec_platform.timetravel.kernels.compiling import (
-    ALL_TIME,
     HOUR,
     NONE,
     Float64,
@@ -18,35 +17,30 @@ from rec_platform.timetravel.kernels.search import lower_bound
 @compiled
 def add_plays(
     sums: Int64,
-    windows: Int64,
+    since: Int64,
     measures: Int64,
     rows: Int32,
     amounts: Int64,
-    tick: int,
-    per_tick: int,
+    first_hour: int,
+    last_hour: int,
     place: Int32,
     country: Int16,
     title: Int32,
     played: Int64,
     visible_hour: Int32,
-    only: int,
 ) -> None:
-    """Add plays to the sums (places, titles, columns) of `tick`; ticks are numbered hours // per_tick since 1970.
+    """Add those of `rows` that became visible from `first_hour` on and before `last_hour` to sums (places, titles, columns).
 
-    `rows` are the plays that may enter; those not visible at the tick are skipped, and so are those that did not become
-    visible in the tick `only` (ALL_TIME: any). A column takes a play of tick - window or later. `amounts` has a row per
-    measure; `measures` tells which one each column sums. `place` maps country codes to rows of the state.
+    Column k takes plays from the instant since[k] on. `amounts` has a row per measure; `measures` tells which one each
+    column sums. `place` maps country codes to rows of the state.
     """
     for r in range(len(rows)):
         row = rows[r]
-        visible = visible_hour[row] // per_tick
-        if visible >= tick or (only != ALL_TIME and visible != only):
-            continue
-        mine = sums[place[country[row]], title[row]]
-        when = played[row] // (per_tick * HOUR)
-        for k in range(len(windows)):
-            if windows[k] < 0 or when >= tick - windows[k]:
-                mine[k] += amounts[measures[k], r]
+        if first_hour <= visible_hour[row] < last_hour:
+            mine = sums[place[country[row]], title[row]]
+            for k in range(len(since)):
+                if played[row] >= since[k]:
+                    mine[k] += amounts[measures[k], r]
 
 
 @compiled
@@ -54,44 +48,43 @@ def add_ends(
     first: Int64,
     last: Int64,
     rows: Int32,
-    tick: int,
-    per_tick: int,
+    first_hour: int,
+    last_hour: int,
     place: Int32,
     country: Int16,
     title: Int32,
     played: Int64,
     visible_hour: Int32,
-    only: int,
 ) -> None:
     """As `add_plays`, for the first and last visible play ever (places, titles)."""
     for row in rows:
-        visible = visible_hour[row] // per_tick
-        if visible >= tick or (only != ALL_TIME and visible != only):
-            continue
-        at, t = place[country[row]], title[row]
-        if first[at, t] == NONE or played[row] < first[at, t]:
-            first[at, t] = played[row]
-        last[at, t] = max(last[at, t], played[row])
+        if first_hour <= visible_hour[row] < last_hour:
+            at, t = place[country[row]], title[row]
+            if first[at, t] == NONE or played[row] < first[at, t]:
+                first[at, t] = played[row]
+            last[at, t] = max(last[at, t], played[row])
 
 
 @compiled
 def drop_plays(
     sums: Int64,
-    column: int,
+    columns: Int64,
+    measures: Int64,
     rows: Int32,
     amounts: Int64,
-    tick: int,
-    per_tick: int,
+    last_hour: int,
     place: Int32,
     country: Int16,
     title: Int32,
     visible_hour: Int32,
 ) -> None:
-    """Take the plays in `rows` (those that leave the column's window after `tick`) out of it, if they were counted."""
+    """Take those of `rows` that were counted, being visible before `last_hour`, out of some columns; see `add_plays`."""
     for r in range(len(rows)):
         row = rows[r]
-        if visible_hour[row] // per_tick < tick:
-            sums[place[country[row]], title[row], column] -= amounts[r]
+        if visible_hour[row] < last_hour:
+            mine = sums[place[country[row]], title[row]]
+            for k in columns:
+                mine[k] -= amounts[measures[k], r]
 
 
 @compiled

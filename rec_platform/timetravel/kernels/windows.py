@@ -4,8 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from rec_platform.timetravel.kernels.compiling import FOREVER, NONE, Bools, Float64, Int32, Int64, compiled
-from rec_platform.timetravel.kernels.search import lower_bound
+from rec_platform.timetravel.kernels.compiling import (
+    FOREVER,
+    NONE,
+    Bools,
+    Float64,
+    Int32,
+    Int64,
+    Integers,
+    compiled,
+)
+from rec_platform.timetravel.kernels.search import lower_bound, row_of, sign_of
 
 
 @compiled
@@ -43,6 +52,33 @@ def _span(starts: Int64, played: Int64, profile: int, first: int, last: int, win
 
 
 @compiled
+def signs_of(moves: Int32) -> Int64:
+    """The sign of each move."""
+    out = np.empty(len(moves), dtype=np.int64)
+    for m in range(len(moves)):
+        out[m] = sign_of(moves[m])
+    return out
+
+
+@compiled
+def signed(values: Integers, moves: Int32) -> Int64:
+    """What each move adds to a sum of the plays' values."""
+    out = np.empty(len(moves), dtype=np.int64)
+    for m in range(len(moves)):
+        out[m] = np.int64(values[row_of(moves[m])]) * sign_of(moves[m])
+    return out
+
+
+@compiled
+def moved_keys(keys: Int32, moves: Int32) -> Int32:
+    """The key of each play that moves."""
+    out = np.empty(len(moves), dtype=np.int32)
+    for m in range(len(moves)):
+        out[m] = keys[row_of(moves[m])]
+    return out
+
+
+@compiled
 def window_moves(
     starts: Int64,
     played: Int64,
@@ -51,7 +87,7 @@ def window_moves(
     at: Int64,
     opens: Bools,
     window: int,
-) -> tuple[Int64, Int32, Int64]:
+) -> tuple[Int64, Int32]:
     """The plays that come into and go out of [at - window, at), by both clocks, from each context to the next.
 
     Contexts stand in runs of one profile in order of time; `opens` is true where a run begins, with an empty window.
@@ -59,8 +95,8 @@ def window_moves(
     window still holds them then (*Ana's evening* waits two days).
 
     Returns:
-        bounds (n + 1): the moves before context i are bounds[i]:bounds[i + 1] of the others; rows of plays; signs, 1
-        for a play that comes in, -1 for one that goes out.
+        bounds (n + 1): the moves before context i are bounds[i]:bounds[i + 1] of all; the moves: the row of a play that
+        comes in, ~row of one that goes out (`row_of`, `sign_of`).
     """
     n = len(at)
     room, longest, i = 0, 0, 0
@@ -73,7 +109,7 @@ def window_moves(
         longest = max(longest, hi - lo)
         i = j
     bounds = np.zeros(n + 1, dtype=np.int64)
-    rows, signs = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int64)
+    moves = np.empty(room, dtype=np.int32)
     heap = np.empty(longest, dtype=np.int32)
     made, waiting, come, go, hi, i, before = 0, 0, 0, 0, 0, 0, np.int64(NONE)
     for i in range(n):
@@ -85,7 +121,7 @@ def window_moves(
             go = come
         while go < come and played[go] < since:
             if known[go] < before:
-                rows[made], signs[made] = go, -1
+                moves[made] = ~go
                 made += 1
             go += 1
         while waiting > 0 and known[heap[0]] < now:
@@ -93,13 +129,13 @@ def window_moves(
             _pop(heap, waiting, known)
             waiting -= 1
             if played[row] >= since:
-                rows[made], signs[made] = row, 1
+                moves[made] = row
                 made += 1
         while come < hi and played[come] < now:
             if played[come] < since:
                 go = come + 1
             elif known[come] < now:
-                rows[made], signs[made] = come, 1
+                moves[made] = come
                 made += 1
             else:
                 _push(heap, waiting, known, come)
@@ -107,11 +143,11 @@ def window_moves(
             come += 1
         before = now
         bounds[i + 1] = made
-    return bounds, rows[:made], signs[:made]
+    return bounds, moves[:made]
 
 
 @compiled
-def first_moves(bounds: Int64, opens: Bools, keys: Int64, signs: Int64, counts: Int64) -> Int64:
+def first_moves(bounds: Int64, opens: Bools, keys: Int64, moves: Int32, counts: Int64) -> Int64:
     """For each move 1 if it brings its key's first play into the window, -1 if it takes out the last, else 0.
 
     Running sums of these count distinct keys. `counts` is all zeros, one per key, and is left so.
@@ -124,12 +160,10 @@ def first_moves(bounds: Int64, opens: Bools, keys: Int64, signs: Int64, counts: 
                 counts[keys[m]] = 0
             begin = bounds[i]
         for m in range(bounds[i], bounds[i + 1]):
-            had = counts[keys[m]]
-            counts[keys[m]] = had + signs[m]
-            if signs[m] > 0 and had == 0:
-                out[m] = 1
-            elif signs[m] < 0 and had == 1:
-                out[m] = -1
+            had, sign = counts[keys[m]], sign_of(moves[m])
+            counts[keys[m]] = had + sign
+            if had == (0 if sign > 0 else 1):
+                out[m] = sign
     for m in range(begin, len(keys)):
         counts[keys[m]] = 0
     return out
@@ -150,7 +184,7 @@ def moved_sums(bounds: Int64, opens: Bools, amounts: Int64) -> Float64:
 
 
 @compiled
-def moved_lasts(bounds: Int64, opens: Bools, rows: Int32, signs: Int64, played: Int64) -> Int64:
+def moved_lasts(bounds: Int64, opens: Bools, moves: Int32, played: Int64) -> Int64:
     """The last play of each context's window; `NONE` if none. It is the last that ever came in, since it goes out last."""
     out = np.full(len(opens), NONE, dtype=np.int64)
     held, last = np.int64(0), np.int32(-1)
@@ -158,9 +192,8 @@ def moved_lasts(bounds: Int64, opens: Bools, rows: Int32, signs: Int64, played: 
         if opens[i]:
             held, last = np.int64(0), np.int32(-1)
         for m in range(bounds[i], bounds[i + 1]):
-            held += signs[m]
-            if signs[m] > 0:
-                last = max(last, rows[m])
+            held += sign_of(moves[m])
+            last = max(last, moves[m])
         if held > 0:
             out[i] = played[last]
     return out
@@ -168,7 +201,7 @@ def moved_lasts(bounds: Int64, opens: Bools, rows: Int32, signs: Int64, played: 
 
 @compiled
 def moved_lookups(
-    bounds: Int64, opens: Bools, keys: Int64, amounts: Int64, offsets: Int64, wanted: Int64, sums: Int64
+    bounds: Int64, opens: Bools, keys: Int32, amounts: Int64, offsets: Int64, wanted: Int32, sums: Int64
 ) -> Float64:
     """Per wanted key of each context, the sum over the plays with that key in its window; 0 for keys below 0.
 
@@ -196,8 +229,7 @@ def moved_lookups(
 def moved_title_ends(
     bounds: Int64,
     opens: Bools,
-    rows: Int32,
-    signs: Int64,
+    moves: Int32,
     at: Int64,
     played: Int64,
     known: Int64,
@@ -220,13 +252,13 @@ def moved_title_ends(
     for i in range(len(opens)):
         if opens[i]:
             for m in range(begin, bounds[i]):
-                held[title[rows[m]]] = 0
+                held[title[row_of(moves[m])]] = 0
             begin = bounds[i]
         for m in range(bounds[i], bounds[i + 1]):
-            row = rows[m]
+            row = row_of(moves[m])
             t = title[row]
-            held[t] += signs[m]
-            if signs[m] > 0:
+            held[t] += sign_of(moves[m])
+            if moves[m] >= 0:
                 first[t] = row if held[t] == 1 else min(first[t], row)
                 last[t] = row if held[t] == 1 else max(last[t], row)
             elif held[t] > 0 and first[t] == row:
@@ -237,6 +269,6 @@ def moved_title_ends(
         for j in range(offsets[i], offsets[i + 1]):
             if item[j] >= 0 and held[item[j]] > 0:
                 out[0, j], out[1, j] = played[first[item[j]]], played[last[item[j]]]
-    for m in range(begin, len(rows)):
-        held[title[rows[m]]] = 0
+    for m in range(begin, len(moves)):
+        held[title[row_of(moves[m])]] = 0
     return out
