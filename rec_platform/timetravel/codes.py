@@ -53,6 +53,9 @@ class Ids:
 class GrowingIds:
     """Codes for ids that come batch by batch, in order of appearance; `ordered` tells what they are in order of id.
 
+    The table is hashed; where the ids given are many and lie close together, it has a place for each id between the
+    least and the greatest (a quarter of the time for 20 M plays of 200,000 profiles).
+
     >>> growing = GrowingIds()
     >>> growing.codes(np.array([7, 3, 7])).tolist(), growing.codes(np.array([5, 3])).tolist()
     ([0, 1, 0], [2, 1])
@@ -62,21 +65,29 @@ class GrowingIds:
     """
 
     def __init__(self) -> None:
-        self._n = 0
+        self._n = self._given = 0
+        self._least, self._greatest = 2**63 - 1, -(2**63)
+        #: The id of the table's first place; None: hashed.
+        self._first: int | None = None
         self._ids: Int64 = np.empty(0, dtype=np.int64)
-        self._resize(_FEWEST_BITS)
+        self._hash(_FEWEST_BITS)
 
     def codes(self, given: npt.ArrayLike) -> Int32:
         """The code of each given id (int32); ids never seen get new ones."""
         wanted = np.ascontiguousarray(given, dtype=np.int64).view()
         wanted.flags.writeable = False
         codes = np.empty(len(wanted), dtype=np.int32)
+        if len(wanted):
+            self._choose_table(wanted)
         done = 0
+        if self._first is not None:
+            self._n = kernels.take_in_close(self._table, self._first, self._ids, self._n, wanted, codes)
+            done = len(wanted)
         while done < len(wanted):
             more, self._n = kernels.take_in(self._table, self._ids, self._n, self._shift, wanted[done:], codes[done:])
             done += more
             if done < len(wanted):
-                self._resize(64 - self._shift + 2)
+                self._hash(64 - self._shift + 2)
         return codes
 
     def ordered(self) -> tuple[Ids, Int32]:
@@ -85,10 +96,37 @@ class GrowingIds:
         ids = Ids.of(found)
         return ids, ids.codes(found)
 
-    def _resize(self, bits: int) -> None:
-        found, self._shift = self._ids[: self._n].copy(), 64 - bits
-        self._ids = np.concatenate([found, np.empty((1 << bits) // 2 - len(found), dtype=np.int64)])
-        self._table = kernels.hash_table(found, self._shift)
+    def _choose_table(self, given: Int64) -> None:
+        """Make room for some ids: by place while there are no more places than ids were given, else hashed."""
+        self._given += len(given)
+        self._least, self._greatest = min(self._least, int(given.min())), max(self._greatest, int(given.max()))
+        places = self._greatest - self._least + 1
+        if self._first is None:
+            if 2 * places <= self._given:
+                self._lay_out(places)
+        elif places > self._given:
+            self._first = None
+            self._hash(max(int(4 * self._n).bit_length(), _FEWEST_BITS))
+        elif self._least < self._first or self._greatest >= self._first + len(self._table):
+            self._lay_out(places)
+
+    def _lay_out(self, places: int) -> None:
+        """A table by place, with as many places again around them."""
+        self._first = max(self._least - places // 2, -(2**63))
+        found = self._room(2 * places)
+        self._table = np.zeros(2 * places, dtype=np.int32)
+        self._table[found - self._first] = np.arange(1, len(found) + 1)
+
+    def _hash(self, bits: int) -> None:
+        self._shift = 64 - bits
+        self._table = kernels.hash_table(self._room((1 << bits) // 2), self._shift)
+
+    def _room(self, n: int) -> Int64:
+        """Room for n ids in all; returns those that are there."""
+        found = self._ids[: self._n].copy()
+        self._ids = np.empty(n, dtype=np.int64)
+        self._ids[: self._n] = found
+        return found
 
 
 @dataclass(frozen=True)

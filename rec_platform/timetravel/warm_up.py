@@ -13,7 +13,7 @@ from rec_platform.clock import DAY
 from rec_platform.config import SourceRules
 from rec_platform.tables import AVAILABILITY, INSTANT, PROFILES, TITLES
 from rec_platform.timetravel import kernels
-from rec_platform.timetravel.codes import Ids
+from rec_platform.timetravel.codes import GrowingIds, Ids
 from rec_platform.timetravel.declared import DISTINCT, INSTANTS, MEASURES, OF_RECORDS, SUMS, Fact
 from rec_platform.timetravel.facts import compute
 from rec_platform.timetravel.gathered import Gathering
@@ -70,7 +70,8 @@ def _gather(plays: pa.Table) -> None:
 
 
 def _group_columns() -> None:
-    """Group and sort columns of every width of integers."""
+    """Codes of ids that lie close together; columns of integers of every width, grouped and sorted."""
+    GrowingIds().codes(np.zeros(2, dtype=np.int64))
     starts, groups, rows = np.array([0, 1]), np.array([0]), np.zeros(1, dtype=np.int32)
     kernels.sort_within(starts, groups, rows, groups)
     for column in (np.zeros(1, np.int8), np.zeros(1, np.int16), np.zeros(1, np.int32), np.zeros(1, np.int64)):

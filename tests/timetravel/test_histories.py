@@ -114,6 +114,35 @@ def test_a_profile_of_many_plays_in_reverse_among_others_in_order() -> None:
     same(found.title[n:], np.arange(n, 2 * n))
 
 
+@given(
+    st.lists(
+        st.tuples(st.sampled_from([-(2**63), -100, 0, 5, 90, 2**62, 2**63 - 9]), st.lists(DENSE, max_size=30)),
+        max_size=8,
+    )
+)
+@settings(max_examples=200, derandomize=True)
+@example([(0, [0] * 30), (-100, [1]), (5, [0] * 300), (-100, [2, 3]), (2**63 - 9, [4]), (0, [1, 5])])
+def test_codes_of_ids_that_come_close_together_and_far_apart(batches: list[tuple[int, list[int]]]) -> None:
+    """From hashed to by place, from there to more places, and back."""
+    growing = GrowingIds()
+    seen: dict[int, int] = {}
+    for first, near in batches:
+        ids = [first + one for one in near]
+        same(growing.codes(np.array(ids, dtype=np.int64)), [seen.setdefault(one, len(seen)) for one in ids])
+    ids_in_order, code = growing.ordered()
+    same(ids_in_order.ids, sorted(seen))
+    same(ids_in_order.ids[code], list(seen))
+
+
+def test_many_ids_close_together_are_not_hashed() -> None:
+    """They stay so while new ones come above and below, and are hashed again once one lies far away."""
+    growing, kinds = GrowingIds(), []
+    for first, n in ((0, 100), (0, 400), (40, 100), (-30, 200), (10**12, 1), (0, 100)):
+        growing.codes(np.arange(first, first + n) % 60 + first)
+        kinds.append(growing._first is None)
+    assert kinds == [True, False, False, False, True, True]
+
+
 @given(st.lists(st.one_of(DENSE, SPARSE), max_size=60))
 @settings(max_examples=50, derandomize=True)
 def test_ids_are_distinct_and_ascend(given_ids: list[int]) -> None:

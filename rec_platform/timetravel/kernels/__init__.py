@@ -13,7 +13,7 @@ of a profile is a running count over them (decision 0052).
 from __future__ import annotations
 
 from rec_platform.timetravel.kernels.availability import offered_since
-from rec_platform.timetravel.kernels.codes import hash_codes, hash_table, recode, take_in
+from rec_platform.timetravel.kernels.codes import hash_codes, hash_table, recode, take_in, take_in_close
 from rec_platform.timetravel.kernels.columns import distinct_titles, gathered, looked_up, scatter, spread
 from rec_platform.timetravel.kernels.compiling import (
     ALL_TIME,
@@ -121,6 +121,7 @@ __all__ = [
     "sort_within",
     "spread",
     "take_in",
+    "take_in_close",
     "take_least",
     "unsorted_groups",
     "window_moves",

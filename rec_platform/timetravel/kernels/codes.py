@@ -56,6 +56,19 @@ def take_in(table: Int32, ids: Int64, n: int, shift: int, given: Int64, codes: I
 
 
 @compiled
+def take_in_close(table: Int32, first: int, ids: Int64, n: int, given: Int64, codes: Int32) -> int:
+    """As `take_in`, where table[id - first] holds each id's code + 1, and 0 where there is none. Returns how many ids."""
+    for i in range(len(given)):
+        code = table[given[i] - first]
+        if code == 0:
+            ids[n] = given[i]
+            n += 1
+            code = table[given[i] - first] = n
+        codes[i] = code - 1
+    return n
+
+
+@compiled
 def recode(values: Integers, code: Integers) -> None:
     """values[i] = code[values[i]], in place."""
     for i in range(len(values)):
