@@ -353,23 +353,23 @@ def report(
     progress("adding up stored sums", 0.05)
     found = judged(lake, partitions, min_contexts=min_contexts, own=own, sums=sums)
     made: list[Section] = []
-    for share, what, section in _steps(lake, found):
+    for share, what, section in _steps(lake, found, own):
         progress(what, share)
         made.append(section())
-    if own.names:
-        made.insert(-1, own_section(found, own))
     if aged:
         made.insert(-1, ageing_section(aged, first))
     progress("done", 1.0)
     return page("Recommendations, measured", f"{first} to {last}. Made by rec-platform from what is published.", made)
 
 
-def _steps(lake: Lake, found: Judged) -> Iterator[tuple[float, str, Callable[[], Section]]]:
+def _steps(lake: Lake, found: Judged, own: Own) -> Iterator[tuple[float, str, Callable[[], Section]]]:
     yield 0.2, "summary", lambda: summary(found)
     yield 0.3, "models", lambda: models_section(lake, found)
     yield 0.6, "slices", lambda: slices_section(found)
     yield 0.7, "lists", lambda: lists_section(found)
     yield 0.73, "calibration", lambda: chances_section(found)
+    if own.names:
+        yield 0.74, "metrics of your own", lambda: own_section(found, own)
     yield 0.75, "volume", lambda: data.volume_section(lake, found.partitions)
     yield 0.8, "columns", lambda: data.plays_section(lake, found.partitions)
     yield 0.85, "features", lambda: data.features_section(lake, found.partitions)
