@@ -19,10 +19,10 @@ from rec_platform.errors import ConfigError, KeyRefused
 from rec_platform.evaluation import ageing, on_demand
 from rec_platform.evaluation.accumulators import Accumulator
 from rec_platform.evaluation.comparison import HIGHER, JACKKNIFE, LOWER, compare_all, compare_pairs, corrected, only
-from rec_platform.evaluation.evaluate import CONTEXT
 from rec_platform.evaluation.intervals import measured
 from rec_platform.evaluation.metrics import STANDARD
 from rec_platform.evaluation.own import NONE, Own, load, tried
+from rec_platform.evaluation.plan import CONTEXT
 from rec_platform.evaluation.protocol import SESSION
 from rec_platform.evaluation.registry import ACCUMULATORS
 from rec_platform.evaluation.slices import ALL
