@@ -13,9 +13,9 @@ from rec_platform import columns as c
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import ConfigError
 from rec_platform.evaluation import ACCUMULATORS, ALL_METRICS, Slices, context_slice, evaluate, metric_rows, title_slice
-from rec_platform.evaluation.evaluate import CONTEXT
 from rec_platform.evaluation.on_demand import beside
 from rec_platform.evaluation.own import NONE, Own, load, tried
+from rec_platform.evaluation.plan import CONTEXT
 from rec_platform.evaluation.tallies import ONE, tallied
 from rec_platform.tables import TITLES
 from rec_platform.testing.metric_oracle import orders
