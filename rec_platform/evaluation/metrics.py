@@ -6,14 +6,14 @@ takes a function and the decorator, in a file of your own:
 
     from rec_platform.evaluation.metrics import expected_gain, metric
 
-    @metric("found@k", cut=True, about="positives in the first k")
+    @metric("found", cut=True, about="positives in the first k")
     def found(groups, k):
         return expected_gain(groups, groups.positives, k, np.ones_like)
 
 Nearly all are a sum over a context's tie groups, over a number of the context. One that says so (`over`) gives a number per
 group, of the group's and the context's own counts alone; it is then worked out once per kind of group (`kinds`):
 
-    @metric("found@k", cut=True, about="positives in the first k", over=lambda truth, k: np.ones(truth.n_contexts))
+    @metric("found", cut=True, about="positives in the first k", over=lambda truth, k: np.ones(truth.n_contexts))
     def found(groups, k):
         return gain_of_groups(groups, groups.positives, k, np.ones_like)
 

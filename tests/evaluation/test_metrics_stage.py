@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -16,9 +17,12 @@ from rec_platform.clock import DAY, midnight
 from rec_platform.config import Settings
 from rec_platform.dmc12.frame import nested
 from rec_platform.errors import MissingInput
-from rec_platform.evaluation import Metrics, Slices, evaluate, metric_rows, roll_up, stored_sums
+from rec_platform.evaluation import STANDARD, Metrics, Slices, evaluate, metric_rows, roll_up, stored_sums
 from rec_platform.evaluation import stage as stage_module
+from rec_platform.evaluation.beyond import BEYOND
 from rec_platform.evaluation.gather import History, knowledge
+from rec_platform.evaluation.on_demand import judged
+from rec_platform.evaluation.own import Own
 from rec_platform.evaluation.pages import PAGE, PAGE_RANK
 from rec_platform.partition import Partition
 from rec_platform.tables import METRIC_SUMS, METRICS, PLAY_FACTS, SCORES_TABLE, TITLE_SNAPSHOT, TITLES
@@ -244,3 +248,16 @@ def test_files_of_the_settings_are_stored_with_their_slices(world):
     assert set(days["slice_value"]) == {"weekday"}  # 1970-01-01 was a Thursday
     assert days.set_index(["metric", "k"])["value"]["nmrr", 0] == whole["nmrr", 0]
     assert "length" in set(rows["slice"])
+
+
+def test_what_own_metrics_need_is_read_on_demand_as_the_stage_reads_it(world):
+    """Copies of the platform's metrics of lists, under names of their own: the same numbers, in every slice."""
+    _, reader, built = world
+    copies = Own(tuple(replace(one, name=f"my_{one.name}") for one in (*BEYOND, *STANDARD)))
+    rows = metric_rows(judged(reader, [FIRST], SETTINGS, by=None, metrics=(), own=copies), min_contexts=5).to_pandas()
+    stored = built[0].tables["metrics"].to_pandas()
+    stored = stored[("my_" + stored["metric"]).isin(set(rows["metric"]))].reset_index(drop=True)
+    assert set(stored["metric"]) == {one.name for one in (*BEYOND, *STANDARD)} - {
+        "serendipity"
+    }  # no model `popularity`
+    pd.testing.assert_frame_equal(rows.assign(metric=rows["metric"].str[3:]), stored, check_exact=True)
