@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,6 +18,7 @@ from rec_platform.errors import KeyRefused, MissingInput, SchemaError
 from rec_platform.evaluation import Slices, evaluate, metric_rows, popularity
 from rec_platform.evaluation.metrics import STANDARD
 from rec_platform.evaluation.on_demand import judged
+from rec_platform.evaluation.own import load
 from rec_platform.evaluation.published import judged_lists
 from rec_platform.evaluation.slices import profile_bands
 from rec_platform.partition import Partition
@@ -139,6 +141,42 @@ def test_profile_means_take_the_contexts_of_all_days(world):
     wanted = {"model": "a", "metric": "recall", "k": 3, "slice": "all"}
     assert value(rows, **wanted)["value"] == value(whole, **wanted)["value"]
     assert value(rows, **wanted)["estimand"] == "profile"
+
+
+OWN = load((str(Path(__file__).parents[2] / "examples" / "metrics" / "patience.py"),))
+
+
+def test_own_metrics_and_slices_are_judged_as_the_platforms_are(world):
+    """The contexts of 1970 (a Thursday), in the mean over profiles, and crossed with a column."""
+    frames, reader = world
+    wanted = {"model": "a", "metric": "rbp", "k": 0}
+    options = {"seed": SETTINGS.seed, "metrics": OWN.metrics, "accumulators": (), "cutoffs": (3, 10), "replicates": 20,
+               "list_length": 10}  # fmt: skip
+    for estimand in ("context", "profile"):
+        rows = metric_rows(judged(reader, [FIRST, SECOND], SETTINGS, by="weekend", own=OWN, estimand=estimand))
+        whole = metric_rows(evaluate(list(frames.values()), slices=Slices(()), estimand=estimand, **options))
+        ours, theirs = (
+            value(rows, slice="weekend", slice_value="weekday", **wanted),
+            value(whole, slice="all", **wanted),
+        )
+        assert [ours[name] for name in ("value", "low", "high", "n")] == [
+            theirs[name] for name in ("value", "low", "high", "n")
+        ]
+    crossed = metric_rows(judged(reader, [FIRST], SETTINGS, by="device,weekend", own=OWN)).to_pylist()
+    told = {
+        row["slice_value"]: row["n"] for row in crossed if row["slice"] == "device,weekend" and row["metric"] == "rbp"
+    }
+    assert set(told) == {"tv,weekday", "phone,weekday"}
+    with pytest.raises(KeyRefused, match="cannot be sliced by length"):
+        judged(reader, [FIRST], SETTINGS, by="length", own=OWN, estimand="profile")
+
+
+def test_own_metrics_of_published_lists(tmp_path):
+    """Profile 1: the second of its list; profile 2: the first. Metrics of lists have no rows, since nothing else is known."""
+    reader = MemoryReader({"recommendations": {FIRST: lists()}, "play_facts": {FIRST: PLAYED}}, folder=tmp_path)
+    rows = metric_rows(judged(reader, [FIRST], SETTINGS, protocol="daily_list", own=OWN), min_contexts=2)
+    assert value(rows, model="published", slice="all", metric="rbp")["value"] == pytest.approx(0.2 * (0.8 + 1) / 2)
+    assert "even_ids" not in rows.column("metric").to_pylist()
 
 
 @pytest.mark.parametrize(
