@@ -14,7 +14,7 @@ from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import ConfigError
 from rec_platform.evaluation import ACCUMULATORS, ALL_METRICS, Slices, context_slice, evaluate, metric_rows, title_slice
 from rec_platform.evaluation.on_demand import beside
-from rec_platform.evaluation.own import NONE, Own, load, tried
+from rec_platform.evaluation.own import NONE, Own, _on_trial, load, tried
 from rec_platform.evaluation.plan import CONTEXT
 from rec_platform.evaluation.tallies import ONE, tallied
 from rec_platform.tables import TITLES
@@ -230,3 +230,10 @@ def test_other_contexts_than_the_stored_ones_are_refused(full):
     own = tried((str(EXAMPLE),))
     with pytest.raises(ConfigError, match="the stored metrics are not of the stored scores"):
         beside(judged(full(4)), judged(full(5), own), own)
+
+
+@pytest.mark.parametrize(
+    "one", [*ALL_METRICS, *(one for one in ACCUMULATORS if "pages" not in one.needs)], ids=lambda one: one.name
+)
+def test_the_platforms_own_pass_the_trial(one):
+    assert list(_on_trial(one, EXAMPLE)) == []
