@@ -25,6 +25,8 @@ from rec_platform.timetravel.kernels import plain
 
 #: Kinds kept from one block to the next; past it they are named anew.
 MOST: Final = 2**18
+#: Slots of the table of kinds to begin with; it grows.
+SLOTS: Final = 2**14
 #: Positives of a context are put in order by insertion: with more than this there is a better way.
 LONGEST: Final = 1024
 #: Groups of one candidate that are found without a look in the table: 16 MB.
@@ -63,8 +65,8 @@ class Kinds:
         self._facts = np.zeros((0, 3), dtype=np.int64)
         self._over, self._exact = np.zeros((0, metrics)), np.zeros((0, 2, metrics))
         self._base, self._direct = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32)
-        self._table = np.full(2**12, -1, dtype=np.int32)
-        self._keys = np.zeros((2**11, kernels.FIELDS), dtype=np.int64)
+        self._table = np.full(SLOTS, -1, dtype=np.int32)
+        self._keys = np.zeros((SLOTS // 2, kernels.FIELDS), dtype=np.int64)
         self._n = 0
         self._parts = np.zeros((0, metrics))
 

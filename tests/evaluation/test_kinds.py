@@ -116,10 +116,12 @@ def test_groups_of_one_candidate_may_have_no_place_of_their_own(full, seed, monk
     usual = evaluate(frame, **OPTIONS, replicates=5)
     for room in (0, 200):
         monkeypatch.setattr(kinds_module, "DIRECT", room)
+        monkeypatch.setattr(kinds_module._LOCAL, "kinds", None)
         same(usual, evaluate(frame, **OPTIONS, replicates=5))
 
 
-def test_more_kinds_than_the_table_holds_make_it_grow():
+def test_more_kinds_than_the_table_holds_make_it_grow(monkeypatch):
+    monkeypatch.setattr(kinds_module, "SLOTS", 2**8)
     rng = np.random.default_rng(1)
     n, items = 400, 90
     frame = Frame.of(
