@@ -187,26 +187,38 @@ def _pivot(
     heads: tuple[str, ...],
     value: str,
 ) -> list[Row]:
-    """One row per model and slice value, one column per metric: value [low, high]; no interval is no verdict."""
+    """One row per model and slice value, one column per metric: value [low, high]; no interval is no verdict.
+
+    The model with the highest value of the first metric stands on top: by its mean over slice values, where there are some.
+    """
     chosen = [row for row in rows if row[c.SLICE] == by]
     if not chosen:
         have = sorted({row[c.SLICE] for row in rows})
         raise KeyRefused(f"no slice {by!r}", place="--by", repair=f"There are: {', '.join(have)}.")
     named = f"by {by}" if by in heads else by  # published lists are sliced by the model that made each
     lines: dict[tuple[str, ...], Row] = {}
+    leading: dict[tuple[str, ...], list[float]] = {}
     for row in chosen:
         key = (*who(row), row[c.SLICE_VALUE])
         line = lines.setdefault(
             key, dict(zip(heads, who(row), strict=True)) | ({} if by == "all" else {named: key[-1]}) | {"n": 0}
         )
         if (row[c.METRIC], row[c.CUTOFF]) in wanted:
-            line["n"] = row[c.N] if (row[c.METRIC], row[c.CUTOFF]) == wanted[0] else line["n"]
+            if (row[c.METRIC], row[c.CUTOFF]) == wanted[0]:
+                line["n"] = row[c.N]
+                leading.setdefault(who(row), []).append(row[value])
             line[_heading(row[c.METRIC], row[c.CUTOFF])] = _interval(row[value], row[c.LOW], row[c.HIGH])
     order = [_heading(*pair) for pair in wanted]
     return [
         {name: line[name] for name in line if name not in order} | {name: line.get(name, "") for name in order}
-        for _, line in sorted(lines.items())
+        for _, line in sorted(lines.items(), key=lambda one: (*_downwards(leading.get(one[0][:-1], [])), one[0]))
     ]
+
+
+def _downwards(values: list[float]) -> tuple[bool, float]:
+    """A sort key that puts a high mean first and no mean last."""
+    there = [value for value in values if not np.isnan(value)]
+    return not there, -float(np.mean(there)) if there else 0.0
 
 
 def _heading(metric: str, k: int) -> str:

@@ -97,6 +97,8 @@ def test_metrics_stand_beside_baselines_with_intervals(deployment: Deployment) -
     rows = {row["model"]: row for row in deployment.rows("metrics", *WINDOW)}
     assert set(rows) == {"random", "popularity", "last_played", "collaborative", "logistic", "xgboost", "ceiling"}
     assert all("[" in str(row["ndcg@10"]) for row in rows.values())
+    leading = [float(str(row["nmrr"]).split()[0]) for row in rows.values()]
+    assert leading == sorted(leading, reverse=True), "the best of the first metric stands on top"
     by_country = deployment.rows("metrics", *WINDOW, "--by", "country", "--metric", "nmrr")
     assert {row["country"] for row in by_country} == {"DE", "FR"}
     whole = rows["popularity"]["n"]
