@@ -29,7 +29,7 @@ from rec_platform.timetravel.timeline import Timeline
 #: Items of a chunk of contexts in runs: what is in float64 at a time, so that it stays in the processor's caches.
 CHUNK: Final = 1 << 17
 #: Items of a chunk of contexts as they stand: many, for a title of a country and tick is encoded once in each.
-PIECE: Final = 1 << 20
+PIECE: Final = 1 << 18
 
 _TYPES: Final = {
     c.PROFILE: pa.int64(), c.COUNTRY: pa.string(), c.AT: INSTANT, c.DEVICE: pa.string(), c.TENURE_DAYS: pa.float64(),
