@@ -44,6 +44,7 @@ class Index:
         self.lake = lake
         self.versions = dict(versions)
         self._days: dict[str, dict[date | None, dict[str, PartitionState]]] = {}
+        self._marked: dict[str, list[tuple[Partition, str]]] = {}
         self._digests: dict[tuple[object, ...], str] = {}
 
     def advance(self, versions: Mapping[str, int]) -> None:
@@ -51,9 +52,10 @@ class Index:
         for name, version in versions.items():
             self.versions[name] = version
             self._days.pop(name, None)
+            self._marked.pop(name, None)
             self._digests = {key: digest for key, digest in self._digests.items() if key[0] != name}
 
-    def state(self, name: str) -> dict[Partition, PartitionState]:
+    def state(self, name: str) -> Mapping[Partition, PartitionState]:
         version = self.versions.get(name)
         return {} if version is None else self.lake.state(name, version)
 
@@ -170,22 +172,29 @@ class Index:
         return self.countries if one.every_country else one.countries or ()
 
     def _stale(self, one: Input) -> list[str]:
+        if one.table not in self._marked:
+            states = self.state(one.table).items()
+            self._marked[one.table] = sorted((partition, state.stale) for partition, state in states if state.stale)
         return [
-            f"{one.table} {Partition(day, country or None).key}: {state.stale}"
-            for day in self.range(one)
-            for country, state in self.days(one.table).get(day, {}).items()
-            if state.stale and _wanted(one, country)
+            f"{one.table} {partition.key}: {stale}"
+            for partition, stale in self._marked[one.table]
+            if self._covers(one, partition.date) and _wanted(one, partition.country or "")
         ]
 
     def _holes(self, one: Input) -> list[str]:
-        first, last = one.first or FIRST_DAY, one.last or LAST_DAY
         return [
             partition.key
             for partition in self._hole_states(one.table)
-            if one.every_country and partition.date and first <= partition.date <= last
+            if one.every_country and partition.date and self._covers(one, partition.date)
         ]
 
-    def _hole_states(self, name: str) -> dict[Partition, PartitionState]:
+    @staticmethod
+    def _covers(one: Input, day: date | None) -> bool:
+        if table(one.table).grain is Grain.NONE:
+            return day is None
+        return day is not None and (one.first or FIRST_DAY) <= day <= (one.last or LAST_DAY)
+
+    def _hole_states(self, name: str) -> Mapping[Partition, PartitionState]:
         version = self.versions.get(name)
         return {} if version is None else self.lake.holes(name, version)
 

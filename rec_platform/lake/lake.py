@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Final
 
 import pyarrow as pa
@@ -21,12 +22,16 @@ from deltalake.transaction import AddAction, RemoveAction
 
 from rec_platform import columns as c
 from rec_platform.errors import MissingInput, StorageFault
+from rec_platform.lake.files import partition_columns, partition_fields, read_files
 from rec_platform.lake.manifest import KEY, NEVER_PUBLISHED, Manifest, PartitionState, parts_hash
 from rec_platform.lake.staging import Staged, Staging, partition_path, sweep
-from rec_platform.partition import Grain, Partition
+from rec_platform.partition import Partition
 from rec_platform.tables import TABLES, TableSpec
 from rec_platform.tables import table as table_spec
 
+States = Mapping[Partition, PartitionState]
+#: What a partition is named by, in the order of `Partition`.
+_KEYS: Final = (c.DATE, c.COUNTRY)
 _KEEP: Final = "interval 36500 days"
 #: No pinned version may vanish: logs and removed files stay, and the log is never cleaned.
 _RETENTION: Final = {
@@ -43,7 +48,7 @@ class Lake:
         self.home = home
         self.root = home / "lake"
         self._files: dict[tuple[str, int], dict[Partition, list[str]]] = {}
-        self._states: dict[tuple[str, int], dict[Partition, PartitionState]] = {}
+        self._states: dict[tuple[str, int], tuple[States, States]] = {}
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -90,7 +95,7 @@ class Lake:
         with _storage(spec.name), _one_writer(self.home, spec.name):
             delta = self._open_or_create(spec, staged)
             states = self.state(spec.name, delta.version())
-            entries = _entries(staged, states | self.holes(spec.name, delta.version()), failed, append=append)
+            entries = _entries(staged, {**states, **self.holes(spec.name, delta.version())}, failed, append=append)
             if not entries:
                 return int(delta.version())
             adds = [self._add(spec, one) for one in staged if one.path and one.partition.key in entries]
@@ -101,7 +106,7 @@ class Lake:
                 [*removes, *adds],
                 "append",
                 delta.schema(),
-                partition_by=_partition_columns(spec),
+                partition_by=partition_columns(spec),
                 commit_properties=CommitProperties(
                     custom_metadata={KEY: manifest.to_json(entries)}, max_commit_retries=0
                 ),
@@ -113,7 +118,7 @@ class Lake:
         path = self._path(spec.name)
         schema = _written_schema(spec, staged)
         if not DeltaTable.is_deltatable(path):
-            partition_by = _partition_columns(spec)
+            partition_by = partition_columns(spec)
             return DeltaTable.create(path, schema=schema, partition_by=partition_by, configuration=_RETENTION)
         delta = DeltaTable(path)
         if staged and not _covers(pa.schema(delta.schema()), schema):
@@ -173,21 +178,26 @@ class Lake:
         with _storage(table):
             return int(DeltaTable(self._path(table)).version())
 
-    def state(self, table: str, version: int | None = None) -> dict[Partition, PartitionState]:
+    def state(self, table: str, version: int | None = None) -> Mapping[Partition, PartitionState]:
         """The state of every published partition at a version (newest if None); empty where nothing was published."""
-        return {partition: state for partition, state in self._all(table, version).items() if state.rows >= 0}
+        return self._all(table, version)[0]
 
-    def holes(self, table: str, version: int | None = None) -> dict[Partition, PartitionState]:
+    def holes(self, table: str, version: int | None = None) -> Mapping[Partition, PartitionState]:
         """Partitions that were attempted, failed their audit, and have no older good version; `stale` says why."""
-        return {partition: state for partition, state in self._all(table, version).items() if state.rows < 0}
+        return self._all(table, version)[1]
 
-    def _all(self, table: str, version: int | None) -> dict[Partition, PartitionState]:
+    def _all(self, table: str, version: int | None) -> tuple[States, States]:
+        """What `state` and `holes` give; asked for every input of every partition, so kept apart once."""
         version = self.version(table) if version is None else version
         if version is None:
-            return {}
+            return MappingProxyType({}), MappingProxyType({})
         if (table, version) not in self._states:
             with _storage(table):
-                self._states[table, version] = self._load_state(table, version)
+                states = self._load_state(table, version)
+            good, holes = (
+                {key: one for key, one in states.items() if (one.rows < 0) is hole} for hole in (False, True)
+            )
+            self._states[table, version] = MappingProxyType(good), MappingProxyType(holes)
         return self._states[table, version]
 
     def manifests(self, table: str, version: int | None = None) -> list[dict[str, Any]]:
@@ -231,11 +241,14 @@ class Lake:
         return str((self.root / table_spec(table).name).absolute())
 
     def _live_files(self, table: str, delta: DeltaTable) -> dict[Partition, list[str]]:
-        rows = pa.table(delta.get_add_actions(flatten=True)).to_pylist()
+        # Through a stream: `pa.table` would import pandas. Only the keys: statistics of every file stand there as well.
+        rows = pa.RecordBatchReader.from_stream(delta.get_add_actions(flatten=True)).read_all()
+        keys = [
+            rows.column(name).to_pylist() for name in (f"partition.{n}" for n in _KEYS) if name in rows.column_names
+        ]
         live: dict[Partition, list[str]] = {}
-        for row in rows:
-            partition = Partition(row.get(f"partition.{c.DATE}"), row.get(f"partition.{c.COUNTRY}"))
-            live.setdefault(partition, []).append(row["path"])
+        for path, *key in zip(rows.column("path").to_pylist(), *keys, strict=True):
+            live.setdefault(Partition(*key), []).append(path)
         return {partition: sorted(paths) for partition, paths in live.items()}
 
     def _load_state(self, table: str, version: int) -> dict[Partition, PartitionState]:
@@ -330,15 +343,6 @@ def _appended(one: Staged, old: PartitionState | None) -> PartitionState:
     return PartitionState(rows, parts_hash(parts), one.fingerprint, parts=parts, extra=one.extra)
 
 
-def _partition_columns(spec: TableSpec) -> list[str] | None:
-    return {Grain.DATE_COUNTRY: [c.DATE, c.COUNTRY], Grain.DATE: [c.DATE], Grain.NONE: None}[spec.grain]
-
-
-def _partition_fields(spec: TableSpec) -> list[pa.Field]:
-    kinds = {c.DATE: pa.date32(), c.COUNTRY: pa.string()}
-    return [pa.field(name, kinds[name]) for name in _partition_columns(spec) or []]
-
-
 def _partition_values(partition: Partition) -> dict[str, str | None]:
     if partition.date is None:
         return {}
@@ -353,7 +357,7 @@ def _written_schema(spec: TableSpec, staged: Sequence[Staged]) -> pa.Schema:
     """
     files = [one.path for one in staged if one.path] if spec.open_structs else []
     inside = pa.unify_schemas([pq.read_schema(path) for path in files[:1]]) if files else spec.schema
-    return pa.schema([pa.field(f.name, _nullable(f.type)) for f in inside] + _partition_fields(spec))
+    return pa.schema([pa.field(f.name, _nullable(f.type)) for f in inside] + partition_fields(spec))
 
 
 def _nullable(kind: pa.DataType) -> pa.DataType:
@@ -390,36 +394,6 @@ def _leaves(schema: pa.Schema) -> set[str]:
 def _milliseconds(path: Path) -> int:
     """A file's own time of change: Delta wants times in its log, and the library asks no clock."""
     return path.stat().st_mtime_ns // 1_000_000
-
-
-def read_files(spec: TableSpec, paths: Sequence[str], root: str, columns: Sequence[str] | None) -> pa.Table:
-    """Rows of files in the order given, with partition columns; several files of a partition merge in table order."""
-    keys = _partition_fields(spec)
-    names = [*spec.schema.names, *(key.name for key in keys)] if columns is None else list(columns)
-    if not paths:
-        return pa.schema([*(pa.field(f.name, f.type) for f in spec.schema), *keys]).empty_table().select(names)
-    import pyarrow.dataset as ds  # brings pandas: a fifth of a second of every command's start
-
-    schema = _file_schema(spec, paths, keys)
-    source = ds.dataset(
-        list(paths),
-        schema=schema,
-        format="parquet",
-        partitioning=ds.partitioning(pa.schema(keys), flavor="hive") if keys else None,
-        partition_base_dir=root,
-    )
-    sort = [*(key.name for key in keys), *spec.order]
-    several = len({path.rpartition("/")[0] for path in paths}) < len(paths)
-    loaded = source.to_table(columns=[*names, *(n for n in sort if n not in names)] if several else names)
-    if several:
-        loaded = loaded.sort_by([(name, "ascending") for name in sort]).select(names)
-    return loaded
-
-
-def _file_schema(spec: TableSpec, paths: Sequence[str], keys: Sequence[pa.Field]) -> pa.Schema:
-    """The declared schema; where inner structs depend on configuration, as the last file of the selection has them."""
-    inside = pq.read_schema(paths[-1]) if spec.open_structs else spec.schema
-    return pa.schema([*(pa.field(f.name, f.type) for f in inside), *keys])
 
 
 def _saved_index(path: Path) -> tuple[int, dict[str, dict[str, Any]]]:

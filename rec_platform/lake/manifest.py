@@ -90,7 +90,8 @@ class PartitionState:
         """The hash of the rows a reader with this cut may see: known before 00:00 UTC of `cut`."""
         if cut is None or not self.known:
             return self.content_hash
-        seen = [digest for day, digest in self.known if day < cut.isoformat()]
+        before = cut.isoformat()
+        seen = [digest for day, digest in self.known if day < before]
         return hashlib.sha256("".join(seen).encode()).hexdigest() if seen else ""
 
 

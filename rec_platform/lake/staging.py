@@ -83,7 +83,8 @@ class Staging:
 def write_parquet(rows: pa.Table, path: Path) -> None:
     """Rows as one Parquet file that every engine reads: ZSTD, plain values or dictionaries.
 
-    Of a nested table each leaf has a dictionary only if its values repeat, and no leaf has statistics (decision 0097).
+    Of a nested table each leaf whose values repeat has a dictionary, and none has statistics; of a flat table none has a
+    dictionary (decision 0097).
     """
     nested = any(pa.types.is_nested(column.type) for column in rows.schema)
     pq.write_table(
@@ -91,7 +92,7 @@ def write_parquet(rows: pa.Table, path: Path) -> None:
         path,
         compression="zstd",
         compression_level=1,
-        use_dictionary=_repeating(rows) if nested else True,
+        use_dictionary=_repeating(rows) if nested else False,
         write_statistics=not nested,
         row_group_size=_NESTED_ROWS if nested else _FLAT_ROWS,
     )

@@ -73,21 +73,23 @@ class Codes:
         ([1, 0, 1], [2, 0])
         """
         distinct, inverse = np.unique(keys, return_inverse=True)
-        self._take_in(distinct[~self._has(distinct)])
-        return self._code[np.searchsorted(self._sorted, distinct)][inverse]
+        place = np.searchsorted(self._sorted, distinct)
+        new = ~self._stands(place, distinct)
+        if new.any():
+            self._take_in(distinct[new], place[new])
+            place += np.cumsum(new) - new
+        return self._code[place][inverse]
 
-    def _has(self, keys: Ints) -> npt.NDArray[np.bool_]:
+    def _stands(self, place: Ints, keys: Ints) -> npt.NDArray[np.bool_]:
+        """Whether the sorted keys hold these at the places where they would stand."""
         if not self._sorted.size:
             return np.zeros(keys.size, np.bool_)
-        there: Ints = np.take(self._sorted, np.searchsorted(self._sorted, keys), mode="clip")
-        return np.equal(there, keys)
+        return np.equal(np.take(self._sorted, place, mode="clip"), keys)
 
-    def _take_in(self, new: Ints) -> None:
-        if new.size:
-            place = np.searchsorted(self._sorted, new)
-            self._code = np.insert(self._code, place, np.arange(self.keys.size, self.keys.size + new.size))
-            self._sorted = np.insert(self._sorted, place, new)
-            self.keys = np.concatenate([self.keys, new])
+    def _take_in(self, new: Ints, place: Ints) -> None:
+        self._code = np.insert(self._code, place, np.arange(self.keys.size, self.keys.size + new.size))
+        self._sorted = np.insert(self._sorted, place, new)
+        self.keys = np.concatenate([self.keys, new])
 
 
 class Sums:
