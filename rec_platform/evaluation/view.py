@@ -62,6 +62,7 @@ class Block:
     def __init__(self, frame: Frame, scored: Scored, knowledge: Knowledge, *, longest: int, seed: int) -> None:
         self.frame, self.scored, self.knowledge = frame, scored, knowledge
         self.longest, self._seed = longest, seed
+        self._chances: dict[tuple[str, int], Floats] = {}
 
     @cached_property
     def order(self) -> Order:
@@ -93,6 +94,17 @@ class Block:
     @property
     def has_taste(self) -> Bools:
         return np.asarray(self.taste >= 0)
+
+    def chance(self, model: str, k: int) -> Floats:
+        """`View.chance`; kept where it is the model that all others are compared with."""
+        if (model, k) in self._chances:
+            return self._chances[model, k]
+        above, equal = self.scored.ranks[model]
+        inside = np.clip(k - above, 0, equal + 1) / np.maximum(equal + 1, 1)
+        found = np.where(self.scored.truth.reachable, inside, 0.0)
+        if model == self.knowledge.expected:
+            self._chances[model, k] = found
+        return found
 
     def only(self, keep: Bools) -> Block:
         """With positives not kept leaving the lists; only ranks may be read of it."""
@@ -135,9 +147,7 @@ class View:
 
     def chance(self, k: int, model: str | None = None) -> Floats:
         """The probability that each positive is in the first k of this (or another) model's list: P values."""
-        above, equal = self.block.scored.ranks[model or self.model]
-        inside = np.clip(k - above, 0, equal + 1) / np.maximum(equal + 1, 1)
-        return np.where(self.truth.reachable, inside, 0.0)
+        return self.block.chance(model or self.model, k)
 
 
 def _missing(what: str) -> SchemaError:
