@@ -15,7 +15,7 @@ from rec_platform.lake.staging import write_parquet
 from rec_platform.partition import Partition
 from rec_platform.tables import QUARANTINED_PLAYS
 
-#: What every engine reads; Spark before 4.2 reads no BYTE_STREAM_SPLIT.
+#: What every engine reads; Spark's vectorised reader learned BYTE_STREAM_SPLIT in 2026 only.
 READ_EVERYWHERE = {"PLAIN", "RLE", "RLE_DICTIONARY"}
 CONTEXTS, ITEMS = 400, 20
 EMPTY_LIST = pa.table({"x": pa.array([[]], pa.list_(pa.float64()))})
