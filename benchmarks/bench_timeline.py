@@ -99,12 +99,17 @@ def against_peers(cache: Path, size: Size, scratch: Path) -> None:
 
 
 def against_pandas(cache: Path, scratch: Path) -> None:
-    """pandas, always at 2 M plays."""
+    """pandas, always at 2 M plays: in turn, the best of three, since so short a run is at the mercy of its neighbours."""
     folder, values = world(cache, DEFAULT), scratch / "small.arrow"
-    exact = ours_of("rec-platform, exact, 2 M plays", folder, None)
     run("timeline_ours.features", out=values, folder=folder, midnight=True, one_clock=True)
-    pandas = peer("pandas, daily facts, day level, 2 M plays", "peers.timeline_pandas.daily", folder, values, scratch)
-    ratio_line("pandas / ours exact at 2 M plays, CPU", pandas.cpu / exact.cpu, "at least 8")
+    exact, pandas = [], []
+    for _ in range(3):
+        exact.append(ours_of("rec-platform, exact, 2 M plays", folder, None))
+        pandas.append(
+            peer("pandas, daily facts, day level, 2 M plays", "peers.timeline_pandas.daily", folder, values, scratch)
+        )
+    best = min(one.cpu for one in pandas) / min(one.cpu for one in exact)
+    ratio_line("pandas / ours exact at 2 M plays, CPU", best, "at least 8")
 
 
 def growth(cache: Path, size: Size) -> None:
