@@ -109,6 +109,9 @@ def _tally_rows(sums: MetricSums, accumulators: tuple[Accumulator, ...], min_con
             bounds += [one.bounds] * len(one.readings)
     counts = sums.counts[np.array([sums.row[key.denominator] for key in keys], dtype=np.int64)]
     value, error = np.array(pairs, dtype=np.float64).reshape(-1, 2).T.copy()
+    nothing = np.isnan(value)  # nothing was there to be read in any context
+    counts[nothing, 1] += counts[nothing, 0]
+    counts[nothing, 0] = 0
     least, most = np.array(bounds, dtype=np.float64).reshape(-1, 2).T
     error[(counts[:, 0] < min_contexts) | (sums.replicates == 0)] = np.nan
     return _table(keys, value, np.maximum(value - Z * error, least), np.minimum(value + Z * error, most), error, counts)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -66,9 +68,9 @@ PLAYS = [
 ]  # fmt: skip
 
 
-def judged(frames):
+def judged(frames, column="value"):
     sums = evaluate(frames, seed=1, metrics=(), cutoffs=(), slices=Slices(()), replicates=0, list_length=0)
-    return {(row["model"], row["metric"]): row["value"] for row in metric_rows(sums).to_pylist()}
+    return {(row["model"], row["metric"]): row[column] for row in metric_rows(sums).to_pylist()}
 
 
 def frame():
@@ -94,3 +96,14 @@ def test_without_places_there_are_no_rows():
     assert not {name for _, name in judged([frame()])} & {*PAGE.readings, *PAGE_RANK.readings}
     empty = placed([frame()], Places.of(facts([]), close=CLOSE))
     assert all(np.isnan(value) for (_, name), value in judged(empty).items() if name in PAGE.readings)
+
+
+def test_what_was_nowhere_to_be_read_counts_no_context():
+    first_rows = Places.of(facts(PLAYS), close=CLOSE)
+    first_rows = replace(first_rows, row=np.where(first_rows.row > 0, 0, first_rows.row))
+    values = judged(placed([frame()], first_rows))
+    counted = judged(placed([frame()], first_rows), "n")
+    assert np.isnan(values["m", "mean_rank_lower_rows"])
+    assert counted["m", "mean_rank_lower_rows"] == 0
+    assert counted["m", "mean_rank_first_row"] > 0
+    assert all((n == 0) == bool(np.isnan(values[key])) for key, n in counted.items())
