@@ -1,6 +1,6 @@
 """Facts of any contexts and items, computed by the kernels from one timeline. What a fact is: declared.py.
 
-Everything of a profile is a running count over the moves of a window (kernels.py), so contexts are read in runs: by
+Everything of a profile is a running count over the moves of a window (kernels/windows.py), so contexts are read in runs: by
 country, profile and time. Everything of titles, countries and the platform is looked up in the slabs of a tick.
 """
 
