@@ -95,8 +95,8 @@ class Kinds:
             self._forget()
         try:
             return self._added(out, row, column, weight, whole, truth, keep, contexts)
-        except BaseException:
-            self._forget()  # what was being learnt is half there
+        except BaseException:  # an interrupt, too: kinds outlive the evaluation, and what was being learnt is half there
+            self._forget()
             raise
 
     def _added(
