@@ -95,7 +95,7 @@ class Kinds:
             self._forget()
         try:
             return self._added(out, row, column, weight, whole, truth, keep, contexts)
-        except BaseException:  # an interrupt, too: kinds outlive the evaluation, and what was being learnt is half there
+        except BaseException:  # an interrupt, too: what was being learnt is half there
             self._forget()
             raise
 
