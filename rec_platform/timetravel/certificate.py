@@ -17,7 +17,6 @@ for both or for `known_at` alone, as `newest` says. *Ana's evening* (clock.py) i
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -36,6 +35,7 @@ _LAST: Final = Fact("_certificate_last", "profile", "last_played_at")
 _LAST_OF_TITLE: Final = Fact("_certificate_last_of_title", "profile_title", "last_played_at")
 _TICK_COUNTED: Final = "_certificate_tick_plays_"
 _TICK_LAST: Final = "_certificate_tick_last_"
+_HOURS: Final = {"day": 24, "hour": 1}
 _OFFERED: Final = Fact("_certificate_offered", "title_country", "available_from")
 
 Values = dict[str, npt.NDArray[Any]]
@@ -71,11 +71,6 @@ class Witness:
     def _ticks(self) -> tuple[Literal["day", "hour"], ...]:
         return ("day", "hour") if any(fact.by_tick and fact.tick == "hour" for fact in self.needed) else ("day",)
 
-    @cached_property
-    def _known_order(self) -> Int64:
-        """`known` of all plays, ascending: the order in which a tick takes them in."""
-        return np.sort(self.timeline.histories.known)
-
     def newest(self, values: Values, offsets: Int64) -> tuple[Int64, Int64]:
         """The newest `played_at` and `known_at` of what each context read; `NONE` where it read nothing.
 
@@ -84,8 +79,10 @@ class Witness:
             offsets: n + 1; the items of context i are rows offsets[i]:offsets[i + 1].
         """
         at = np.asarray(values[c.AT], dtype=np.int64)
-        none = np.zeros_like(at)
-        ticked = [self._counted(values[_TICK_COUNTED + tick], none, self._known_order) for tick in self._ticks]
+        ticked = [
+            self.timeline.last_counted(values[_TICK_COUNTED + tick].astype(np.int64), at, per_tick=_HOURS[tick])
+            for tick in self._ticks
+        ]
         first = self._first_plays(values, offsets)
         last_of_title = most(np.asarray(values[_LAST_OF_TITLE.name], dtype=np.int64), offsets)
         played = [values[_LAST.name], last_of_title, first, *(values[_TICK_LAST + tick] for tick in self._ticks)]

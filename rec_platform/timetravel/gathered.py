@@ -3,6 +3,9 @@
 The walk of ticks.py needs all plays at hand to roll from tick to tick. Where the ticks that will be read are known
 beforehand, a play can say on the way past in which of them it counts: from the first it is visible at (*Ana's evening*:
 from the 13th on) until its window has left it. Memory is ticks x places x titles x columns, whatever the log.
+
+So with the order in which plays became known, which certificates ask about where the count of a tick ends: of each tick
+the newest play it can see and the oldest it cannot are kept.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rec_platform.errors import ConfigError
 from rec_platform.timetravel import kernels
 from rec_platform.timetravel.codes import Texts
 from rec_platform.timetravel.kernels import FOREVER, HOUR, NONE, Int32, Int64
@@ -85,6 +89,38 @@ class Gathered:
             self._running = True
 
 
+class KnownOrder:
+    """Plays in the order they became known, as far as it matters where the visible ones of a tick end.
+
+    Args:
+        ticks: the ticks, ascending.
+        per_tick: hours of a tick.
+    """
+
+    def __init__(self, ticks: Int64, per_tick: int) -> None:
+        self._ticks, self._micros = ticks, per_tick * HOUR
+        #: By how many of the ticks cannot see a play: how many there are, the newest of them negated, and the oldest.
+        self._counts = np.zeros(len(ticks) + 1, dtype=np.int64)
+        self._newest, self._oldest = np.full((2, len(ticks) + 1), FOREVER, dtype=np.int64)
+
+    def take_in(self, log: Log) -> None:
+        """Add plays; all must come before anything is asked."""
+        unseen_by = np.searchsorted(self._ticks * self._micros, log.known, side="right").astype(np.int32)
+        self._counts += np.bincount(unseen_by, minlength=len(self._counts))
+        kernels.take_least(self._newest, unseen_by, -log.known)
+        kernels.take_least(self._oldest, unseen_by, kernels.plain(log.known, np.int64))
+
+    def last_of(self, counts: Int64, at: Int64) -> Int64:
+        """`known` of the last of the first so many plays, counted as of the tick of each instant; `NONE` of no plays.
+
+        A count beyond what the tick can see gives the oldest play it cannot: evidence of a lookup that reached too far.
+        """
+        tick = np.searchsorted(self._ticks, at // self._micros)
+        newest, oldest = -np.minimum.accumulate(self._newest), np.minimum.accumulate(self._oldest[::-1])[::-1]
+        visible = np.cumsum(self._counts)[tick]
+        return np.where(counts > 0, np.where(counts <= visible, newest[tick], oldest[tick + 1]), NONE)
+
+
 class Gathering:
     """The title-side sums of one set of plays, of all kinds that are asked for, as of the ticks of some instants.
 
@@ -99,6 +135,8 @@ class Gathering:
     def __init__(self, at: Int64, countries: Sequence[str], n_titles: int) -> None:
         self._at, self._countries, self._n_titles = at, Texts(tuple(countries)), n_titles
         self._kinds: dict[tuple[tuple[Column, ...], int, bool], Gathered] = {}
+        self._orders: dict[int, KnownOrder] = {}
+        self._taken_in = False
 
     @property
     def countries(self) -> Texts:
@@ -110,18 +148,35 @@ class Gathering:
         """What the ticks of one day take, at most."""
         return sum(kind.bytes_per_day for kind in self._kinds.values())
 
+    def __bool__(self) -> bool:
+        """Whether anything was asked for."""
+        return bool(self._kinds)
+
     def sweep(self, columns: tuple[Column, ...], *, per_tick: int, ends: bool) -> Gathered:
-        """The sums of one kind, as `Timeline.sweep`."""
+        """The sums of one kind, as `Timeline.sweep`; `ConfigError` for a kind that nobody asked for beforehand."""
         key = (columns, per_tick, ends)
         if key not in self._kinds:
+            if self._taken_in:
+                raise ConfigError(
+                    f"sums of {[name for name, _ in columns]} by {per_tick} h were not gathered", place="swept timeline",
+                    repair="A step must ask for the same sums of no contexts as of some: read facts through FactReader.",
+                )  # fmt: skip
+            ticks = np.unique(self._at // (per_tick * HOUR))
             self._kinds[key] = Gathered(
-                columns, self._countries.texts, np.unique(self._at // (per_tick * HOUR)), self._n_titles,
-                per_tick=per_tick, ends=ends,
-            )  # fmt: skip
+                columns, self._countries.texts, ticks, self._n_titles, per_tick=per_tick, ends=ends
+            )
+            self._orders.setdefault(per_tick, KnownOrder(ticks, per_tick))
         return self._kinds[key]
 
+    def known_order(self, per_tick: int) -> KnownOrder:
+        """The order in which plays became known, for ticks of so many hours; some sums of theirs were asked for."""
+        return self._orders[per_tick]
+
     def take_in(self, log: Log) -> None:
-        """Add plays to all sums asked for so far."""
+        """Add plays to all sums asked for so far; no others can be asked for then."""
+        self._taken_in = True
         place = np.where(log.country < 0, len(self._countries), log.country).astype(np.int32)
         for kind in self._kinds.values():
             kind.take_in(log, place)
+        for order in self._orders.values():
+            order.take_in(log)

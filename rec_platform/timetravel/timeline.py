@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -189,6 +190,25 @@ class Timeline:
             roller = TickRoller(self.days, columns, place, len(kept) + 1, per_tick=per_tick, ends=ends)
             self._sweeps.setdefault(key, Sweep(roller, kept))
         return self._sweeps[key]
+
+    def last_counted(self, counts: Int64, at: Int64, *, per_tick: int) -> Int64:
+        """`known` of the last of the first so many plays of all profiles, in the order they became known; `NONE` of no plays.
+
+        Args:
+            counts: the plays that were counted as of the tick of each instant in `at`.
+            per_tick: hours of a tick.
+        """
+        if self.title_side is not None:
+            return self.title_side.known_order(per_tick).last_of(counts, at)
+        known = self._known_order
+        return (
+            np.where(counts > 0, known[np.maximum(counts - 1, 0)], NONE) if len(known) else np.full_like(counts, NONE)
+        )
+
+    @cached_property
+    def _known_order(self) -> Int64:
+        """`known` of all plays, ascending: the order in which a tick takes them in."""
+        return np.sort(self.histories.known)
 
     def changes(self, attribute: str) -> Int64:
         """When a list attribute of a title that had visible plays by then became another, ascending."""

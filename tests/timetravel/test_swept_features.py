@@ -17,7 +17,7 @@ from test_declared_facts import several
 from timeline_worlds import RULES, Asked, World, asked, every_fact, worlds
 
 from rec_platform import columns as c
-from rec_platform.clock import DAY
+from rec_platform.clock import DAY, HOUR
 from rec_platform.config import FeatureConfig
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import ConfigError, SchemaError
@@ -28,6 +28,9 @@ from rec_platform.features.sweep import Past, parts, swept
 from rec_platform.pipeline import Sources
 from rec_platform.tables import INSTANT
 from rec_platform.timetravel.declared import Fact
+from rec_platform.timetravel.gathered import KnownOrder
+from rec_platform.timetravel.kernels import NONE
+from rec_platform.timetravel.log import Log
 from rec_platform.timetravel.reading import timeline_of
 
 MOODS = str(Path(__file__).parents[2] / "examples" / "features" / "moods.py")
@@ -179,3 +182,29 @@ def test_what_cannot_be_swept_is_said(tmp_path: Path) -> None:
     changed = Past(lambda: next(passes), sample.titles, sample.profiles, sample.availability, RULES)
     with pytest.raises(ConfigError, match="same plays each time"):
         swept(sample.frame, changed, features, buckets=2, scratch=tmp_path)
+
+
+@settings(max_examples=50, derandomize=True, deadline=None)
+@given(
+    st.lists(st.integers(0, 40), max_size=30), st.lists(st.integers(0, 40), min_size=1, max_size=6),
+    st.sampled_from([1, 24]), st.integers(-1, 2),
+)  # fmt: skip
+def test_the_order_of_knowing_is_kept_where_ticks_end(
+    known: list[int], at: list[int], per_tick: int, beyond: int
+) -> None:
+    """Half hours; counts of one play fewer than visible, of all, and of more: those name a play that was not visible."""
+    instants = np.array(known, dtype=np.int64) * HOUR // 2
+    one = np.array(at, dtype=np.int64) * HOUR // 2
+    order = KnownOrder(np.unique(one // (per_tick * HOUR)), per_tick)
+    for part in np.array_split(instants, 3):
+        nobody = np.zeros(len(part), dtype=np.int32)
+        order.take_in(Log(nobody, nobody, nobody.astype(np.int16), part, part, {}))
+    tick = one // (per_tick * HOUR) * per_tick * HOUR
+    visible = (instants[None, :] < tick[:, None]).sum(axis=1)
+    counts = np.clip(visible + beyond, 0, len(instants))
+    told = order.last_of(counts, one)
+    nth = np.sort(instants)[np.maximum(counts - 1, 0)] if len(instants) else np.zeros_like(counts)
+    exact = np.where(counts == 0, NONE, nth)
+    honest = counts == visible
+    assert told[honest].tolist() == exact[honest].tolist()
+    assert (told[counts > visible] >= tick[counts > visible]).all()
