@@ -11,7 +11,8 @@ import dagster as dg
 from assets.home import Home
 from assets.metadata import of_partition, of_run, table
 from rec_platform.checks import CheckResult
-from rec_platform.checks.rules import RULES
+from rec_platform.checks.rules import CERTIFICATE_CHECKS, RULES
+from rec_platform.contexts.stage import CERTIFICATES
 from rec_platform.errors import PlatformError, StorageFault
 from rec_platform.flow import STAGES, Report
 from rec_platform.partition import Partition
@@ -186,8 +187,17 @@ def check_results(stage: str, report: Report) -> Iterator[dg.AssetCheckResult]:
             asset_key=stage,
             check_name=name,
             severity=severity(results),
-            metadata={"partitions": len(results), **_broken_table(broken)},
+            metadata={"partitions": len(results), **_cost(results, report), **_broken_table(broken)},
         )
+
+
+def _cost(results: Sequence[CheckResult], report: Report) -> dict[str, float]:
+    """What judging by a check took; of a certificate's check, what making the certificates took, too."""
+    shown = {"cpu_seconds": results[0].cpu_seconds} if results else {}
+    if results and results[0].check in CERTIFICATE_CHECKS:
+        made = sum(spent.get(CERTIFICATES, 0.0) for spent in report.cpu_seconds.values())
+        shown["cpu_seconds_of_certificates"] = round(made, 6)
+    return shown
 
 
 def by_check(stage: str, report: Report) -> dict[str, list[CheckResult]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import dagster as dg
 
+from rec_platform.checks import cost
 from rec_platform.flow import Platform, Report
 from rec_platform.partition import Partition
 from rec_platform.reports import stages
@@ -21,8 +22,9 @@ def of_partition(report: Report, partition: Partition) -> dict[str, Any]:
         for name, value in report.extra.get(partition, {}).items()
         if isinstance(value, int | float | str) and not isinstance(value, bool)
     }
+    spent = {f"cpu_seconds_of_{name}": round(found, 6) for name, found in report.cpu_seconds.get(partition, {}).items()}
     state = {"up_to_date": partition not in report.published}
-    return rows | numbers | state
+    return rows | numbers | spent | state
 
 
 def of_run(platform: Platform, stage: str, report: Report, seconds: float) -> dict[str, Any]:
@@ -33,6 +35,7 @@ def of_run(platform: Platform, stage: str, report: Report, seconds: float) -> di
         "seconds": round(seconds, 3),
         "partitions_made": len(report.published),
         "partitions_up_to_date": len(report.current),
+        "cpu_seconds_of_checks": round(sum(sum(found.values()) for found in cost(report.checks).values()), 3),
         "dagster/row_count": sum(sum(tables.values()) for tables in report.published.values()),
     }
     if found.rows:

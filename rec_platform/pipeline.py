@@ -57,6 +57,10 @@ class Sources:
             )
         return cast(Source, self._objects[kind])
 
+    def find(self, kind: type[Source]) -> Source | None:
+        """The source of that type, if one was given."""
+        return cast(Source | None, self._objects.get(kind))
+
 
 class Transformer(ABC):
     """One step between frames.
@@ -66,6 +70,9 @@ class Transformer(ABC):
 
     #: The name in JSON, in errors and in the docs; unique among transformers.
     name: ClassVar[str]
+    #: Whether a context and its items get the same whatever other contexts stand in the frame. It then keeps all contexts in
+    #: their order, and a frame may be given in parts. If not, the frame must be whole: a partition.
+    by_context: ClassVar[bool] = True
 
     @property
     @abstractmethod
@@ -132,6 +139,16 @@ class Pipeline:
         for step in self.steps:
             frame = step.apply(frame, sources)
         return frame
+
+    @property
+    def segments(self) -> tuple[tuple[Pipeline, Pipeline], ...]:
+        """The pipeline cut into pairs: steps by context, which take a frame in parts too, then steps of whole frames."""
+        pairs: list[tuple[list[Transformer], list[Transformer]]] = []
+        for step in self.steps:
+            if not pairs or (step.by_context and pairs[-1][1]):
+                pairs.append(([], []))
+            pairs[-1][not step.by_context].append(step)
+        return tuple((Pipeline(parts), Pipeline(whole)) for parts, whole in pairs)
 
     def to_json(self) -> list[dict[str, Any]]:
         """The steps as plain JSON, for manifests."""

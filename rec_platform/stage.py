@@ -48,11 +48,14 @@ class Built:
     """One partition, built: its rows per table, sorted in the table's order, and facts worth showing.
 
     `extra` is JSON: counts for the manifest and the UI (duplicates, what was dropped and why, versions of models used).
+    `cpu_seconds` is what parts of the work took that somebody asks about, by name (certificates): of the manifest and the UI
+    only, never of a hash.
     """
 
     partition: Partition
     tables: Mapping[str, pa.Table]
     extra: Mapping[str, Any] = field(default_factory=dict)
+    cpu_seconds: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from time import process_time
+from typing import Final
 
 from rec_platform.checks.counts import COUNTED
-from rec_platform.checks.judge import judge
+from rec_platform.checks.judge import get_ready, judge
 from rec_platform.checks.measured import Measured, Measures, Scene
 from rec_platform.checks.nested import NESTED
 from rec_platform.checks.profile import profile
@@ -16,6 +18,8 @@ from rec_platform.config import AuditConfig
 from rec_platform.errors import KeyRefused
 from rec_platform.lake import Lake, Staged
 from rec_platform.tables import TABLES, TableSpec
+
+Measurer = Callable[[TableSpec, Sequence[Staged], Scene], Measures]
 
 
 def audit(stage_name: str, staged: Sequence[Staged], *, lake: Lake, settings: AuditConfig) -> list[CheckResult]:
@@ -37,29 +41,50 @@ def audit(stage_name: str, staged: Sequence[Staged], *, lake: Lake, settings: Au
     for spec in TABLES:
         mine = [one for one in staged if one.spec.name == spec.name]
         if mine:
-            results += _judged(spec, mine, measure(spec, mine, scene), settings)
+            results += _judged(spec, mine, measure(spec, mine, scene), scene)
     return results
 
 
 def measure(spec: TableSpec, staged: Sequence[Staged], scene: Scene) -> Measures:
-    """The measure of every rule of a table, per partition in the order staged; the table's sums go into the scene."""
-    measures, scene.sums[spec.name] = profile(spec, staged)
-    measures |= unique_measures(spec, staged)
-    for measurer in (COUNTED.get(spec.name), NESTED.get(spec.name)):
-        if measurer:
-            measures |= measurer(staged, scene)
+    """The measure of every rule of a table, per partition in the order staged; its sums and costs go into the scene."""
+    measures: Measures = {}
+    spent = scene.cpu_seconds.setdefault(spec.name, {})
+    for measurer in _MEASURERS:
+        started = process_time()
+        found = measurer(spec, staged, scene)
+        spent |= dict.fromkeys(found, (process_time() - started) / max(len(found), 1))
+        measures |= found
     return measures
 
 
-def _judged(spec: TableSpec, staged: Sequence[Staged], measures: Measures, settings: AuditConfig) -> list[CheckResult]:
-    rules = RULES[spec.name]
+def _rows(spec: TableSpec, staged: Sequence[Staged], scene: Scene) -> Measures:
+    measures, scene.sums[spec.name] = profile(spec, staged)
+    return measures
+
+
+def _of(by_table: Mapping[str, Callable[[Sequence[Staged], Scene], Measures]]) -> Measurer:
+    def measured(spec: TableSpec, staged: Sequence[Staged], scene: Scene) -> Measures:
+        return by_table[spec.name](staged, scene) if spec.name in by_table else {}
+
+    return measured
+
+
+_MEASURERS: Final[tuple[Measurer, ...]] = (_rows, unique_measures, _of(COUNTED), _of(NESTED))
+
+
+def _judged(spec: TableSpec, staged: Sequence[Staged], measures: Measures, scene: Scene) -> list[CheckResult]:
+    rules, settings = RULES[spec.name], scene.settings
     columns = {rule.check: [found.value for found in measures[rule.check]] for rule in rules}
     bounds = {rule.check: (*rule.bounds(settings), rule.blocking) for rule in rules}
+    get_ready()  # once per process, and no check's cost
+    started = process_time()
     failing = judge(spec.name, columns, bounds)
+    judging, spent = (process_time() - started) / max(len(rules), 1), scene.cpu_seconds[spec.name]
     return [
         CheckResult(
             rule.check, spec.name, one.partition.key, row not in failing[rule.check], rule.blocking,
             _observed(rule, measures[rule.check][row], one), rule.expected(settings),
+            round(spent[rule.check] + judging, 6),
         )
         for rule in rules
         for row, one in enumerate(staged)

@@ -44,6 +44,11 @@ def judge(table: str, columns: Mapping[str, Sequence[float | None]], bounds: Bou
     return {result.expectation_config.kwargs["column"]: _failing(table, result) for result in found.results}
 
 
+def get_ready() -> None:
+    """Import and set up Great Expectations, if that was not done."""
+    _source()
+
+
 def _failing(table: str, result: Any) -> frozenset[int]:
     """Rows that one expectation finds unexpected; an expectation that could not be evaluated is an error, never a pass."""
     rows = frozenset(int(row) for row in result.result.get("unexpected_index_list") or ())

@@ -30,12 +30,14 @@ class Scene:
     Attributes:
         staged: every partition of every table of the call.
         sums: table -> partition -> its sums by name, filled in as tables are profiled, in flow order.
+        cpu_seconds: table -> check -> processor time, filled in as tables are measured.
     """
 
     staged: Sequence[Staged]
     lake: Lake
     settings: AuditConfig
     sums: dict[str, dict[Partition, Mapping[str, Any]]] = field(default_factory=dict)
+    cpu_seconds: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def of(self, table: str) -> dict[Partition, Staged]:
         """The staged partitions of a table."""

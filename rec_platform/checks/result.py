@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 
@@ -15,6 +16,8 @@ class CheckResult:
         passed: whether the partition holds to it.
         blocking: whether a partition that fails it stays unpublished; otherwise it is a warning.
         observed, expected: in words, with numbers.
+        cpu_seconds: processor time of judging by this check, all partitions of the call together. A pass that measures several
+            checks (one query over a table) counts for each alike, so the checks of a call add up to what it took.
     """
 
     check: str
@@ -24,3 +27,12 @@ class CheckResult:
     blocking: bool
     observed: str
     expected: str
+    cpu_seconds: float = 0.0
+
+
+def cost(results: Iterable[CheckResult]) -> dict[str, dict[str, float]]:
+    """What checks cost in CPU-seconds: table -> check."""
+    found: dict[str, dict[str, float]] = {}
+    for one in results:
+        found.setdefault(one.table, {})[one.check] = one.cpu_seconds
+    return found

@@ -282,6 +282,10 @@ def _context_rules() -> tuple[Rule, ...]:
     )  # fmt: skip
 
 
+#: Checks that hold certificates before their contexts' instants.
+CERTIFICATE_CHECKS: Final = ("newest_played_before_at", "newest_known_before_at")
+
+
 def _certificate_rules() -> tuple[Rule, ...]:
     repair = (
         "A lookup or a step reads what was not visible at the context's instant: run tests/timetravel and tests/contexts. "
@@ -289,11 +293,11 @@ def _certificate_rules() -> tuple[Rule, ...]:
     )
     return (
         no_row(
-            "newest_played_before_at", f"{c.NEWEST_PLAYED_AT} >= {quoted(c.AT)}",
+            CERTIFICATE_CHECKS[0], f"{c.NEWEST_PLAYED_AT} >= {quoted(c.AT)}",
             "A context's features read a play that began at its instant or later.", repair,
         ),
         no_row(
-            "newest_known_before_at", f"{c.NEWEST_KNOWN_AT} >= {quoted(c.AT)}",
+            CERTIFICATE_CHECKS[1], f"{c.NEWEST_KNOWN_AT} >= {quoted(c.AT)}",
             "A context's features read something that became known at its instant or later.", repair,
         ),
         Rule(

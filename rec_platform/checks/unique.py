@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from rec_platform import columns as c
 from rec_platform import tables as t
-from rec_platform.checks.measured import Measured, Measures
+from rec_platform.checks.measured import Measured, Measures, Scene
 from rec_platform.lake import Staged
 from rec_platform.tables import TableSpec
 
@@ -27,7 +27,7 @@ UNIQUE: Final = {
 }
 
 
-def unique_measures(spec: TableSpec, staged: Sequence[Staged]) -> Measures:
+def unique_measures(spec: TableSpec, staged: Sequence[Staged], _scene: Scene) -> Measures:
     """Per partition how many rows repeat an id that an earlier row has."""
     return {
         check: [Measured(float(_repeats(one.path, column))) for one in staged]

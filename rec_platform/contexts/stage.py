@@ -30,10 +30,13 @@ from rec_platform.stage import Built, Input, Reader, Stage
 from rec_platform.tables import AVAILABILITY, CONTEXTS, INSTANT, PLAY_FACTS, PROFILES, TITLES, TRAINING_SETS, TableSpec
 from rec_platform.timetravel.certificate import certificate_columns
 from rec_platform.timetravel.kernels import NONE
+from rec_platform.timetravel.meter import Meter
 from rec_platform.timetravel.reading import timeline_of
 from rec_platform.timetravel.revisions import instants
 from rec_platform.timetravel.timeline import PLAY_COLUMNS, Timeline
 
+#: The name of what certificates cost, beside what is made.
+CERTIFICATES: Final = "certificates"
 #: What sessions and labels make, and the pipeline starts from.
 START: Final = (
     Column(Level.CONTEXT, c.PROFILE, pa.int64()),
@@ -110,11 +113,14 @@ class TrainingSets(Stage):
         pipeline.verify(START)
         told = as_known_by(reader, settings.training.known_by)
         timeline = read_timeline(told, settings, until=days[-1] + timedelta(days=settings.labels.horizon_days - 1))
-        sources = Sources(timeline, CandidateSets(timeline, settings.rules.seen), *added_sources)
+        known = timeline, CandidateSets(timeline, settings.rules.seen), *added_sources
         for partition in partitions:
-            start = labelled_sessions(partition, told, settings)
-            frame = certified(pipeline.apply(start, sources), self.extension, settings.training.known_by)
-            yield _built(partition, start, frame, settings.training.known_by)
+            start, meter = labelled_sessions(partition, told, settings), Meter()
+            made = pipeline.apply(start, Sources(*known, meter))
+            with meter.counting():
+                frame = certified(made, self.extension, settings.training.known_by)
+            built = _built(partition, start, frame, settings.training.known_by)
+            yield replace(built, cpu_seconds={CERTIFICATES: meter.cpu_seconds})
 
 
 def read_timeline(reader: Reader, settings: Settings, *, until: date, features: FeatureSet | None = None) -> Timeline:

@@ -23,6 +23,7 @@ from rec_platform.timetravel import kernels
 from rec_platform.timetravel.certificate import Witness, certificate_columns
 from rec_platform.timetravel.declared import Fact
 from rec_platform.timetravel.kernels import Float32, Int64
+from rec_platform.timetravel.meter import Meter
 from rec_platform.timetravel.reading import DeclaredReader
 from rec_platform.timetravel.timeline import Timeline
 
@@ -50,6 +51,7 @@ class FeatureGenerator(Transformer):
     Attributes:
         feature_set: the features.
         certified: add each context's certificate too (`newest_played_at`, `newest_known_at`; timetravel/certificate.py).
+            A `Meter` among the sources counts what that costs: facts that no feature reads, and telling the newest.
     """
 
     feature_set: FeatureSet
@@ -78,7 +80,7 @@ class FeatureGenerator(Transformer):
     def apply(self, frame: Frame, sources: Sources) -> Frame:
         timeline = sources.need(Timeline, step=self.name)
         witness = Witness(timeline, self.feature_set.needed) if self.certified else None
-        filling = _Filling(self.feature_set, frame, timeline, witness)
+        filling = _Filling(self.feature_set, frame, timeline, witness, sources.find(Meter) or Meter())
         asked = filling.asked
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             for band in _bands(asked.at, asked.reader.days_kept):
@@ -108,7 +110,10 @@ class _Asked:
     place: Int64
 
     @classmethod
-    def of(cls, frame: Frame, timeline: Timeline, facts: Sequence[Fact], names: Collection[str]) -> _Asked:
+    def of(
+        cls, frame: Frame, timeline: Timeline, facts: Sequence[Fact], names: Collection[str], *,
+        beside: Sequence[Fact], meter: Meter,
+    ) -> _Asked:  # fmt: skip
         country = frame.contexts.column(c.COUNTRY)
         countries = pc.unique(country)
         place = kernels.plain(pc.index_in(country, value_set=countries).to_numpy(), np.int64)
@@ -117,7 +122,8 @@ class _Asked:
             for name, level in COLUMNS.items()
             if name in names
         }
-        return cls(DeclaredReader(timeline, facts, countries.to_pylist()), frame.offsets, columns, country, place)
+        reader = DeclaredReader(timeline, facts, countries.to_pylist(), beside=beside, meter=meter)
+        return cls(reader, frame.offsets, columns, country, place)
 
     @property
     def at(self) -> Array:
@@ -149,14 +155,16 @@ class _Asked:
 class _Filling:
     """The output columns, and how chunks of contexts are written to them; chunks share nothing that they write to."""
 
-    def __init__(self, features: FeatureSet, frame: Frame, timeline: Timeline, witness: Witness | None) -> None:
-        self._witness, self._titles = witness, timeline.titles
+    def __init__(
+        self, features: FeatureSet, frame: Frame, timeline: Timeline, witness: Witness | None, meter: Meter
+    ) -> None:
+        self._witness, self._meter, self._titles = witness, meter, timeline.titles
         self._own = features.by_tick.get(None)
         self._ticked = [(tick, part) for tick, part in features.by_tick.items() if tick is not None]
-        self._facts = (*(self._own.needed if self._own else ()), *(witness.facts if witness else ()))
-        every = dict.fromkeys((*features.needed, *self._facts))
+        beside = witness.facts if witness else ()
+        self._facts = (*(self._own.needed if self._own else ()), *beside)
         names = (c.PROFILE, c.AT, c.TITLE, *features.columns, *((c.COUNTRY,) if witness else ()))
-        self.asked = _Asked.of(frame, timeline, tuple(every), names)
+        self.asked = _Asked.of(frame, timeline, features.needed, names, beside=beside, meter=meter)
         self.newest = np.empty((2, frame.n_contexts), dtype=np.int64)
         self.out = {name: np.empty(frame.n_items, dtype=np.float32) for name in features.names}
         self._of_contexts = {
@@ -186,7 +194,8 @@ class _Filling:
             else:
                 kernels.scatter(kernels.plain(feature, np.float64), rows, inner, self.out[name])
         if self._witness:
-            self.newest[:, members] = self._witness.newest(values, inner)
+            with self._meter.counting():
+                self.newest[:, members] = self._witness.newest(values, inner)
 
     def in_order(self, members: Int64) -> None:
         """Contexts as they stand: what `in_runs` kept of them, and the features that a country's titles have by tick."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from typing import Any, Final
 
-from rec_platform.checks import CheckResult, audit
+from rec_platform.checks import CheckResult, audit, cost
 from rec_platform.config import Settings
 from rec_platform.errors import AuditFailed, MissingInput
 from rec_platform.flow.earlier import earlier_of
@@ -51,6 +51,7 @@ class Report:
         checks: every check result, passed ones too.
         versions: the table versions after the run.
         extra: what the stage said of each partition.
+        cpu_seconds: what parts of the work took for each partition, as the stage counted them.
     """
 
     stage: str
@@ -61,6 +62,7 @@ class Report:
     checks: tuple[CheckResult, ...] = ()
     versions: Mapping[str, int] = field(default_factory=dict)
     extra: Mapping[Partition, Mapping[str, Any]] = field(default_factory=dict)
+    cpu_seconds: Mapping[Partition, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -153,17 +155,17 @@ def run_stage(
     earlier = None if force else _earlier(index, stage, todo, settings)
     manifest = _manifest(stage, settings, index, run_id, todo, earlier)
     with lake.staging(run_id) as staging:
-        staged = _build(staging, stage, todo, settings, index, progress, earlier)
+        staged, spent = _build(staging, stage, todo, settings, index, progress, earlier)
         checks = audit(stage.name, staged, lake=lake, settings=settings.audit)
         failed = _failures(checks)
         passed = [one for one in staged if one.partition not in failed]
-        versions = lake.publish(passed, manifest, failed=failed)
+        versions = lake.publish(passed, _with_costs(manifest, spent, checks), failed=failed)
     index.advance(versions)
     rows: dict[Partition, dict[str, int]] = {}
     for one in passed:
         rows.setdefault(one.partition, {})[one.spec.name] = one.rows
     extra = {one.partition: one.extra for one in staged if one.extra}
-    return Report(stage.name, rows, todo.current, failed, todo.blocked, tuple(checks), versions, extra)
+    return Report(stage.name, rows, todo.current, failed, todo.blocked, tuple(checks), versions, extra, spent)
 
 
 def _earlier(index: Index, stage: Stage, todo: Todo, settings: Settings) -> Earlier | None:
@@ -194,7 +196,7 @@ def _build(
     index: Index,
     progress: Progress,
     earlier: Earlier | None,
-) -> list[Staged]:
+) -> tuple[list[Staged], dict[Partition, Mapping[str, float]]]:
     partitions = list(todo.stale)
     before = [] if earlier is None else _before(index, stage, partitions)
     reader = LakeReader(index, stage.name, _named(stage, [*before, *partitions], settings))
@@ -203,13 +205,16 @@ def _build(
     else:
         building = stage.build_on(earlier, partitions, reader, settings)
     staged: list[Staged] = []
+    spent: dict[Partition, Mapping[str, float]] = {}
     for done, built in enumerate(building, 1):
         made_from = todo.stale[built.partition]
         for spec in stage.tables:
             one = staging.write(spec, built.partition, built.tables[spec.name], extra=built.extra)
             staged.append(one.made_from(made_from))
+        if built.cpu_seconds:
+            spent[built.partition] = built.cpu_seconds
         progress(f"{stage.name} {built.partition.key}", done / len(partitions))
-    return staged
+    return staged, spent
 
 
 def _failures(checks: Sequence[CheckResult]) -> dict[Partition, str]:
@@ -234,3 +239,15 @@ def _manifest(
         run_id, stage.name, stage.code_version, stage.config(settings), settings.seed, inputs, libraries,
         {name: found for name, found in extra.items() if found},
     )  # fmt: skip
+
+
+def _with_costs(
+    manifest: Manifest, spent: Mapping[Partition, Mapping[str, float]], checks: Sequence[CheckResult]
+) -> Manifest:
+    """The manifest with what checks, and parts of the work that the stage counted, took over all its partitions."""
+    parts: dict[str, float] = {}
+    for found in spent.values():
+        for name, seconds in found.items():
+            parts[name] = round(parts.get(name, 0.0) + seconds, 6)
+    costs = {**parts, **({"checks": cost(checks)} if checks else {})}
+    return replace(manifest, extra={**manifest.extra, "cpu_seconds": costs}) if costs else manifest

@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, TypeAlias, cast
@@ -34,6 +35,7 @@ from rec_platform.timetravel.declared import (
 from rec_platform.timetravel.gathered import Gathered
 from rec_platform.timetravel.histories import Histories, Moves
 from rec_platform.timetravel.kernels import ALL_TIME, HOUR, NONE, Bools, Float64, Int32, Int64
+from rec_platform.timetravel.meter import Meter
 from rec_platform.timetravel.revisions import value_at
 from rec_platform.timetravel.ticks import Column, Sweep, TickTable, earliest
 from rec_platform.timetravel.timeline import Timeline, countries_of
@@ -211,10 +213,15 @@ class FactReader:
         timeline: what is read.
         facts: the facts wanted.
         countries: the countries that contexts will come from.
+        metered: the names of facts whose reading `meter` counts. What they share with a fact before them costs nothing.
     """
 
-    def __init__(self, timeline: Timeline, facts: Sequence[Fact], countries: Sequence[str]) -> None:
+    def __init__(
+        self, timeline: Timeline, facts: Sequence[Fact], countries: Sequence[str], *, metered: Collection[str] = (),
+        meter: Meter | None = None,
+    ) -> None:  # fmt: skip
         self.facts = tuple(facts)
+        self._metered, self._meter = frozenset(metered), meter
         self._timeline = timeline
         self._countries = tuple(countries)
         self._zones = Zones.of(self._countries, timeline.rules.time_zones)
@@ -302,10 +309,15 @@ class FactReader:
         out: dict[str, Values] = {}
         for name, fact in wanted.items():
             if not fact.by_tick:
-                out[name] = _FAMILIES[_family(fact)](self, asked, fact)
+                with self._counting(name):
+                    out[name] = _FAMILIES[_family(fact)](self, asked, fact)
         for ticks in self._ticks:
             out.update(self._ticked(asked, ticks, wanted))
         return out
+
+    def _counting(self, *names: str) -> AbstractContextManager[None]:
+        counted = self._meter is not None and bool(names) and self._metered.issuperset(names)
+        return self._meter.counting() if self._meter and counted else nullcontext()
 
     # -- one method per family of facts ---------------------------------------------------------------------------
 
@@ -405,7 +417,8 @@ class FactReader:
                     kernels.item_columns(slab, columns[key], place, members, asked.offsets, asked.item, made[key])
                 elif slab.shape[1]:
                     known = members[place[members] >= 0]
-                    made[key][:, known] = slab[place[known], 0][:, columns[key]].T
+                    with self._counting(*(ticks.groups[key][k].name for k in columns[key].tolist())):
+                        made[key][:, known] = slab[place[known], 0][:, columns[key]].T
         return {
             facts[k].name: row
             for key, facts in ticks.groups.items()

@@ -21,6 +21,7 @@ from rec_platform.timetravel.declared import SHARE, Fact, filters_of, measures_o
 from rec_platform.timetravel.facts import Countries, FactReader, Values
 from rec_platform.timetravel.kernels import Int64
 from rec_platform.timetravel.log import SUMMED, Plays
+from rec_platform.timetravel.meter import Meter
 from rec_platform.timetravel.timeline import Timeline, countries_of
 
 
@@ -77,15 +78,23 @@ class DeclaredReader:
         timeline: what is read; it must hold the facts' measures and subsets (`timeline_of`).
         facts: the facts wanted.
         countries: the countries that contexts will come from.
+        beside: further facts, read after those: `meter` counts what only they cost.
     """
 
-    def __init__(self, timeline: Timeline, facts: Sequence[Fact], countries: Sequence[str]) -> None:
-        self.facts = tuple(facts)
+    def __init__(
+        self, timeline: Timeline, facts: Sequence[Fact], countries: Sequence[str], *, beside: Sequence[Fact] = (),
+        meter: Meter | None = None,
+    ) -> None:  # fmt: skip
+        self.facts = tuple(dict.fromkeys((*facts, *beside)))
         self._lowered = {fact.name: _lowered(fact) for fact in self.facts}
+        own = {one for fact in facts for one in _lowered(fact).all}
         distinct = dict.fromkeys(one for lowered in self._lowered.values() for one in lowered.all)
         self._names = {one: f"fact_{position}" for position, one in enumerate(distinct)}
+        metered = {name for one, name in self._names.items() if one not in own}
         self._readers = [
-            FactReader(timeline.subset(where) if where else timeline, self._of(where), countries)
+            FactReader(
+                timeline.subset(where) if where else timeline, self._of(where), countries, metered=metered, meter=meter
+            )
             for where in dict.fromkeys(one.where for one in distinct)
         ]
 

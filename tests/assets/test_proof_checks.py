@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import dagster as dg
 
-from assets.materialise import check_name, check_specs, fault, proof_results
+from assets.materialise import check_name, check_results, check_specs, fault, proof_results
+from assets.metadata import of_partition
+from rec_platform.checks import CheckResult
+from rec_platform.contexts.stage import CERTIFICATES
 from rec_platform.flow import STAGES, Report
+from rec_platform.partition import Partition
 from rec_platform.proofs import Proof
 from rec_platform.proofs.flow import FLOW_PROOFS, FlowProof
 
@@ -53,3 +59,20 @@ def test_a_failed_proof_is_the_steps_error_and_a_suspicious_feature_a_warning() 
     assert severities["proof__future_scramble"] is dg.AssetCheckSeverity.ERROR
     assert severities["proof__knows_the_future"] is dg.AssetCheckSeverity.WARN
     assert fault(Report(STAGE), proofs(passed=True)) is None
+
+
+def test_a_check_shows_its_cost_and_a_certificates_check_that_of_the_certificates() -> None:
+    partitions = [Partition(date(2025, 1, 1), country) for country in ("DE", "US")]
+    results = tuple(
+        CheckResult(check, "contexts", partition.key, True, True, "", "", 0.125)
+        for check in ("newest_known_before_at", "at_inside_date")
+        for partition in partitions
+    )
+    spent = {partition: {CERTIFICATES: 0.5} for partition in partitions}
+    report = Report(STAGE, {one: {"contexts": 1} for one in partitions}, checks=results, cpu_seconds=spent)
+    found = {one.check_name: one.metadata for one in check_results(STAGE, report)}
+    certificate, other = found["contexts__newest_known_before_at"], found["contexts__at_inside_date"]
+    assert certificate["cpu_seconds"].value == other["cpu_seconds"].value == 0.125
+    assert certificate["cpu_seconds_of_certificates"].value == 1.0
+    assert "cpu_seconds_of_certificates" not in other
+    assert of_partition(report, partitions[0])["cpu_seconds_of_certificates"] == 0.5

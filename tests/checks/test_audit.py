@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from datetime import timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +18,14 @@ import pytest
 
 from rec_platform import columns as c
 from rec_platform import tables
-from rec_platform.checks import RULES, CheckResult, audit
+from rec_platform.checks import RULES, CheckResult, audit, cost
 from rec_platform.checks.judge import judge
 from rec_platform.config import AuditConfig
 from rec_platform.errors import KeyRefused
 from rec_platform.lake import Lake, Manifest, Staged, Staging
 from rec_platform.partition import Partition
 
+audit_module = import_module("rec_platform.checks.audit")
 FR = Partition(g.DAY, "FR")
 
 
@@ -209,3 +212,24 @@ def test_two_hundred_small_partitions_in_one_call_are_quick(tmp_path: Path) -> N
     assert len(results) == 200 * len(RULES["raw_plays"])
     assert all(result.passed for result in results)
     assert seconds < 5
+
+
+def test_every_check_says_its_share_of_the_pass_that_measured_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest, burnt = audit_module.profile, 0.2
+
+    def slow(spec: tables.TableSpec, staged: Sequence[Staged]) -> Any:
+        until = time.process_time() + burnt
+        while time.process_time() < until:
+            pass
+        return honest(spec, staged)
+
+    before = {one.check: one.cpu_seconds for one in audit_raw(tmp_path, 4, None)}
+    monkeypatch.setattr(audit_module, "profile", slow)
+    after = {one.check: one.cpu_seconds for one in audit_raw(tmp_path, 4, None)}
+    assert min(before.values()) > 0
+    by_query = [rule.check for rule in RULES["raw_plays"] if rule.sql]
+    assert min(after[check] for check in by_query) >= burnt / len(by_query)
+    assert sum(after[check] for check in by_query) >= burnt
+    assert cost(audit_raw(tmp_path, 4, None))["raw_plays"].keys() == after.keys()

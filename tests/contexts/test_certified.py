@@ -17,9 +17,10 @@ from rec_platform.checks import CheckResult, audit
 from rec_platform.clock import HOUR, midnight
 from rec_platform.config import AuditConfig, NegativeConfig, Settings
 from rec_platform.contexts.extension import FeatureExtension, NoExtension
-from rec_platform.contexts.stage import TrainingSets
+from rec_platform.contexts.stage import CERTIFICATES, TrainingSets
 from rec_platform.dmc12.frame import Frame
 from rec_platform.lake import Lake
+from rec_platform.lake.content import content_hash
 from rec_platform.partition import Partition
 from rec_platform.stage import Built
 from rec_platform.tables import CONTEXTS, TRAINING_SETS
@@ -73,6 +74,16 @@ def test_every_context_says_the_newest_it_was_made_from(tmp_path: Path) -> None:
         assert rows.column(c.KNOWN_BY).to_pylist() == ["then"]
     assert built.extra["least_seconds_before_at"] == {c.NEWEST_PLAYED_AT: 31 * 3600.0, c.NEWEST_KNOWN_AT: 31 * 3600.0}
     assert not failed(built, tmp_path)
+
+
+def test_it_says_what_it_cost_beside_the_rows_and_in_no_hash() -> None:
+    one, other = build(), build()
+    assert one.cpu_seconds.keys() == {CERTIFICATES}
+    assert one.cpu_seconds[CERTIFICATES] > 0
+    assert one.extra == other.extra
+    assert [content_hash(one.tables[spec.name]) for spec in TrainingSets.tables] == [
+        content_hash(other.tables[spec.name]) for spec in TrainingSets.tables
+    ]
 
 
 def test_a_lookup_that_takes_in_the_instant_itself_is_blocked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

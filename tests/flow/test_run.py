@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -110,6 +111,36 @@ def test_the_manifest_says_what_the_rows_were_made_from(lake: Lake) -> None:
     assert {"numpy", "pyarrow", "python"} <= set(manifest["libraries"])
     assert set(manifest["partitions"]) == {cell.key for cell in CELLS}
     assert manifest["seed"] == Settings().seed
+
+
+def costing(seconds: float) -> object:
+    def audit(_stage: str, staged: Sequence[Staged], **_: object) -> list[CheckResult]:
+        return [CheckResult("volume", one.spec.name, one.partition.key, True, True, "", "", seconds) for one in staged]
+
+    return audit
+
+
+def test_what_checks_cost_stands_in_the_manifest_and_in_no_hash(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(flow_run, "audit", costing(0.5))
+    make(lake, Facts())
+    before = lake.manifests("play_facts")
+    said = before[0]["extra"]["cpu_seconds"]
+    assert said == {"checks": {spec.name: {"volume": 0.5} for spec in Facts.tables}}
+    monkeypatch.setattr(flow_run, "audit", costing(0.75))
+    assert not make(lake, Facts()).published
+    make(lake, Facts(), force=True)
+    assert lake.manifests("play_facts") == before
+
+
+def test_what_a_stage_counted_of_its_work_is_added_up_in_the_manifest(lake: Lake) -> None:
+    class Counting(Facts):
+        def build(self, partitions, reader, settings):  # type: ignore[no-untyped-def]
+            for built in super().build(partitions, reader, settings):
+                yield replace(built, cpu_seconds={"certificates": 0.25})
+
+    report = make(lake, Counting(), CELLS[:3])
+    assert report.cpu_seconds == {key: {"certificates": 0.25} for key in CELLS[:3]}
+    assert lake.manifests("play_facts")[0]["extra"]["cpu_seconds"] == {"certificates": 0.75}
 
 
 def test_only_what_reads_a_changed_setting_is_made_again(lake: Lake) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from time import thread_time
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,10 @@ from rec_platform.pipeline import Sources
 from rec_platform.tables import AVAILABILITY, INSTANT, PROFILES, TITLES
 from rec_platform.testing.timeline_oracle import Row, TimelineOracle, newest
 from rec_platform.timetravel import kernels
+from rec_platform.timetravel.certificate import Witness
 from rec_platform.timetravel.declared import Fact
 from rec_platform.timetravel.kernels import NONE
+from rec_platform.timetravel.meter import Meter
 from rec_platform.timetravel.revisions import Offers, instants
 from rec_platform.timetravel.ticks import TickRoller
 from rec_platform.timetravel.timeline import Timeline
@@ -100,6 +103,57 @@ def hourly() -> FeatureSet:
 def test_features_of_hourly_ticks_are_witnessed_to_the_hour(world: World, ask: Asked) -> None:
     found = certificate(world.timeline(), ask, hourly())
     assert found == [expected(world.oracle(), ask, row, HOUR) for row in range(len(ask.at))]
+
+
+# --- what it costs ---------------------------------------------------------------------------------------------------
+
+
+def burning(seconds: float, work: Callable[..., Any]) -> Callable[..., Any]:
+    """The same work, after so much processor time of the thread that does it."""
+
+    def slow(*arguments: Any) -> Any:
+        until = thread_time() + seconds
+        while thread_time() < until:
+            pass
+        return work(*arguments)
+
+    return slow
+
+
+def cost(features: FeatureSet, *, certified: bool = True) -> float:
+    meter = Meter()
+    FeatureGenerator(features, certified=certified).apply(frame_of(ASK), Sources(world().timeline(), meter))
+    return meter.cpu_seconds
+
+
+BURNT = 0.05
+
+
+def test_a_meter_counts_what_telling_the_newest_costs(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cost(STANDARD, certified=False) == 0.0
+    assert cost(STANDARD) > 0
+    monkeypatch.setattr(Witness, "newest", burning(BURNT, Witness.newest))
+    assert cost(STANDARD) >= BURNT
+
+
+def test_a_lookup_is_its_cost_unless_a_feature_asks_for_it_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    cost(STANDARD)  # kernels are loaded
+    monkeypatch.setattr(kernels, "moved_sums", burning(BURNT, kernels.moved_sums))
+    assert cost(of_plays()) < BURNT <= cost(of_tenure())
+
+
+def of_plays() -> FeatureSet:
+    def ever(plays: np.ndarray) -> np.ndarray:
+        return plays
+
+    return FeatureSet((Fact("plays", "profile", "plays"),), (encoder(unit="plays", about="test")(ever),))
+
+
+def of_tenure() -> FeatureSet:
+    def tenure(tenure_days: np.ndarray) -> np.ndarray:
+        return tenure_days
+
+    return FeatureSet((), (encoder(unit="days", about="test")(tenure),))
 
 
 # --- planted faults --------------------------------------------------------------------------------------------------
