@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from rec_platform.engine.duckdb import connect
 from rec_platform.lake import Lake, Manifest, content_hash
 from rec_platform.lake.staging import write_parquet
 from rec_platform.partition import Partition
@@ -17,6 +18,7 @@ from rec_platform.tables import QUARANTINED_PLAYS
 
 #: What every engine reads; Spark's vectorised reader learned BYTE_STREAM_SPLIT in 2026 only.
 READ_EVERYWHERE = {"PLAIN", "RLE", "RLE_DICTIONARY"}
+LARGEST = 2**63 - 1
 CONTEXTS, ITEMS = 400, 20
 EMPTY_LIST = pa.table({"x": pa.array([[]], pa.list_(pa.float64()))})
 
@@ -61,6 +63,46 @@ def test_a_leaf_is_read_alone(tmp_path: Path, leaf: str) -> None:
     whole = rows.column("items").chunk(0).flatten().field("features").field(leaf)
     read = alone.column("items").chunk(0).flatten().field("features").field(leaf)
     assert content_hash(pa.table({"x": read})) == content_hash(pa.table({"x": whole}))
+
+
+def whole_numbers(*values: int | None) -> pa.Table:
+    """A table of nothing but whole numbers, days and instants, of each kind the platform's tables have."""
+    small = [None if value is None else value % 2 for value in values]
+    instants = pa.array([None if value is None else value % 2**57 for value in values], pa.timestamp("us"))
+    columns = [pa.array(values, pa.int64()), pa.array(small, pa.int8()), pa.array(small, pa.date32()), instants]
+    return pa.table(columns, names=["number", "flag", "day", "at"])
+
+
+WHOLE_NUMBERS = {
+    "none": whole_numbers(),
+    "one": whole_numbers(7),
+    "nulls": whole_numbers(None, 5, None),
+    "only nulls": whole_numbers(None, None),
+    "the whole range": whole_numbers(LARGEST, -LARGEST, LARGEST, 0, -LARGEST),
+    "several blocks": whole_numbers(*range(-700, 700), LARGEST),
+    "in chunks": pa.concat_tables([whole_numbers(3, 1), whole_numbers(2)]),
+}
+
+
+@pytest.mark.parametrize("rows", WHOLE_NUMBERS.values(), ids=WHOLE_NUMBERS)
+def test_tables_of_whole_numbers_hold_differences(tmp_path: Path, rows: pa.Table) -> None:
+    path = tmp_path / "rows.parquet"
+    write_parquet(rows, path)
+    assert content_hash(pq.read_table(path)) == content_hash(rows)
+    connection = connect()
+    found = connection.execute("SELECT * FROM read_parquet(?)", [str(path)]).fetchall()
+    assert [dict(zip(rows.column_names, row, strict=True)) for row in found] == rows.to_pylist()
+    connection.close()
+    for how in encodings(path).values() if rows.num_rows else ():
+        assert how <= {"DELTA_BINARY_PACKED", "RLE"}
+
+
+def test_one_other_column_and_the_table_is_compressed(tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    write_parquet(whole_numbers(1, 2).append_column("text", pa.array(["a", "b"])), path)
+    group = pq.ParquetFile(path).metadata.row_group(0)
+    assert {group.column(number).compression for number in range(group.num_columns)} == {"ZSTD"}
+    assert set().union(*encodings(path).values()) <= READ_EVERYWHERE
 
 
 @pytest.mark.parametrize("rows", [nested_rows().slice(0, 0), nested_rows().slice(3, 1), EMPTY_LIST])
