@@ -20,6 +20,8 @@ from rec_platform.partition import checked_country
 
 PLATFORM_FILE: Final = "platform.toml"
 SOURCE_FILE: Final = "source.toml"
+#: Where rows stand in a home before they are published, and what runs keep in files meanwhile.
+STAGING_FOLDER: Final = "staging"
 
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -233,6 +235,17 @@ class RecommendConfig(Frozen):
     """Titles taken from each of the two shortlists; 0: rank the whole candidate set."""
 
 
+class MemoryConfig(Frozen):
+    """How much of the log a stage holds in memory at once. What it makes is the same bytes whatever is chosen here, so this
+    is in no fingerprint."""
+
+    plays_at_once: Annotated[int, Field(ge=1)] | None = None
+    """Most plays that one timeline is made of; a longer log is swept in buckets of profiles. Without it as many as fit into a
+    quarter of the machine's memory, at 100 bytes a play."""
+    scratch: str | None = None
+    """Folder for what a sweep keeps in files meanwhile; without it `staging` in the home."""
+
+
 class AuditConfig(Frozen):
     """Bounds of the checks between stages."""
 
@@ -262,6 +275,7 @@ class Settings(Frozen):
     rankers: RankerConfig = RankerConfig()
     evaluation: EvaluationConfig = EvaluationConfig()
     recommend: RecommendConfig = RecommendConfig()
+    memory: MemoryConfig = MemoryConfig()
     audit: AuditConfig = AuditConfig()
 
     @field_validator("countries")
@@ -314,6 +328,9 @@ def load_settings(home: Path) -> Settings:
     for section in ("features", "evaluation"):
         if isinstance(data.get(section), dict) and "files" in data[section]:
             data[section] = data[section] | {"files": [str(home / file) for file in data[section]["files"]]}
+    memory = data.get("memory", {})
+    if isinstance(memory, dict) and isinstance(folder := memory.get("scratch", STAGING_FOLDER), str):
+        data["memory"] = memory | {"scratch": str(home / folder)}
     if (home / SOURCE_FILE).exists():
         data["rules"] = read_toml(home / SOURCE_FILE).get("rules", {})
     return checked(Settings, data, place=str(home / PLATFORM_FILE))

@@ -29,8 +29,8 @@ that belong to the source. A key that is not listed here, or a value out of its 
 home, with the key's name.
 
 A stage is given only its own keys, and they are part of its fingerprints: after a change, `rec-platform run` makes again
-what reads that table of the file, and what changes with it. `[audit]` is in no fingerprint: new bounds judge what is made from
-then on.
+what reads that table of the file, and what changes with it. `[audit]` and `[memory]` are in no fingerprint: new bounds
+judge what is made from then on, and memory changes nothing of what is made.
 
 A worked example: ten days of training, two countries, one feature less, and a metric of your own.
 

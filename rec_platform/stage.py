@@ -74,6 +74,10 @@ class Earlier:
     newest: Mapping[str, Mapping[Partition, date]]
 
 
+def silent(what: str) -> None:
+    """What `Reader.tell` does where nobody listens."""
+
+
 class Reader(Protocol):
     """Reads published partitions at the versions the run fixed at its start."""
 
@@ -91,6 +95,12 @@ class Reader(Protocol):
 
     def published(self, table: str, day: date | None = None) -> list[Partition]:
         """The partitions of a table that have a state (empty ones too), of one day if given, sorted."""
+
+    def rows(self, table: str, partitions: Iterable[Partition]) -> int:
+        """How many rows these partitions hold, without reading them."""
+
+    def tell(self, what: str) -> None:
+        """Say what is being done, where that takes long before the next partition is ready. Changes nothing."""
 
     def files(self, table: str, partitions: Iterable[Partition]) -> list[str]:
         """Paths of the Parquet files of these partitions, in partition order; an empty partition has none."""

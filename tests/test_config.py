@@ -36,6 +36,7 @@ def test_rules_come_from_the_source_and_choices_from_the_platform(tmp_path: Path
         ("[rules]", "belong to the source"),
         ("[rankers]\ntraining_days = 2\nmin_training_days = 3", "larger than"),
         ("seed = ", "not TOML"),
+        ("[memory]\nscratch = 5", r"\[memory.scratch\]"),
     ],
 )
 def test_a_wrong_file_is_named_with_the_key(tmp_path: Path, text: str, message: str) -> None:
@@ -43,6 +44,12 @@ def test_a_wrong_file_is_named_with_the_key(tmp_path: Path, text: str, message: 
     with pytest.raises((ConfigError, Exception), match=message) as refused:
         load_settings(tmp_path)
     assert not isinstance(refused.value, ValidationError)
+
+
+def test_what_runs_keep_in_files_stands_in_the_home_unless_told(tmp_path: Path) -> None:
+    assert load_settings(tmp_path).memory.scratch == str(tmp_path / "staging")
+    (tmp_path / "platform.toml").write_text('[memory]\nplays_at_once = 5\nscratch = "/fast/disk"\n')
+    assert load_settings(tmp_path).memory.model_dump() == {"plays_at_once": 5, "scratch": "/fast/disk"}
 
 
 def test_settings_cannot_be_changed() -> None:

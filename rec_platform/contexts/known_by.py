@@ -92,6 +92,12 @@ class _AsKnownBy:
     def published(self, table: str, day: date | None = None) -> list[Partition]:
         return self.reader.published(table, day)
 
+    def rows(self, table: str, partitions: Iterable[Partition]) -> int:
+        return self.reader.rows(table, partitions)
+
+    def tell(self, what: str) -> None:
+        self.reader.tell(what)
+
     def files(self, table: str, partitions: Iterable[Partition]) -> list[str]:
         if table in (PLAY_FACTS.name, *_RECORDS):
             raise ConfigError(

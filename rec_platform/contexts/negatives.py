@@ -34,7 +34,7 @@ from rec_platform.config import NegativeConfig
 from rec_platform.contexts.candidates import MAX_ITEMS, CandidateSets
 from rec_platform.contexts.hashing import Words, mix, seeded
 from rec_platform.contexts.labels import without_unknown
-from rec_platform.contexts.popularity import by_tick
+from rec_platform.contexts.popularity import POPULARITY_DAYS, by_tick
 from rec_platform.contexts.segments import Ints, offsets_of, run_starts
 from rec_platform.dmc12.frame import Frame
 from rec_platform.pipeline import Column, Level, Sources, Transformer
@@ -133,6 +133,7 @@ class NegativeGenerator(Transformer):
         """Runs of (context row, title, inclusion probability) of what is drawn."""
         words = mix(seeded(self.seed, purpose="negatives"), frame.context(c.CONTEXT_ID))
         country, at = frame.context(c.COUNTRY), frame.context(c.AT)
+        candidates.timeline.ask_country_title_plays(POPULARITY_DAYS)
         for run, offsets, titles in candidates.chunks(frame, MAX_ITEMS):
             for rows, popularity in by_tick(candidates.timeline, country[run], at[run]):
                 for row in rows:

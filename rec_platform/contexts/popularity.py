@@ -34,6 +34,7 @@ class TitlePlays:
 
 def by_tick(timeline: Timeline, country: npt.NDArray[np.generic], at: Ints) -> Iterator[tuple[Ints, TitlePlays]]:
     """The rows of every country and tick among the contexts, with the popularity that holds for them."""
+    timeline.ask_country_title_plays(POPULARITY_DAYS)
     tick, place = at // DAY, np.unique(country.astype(str), return_inverse=True)[1]
     order = np.lexsort((tick, place))
     starts = np.flatnonzero(run_starts(place[order], tick[order]))

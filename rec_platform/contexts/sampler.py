@@ -52,6 +52,7 @@ class CountryTenureStratifiedSampler(Transformer):
     """Keeps a Bernoulli sample of the frame's contexts and stores `inclusion_probability`."""
 
     name: ClassVar[str] = "country_tenure_stratified_sampler"
+    by_context: ClassVar[bool] = False
     config: SamplerConfig
     seed: int
 

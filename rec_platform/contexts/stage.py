@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from pathlib import Path
+from tempfile import gettempdir
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -12,7 +15,7 @@ import pyarrow as pa
 
 from rec_platform import columns as c
 from rec_platform.clock import FIRST_DAY, SECOND, days_between, label_close
-from rec_platform.config import Settings
+from rec_platform.config import MemoryConfig, Settings
 from rec_platform.contexts.candidates import CandidateSets
 from rec_platform.contexts.extension import FeatureExtension, NoExtension
 from rec_platform.contexts.known_by import as_known_by, input_cut
@@ -24,6 +27,8 @@ from rec_platform.contexts.tagger import Tagger
 from rec_platform.contexts.weights import TrainingWeights
 from rec_platform.dmc12.frame import Frame, nested
 from rec_platform.features import FeatureGenerator, FeatureSet
+from rec_platform.features.by_bucket import OneTimeline, Swept, Timelines, segments_of
+from rec_platform.features.sweep import Past
 from rec_platform.partition import Partition
 from rec_platform.pipeline import Column, Level, Pipeline, Sources, Transformer
 from rec_platform.stage import Built, Input, Reader, Stage
@@ -35,6 +40,10 @@ from rec_platform.timetravel.reading import timeline_of
 from rec_platform.timetravel.revisions import instants
 from rec_platform.timetravel.timeline import PLAY_COLUMNS, Timeline
 
+#: What a play takes while a timeline is read and used: 48 bytes where it stays, the rest for a while.
+BYTES_PER_PLAY: Final = 100
+#: Plays read at a time.
+_ROWS: Final = 1 << 20
 #: The name of what certificates cost, beside what is made.
 CERTIFICATES: Final = "certificates"
 #: What sessions and labels make, and the pipeline starts from.
@@ -111,16 +120,30 @@ class TrainingSets(Stage):
         added, added_sources = self.extension.steps(reader, days, settings)
         pipeline = steps(settings, added)
         pipeline.verify(START)
-        told = as_known_by(reader, settings.training.known_by)
-        timeline = read_timeline(told, settings, until=days[-1] + timedelta(days=settings.labels.horizon_days - 1))
-        known = timeline, CandidateSets(timeline, settings.rules.seen), *added_sources
-        for partition in partitions:
-            start, meter = labelled_sessions(partition, told, settings), Meter()
-            made = pipeline.apply(start, Sources(*known, meter))
+        told, meter = as_known_by(reader, settings.training.known_by), Meter()
+
+        def sources(timeline: Timeline) -> Sources:
+            return Sources(timeline, CandidateSets(timeline, settings.rules.seen), *added_sources, meter)
+
+        before: list[Mapping[str, int]] = []
+
+        def sessions() -> Iterator[Frame]:
+            for partition in partitions:
+                start = labelled_sessions(partition, told, settings)
+                before.append(_counts_before(start))
+                yield start
+
+        timelines = timelines_for(
+            told, settings, sources, until=days[-1] + timedelta(days=settings.labels.horizon_days - 1)
+        )
+        made = zip(partitions, timelines.applied(segments_of(pipeline), sessions()), strict=True)
+        for number, (partition, frame) in enumerate(made):
             with meter.counting():
-                frame = certified(made, self.extension, settings.training.known_by)
-            built = _built(partition, start, frame, settings.training.known_by)
-            yield replace(built, cpu_seconds={CERTIFICATES: meter.cpu_seconds})
+                done = certified(frame, self.extension, settings.training.known_by)
+            built = _built(
+                partition, done, settings.training.known_by, {**before[number], "buckets": timelines.buckets}
+            )
+            yield replace(built, cpu_seconds={CERTIFICATES: meter.taken()})
 
 
 def read_timeline(reader: Reader, settings: Settings, *, until: date, features: FeatureSet | None = None) -> Timeline:
@@ -129,15 +152,59 @@ def read_timeline(reader: Reader, settings: Settings, *, until: date, features: 
     It holds what the facts of `features` (by default those of the settings) need, and reads no more columns than that.
     """
     wanted = features or FeatureSet.from_config(settings.features)
-    plays = [partition for partition in reader.published(PLAY_FACTS.name) if partition.day <= until]
-    whole = [Partition()]
+    past = past_of(reader, settings, until=until, features=wanted)
     return timeline_of(
-        reader.read(PLAY_FACTS.name, plays, tuple(dict.fromkeys((*PLAY_COLUMNS, *wanted.play_columns)))),
-        reader.read(TITLES.name, whole),
-        reader.read(PROFILES.name, whole),
-        reader.read(AVAILABILITY.name, whole),
-        rules=settings.rules, facts=wanted.needed,
-    )  # fmt: skip
+        past.plays(), past.titles, past.profiles, past.availability, rules=past.rules, facts=wanted.needed
+    )
+
+
+def past_of(reader: Reader, settings: Settings, *, until: date, features: FeatureSet) -> Past:
+    """What `read_timeline` reads, the plays about a million at a time."""
+    columns = tuple(dict.fromkeys((*PLAY_COLUMNS, *features.play_columns)))
+
+    def plays() -> Iterator[pa.Table]:
+        for few in _runs(reader, _plays_until(reader, until)):
+            yield reader.read(PLAY_FACTS.name, few, columns)
+
+    titles, profiles, availability = (reader.read(one.name, [Partition()]) for one in (TITLES, PROFILES, AVAILABILITY))
+    return Past(plays, titles, profiles, availability, settings.rules)
+
+
+def _plays_until(reader: Reader, until: date) -> list[Partition]:
+    return [partition for partition in reader.published(PLAY_FACTS.name) if partition.day <= until]
+
+
+def _runs(reader: Reader, partitions: Sequence[Partition]) -> Iterator[list[Partition]]:
+    """The partitions in order, so many at a time that they hold about `_ROWS` plays; one run at least."""
+    ends = np.cumsum([reader.rows(PLAY_FACTS.name, [partition]) for partition in partitions])
+    for few in np.split(np.arange(len(partitions)), np.flatnonzero(np.diff(ends // _ROWS)) + 1):
+        yield [partitions[position] for position in few.tolist()]
+
+
+def timelines_for(
+    reader: Reader, settings: Settings, sources: Callable[[Timeline], Sources], *, until: date
+) -> Timelines:
+    """What serves contexts with the past until a day: `read_timeline`, or buckets where that would hold too many plays.
+
+    Args:
+        sources: what steps read, given a timeline.
+    """
+    plays, most = reader.rows(PLAY_FACTS.name, _plays_until(reader, until)), plays_at_once(settings.memory)
+    if plays <= most:
+        return OneTimeline(sources(read_timeline(reader, settings, until=until)))
+    features = FeatureSet.from_config(settings.features)
+    past, scratch = (
+        past_of(reader, settings, until=until, features=features),
+        Path(settings.memory.scratch or gettempdir()),
+    )
+    scratch.mkdir(parents=True, exist_ok=True)
+    return Swept(past, features, sources, -(-plays // most), scratch, reader.tell)
+
+
+def plays_at_once(memory: MemoryConfig) -> int:
+    """Most plays that a timeline is made of."""
+    quarter = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
+    return memory.plays_at_once or max(quarter // BYTES_PER_PLAY, 1)
 
 
 def labelled_sessions(partition: Partition, reader: Reader, settings: Settings) -> Frame:
@@ -169,9 +236,9 @@ def certified(frame: Frame, extension: FeatureExtension, known_by: str) -> Frame
     )
 
 
-def _built(partition: Partition, start: Frame, frame: Frame, known_by: str) -> Built:
+def _built(partition: Partition, frame: Frame, known_by: str, counts: Mapping[str, int]) -> Built:
     tables = {CONTEXTS.name: context_rows(frame), TRAINING_SETS.name: training_rows(frame)}
-    return Built(partition, tables, {"known_by": known_by, **_counts(start, frame), **_certificate(frame)})
+    return Built(partition, tables, {"known_by": known_by, **counts, **_counts(frame), **_certificate(frame)})
 
 
 def context_rows(frame: Frame) -> pa.Table:
@@ -187,15 +254,18 @@ def training_rows(frame: Frame) -> pa.Table:
     return nested(written, item_columns=items, structs={c.FEATURES: frame.features})
 
 
-def _counts(start: Frame, frame: Frame) -> Mapping[str, Any]:
+def _counts_before(start: Frame) -> Mapping[str, int]:
+    """Counts of a partition's sessions before sampling."""
+    return {"sessions": start.n_contexts, "titles_unknown_at_cut": int(np.isnan(start.item(c.LABEL)).sum())}
+
+
+def _counts(frame: Frame) -> Mapping[str, Any]:
     label = frame.item(c.LABEL)
     positives = np.bincount(frame.context_of_item[label > 0], minlength=frame.n_contexts)
     return {
-        "sessions": start.n_contexts,
         "contexts": frame.n_contexts,
         "items": frame.n_items,
         "positives": int(positives.sum()),
-        "titles_unknown_at_cut": int(np.isnan(start.item(c.LABEL)).sum()),
         "contexts_without_positive": int((positives == 0).sum()),
         "contexts_of_one_label": int(((positives == 0) | (positives == np.diff(frame.offsets))).sum()),
         "strata": _strata(frame),

@@ -57,6 +57,7 @@ class TrainingWeights(Transformer):
     """Adds `weight` to the items. The frame must be a whole partition: the profile factor counts its contexts."""
 
     name: ClassVar[str] = "training_weights"
+    by_context: ClassVar[bool] = False
     config: WeightConfig
 
     @property

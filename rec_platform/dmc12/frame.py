@@ -185,6 +185,27 @@ def nested(frame: Frame, *, item_columns: tuple[str, ...], structs: Mapping[str,
     return contexts.append_column(pa.field(c.ITEMS, kind, nullable=False), lists)
 
 
+def packed(frame: Frame) -> pa.Table:
+    """The frame as a table of one row per context, names and types as they are; nothing is copied, `flat` undoes it."""
+    parts = {c.FEATURES: frame.features, c.SCORES: frame.scores}
+    fields = {name: _whole(frame.items.column(name)) for name in frame.items.column_names}
+    fields |= {
+        name: pa.StructArray.from_arrays([_whole(column) for column in part.columns], names=part.column_names)
+        for name, part in parts.items()
+        if part.num_columns
+    }
+    inner = pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
+    lists = pa.ListArray.from_arrays(pa.array(frame.offsets.astype(np.int32)), inner)
+    return frame.contexts.append_column(c.ITEMS, lists)
+
+
+def sliced(frame: Frame, first: int, last: int) -> Frame:
+    """The contexts in rows `first` to `last`, the latter excluded, with their items; nothing is copied but offsets."""
+    begin, end = (int(frame.offsets[row]) for row in (first, last))
+    flat_parts = [part.slice(begin, end - begin) for part in (frame.items, frame.features, frame.scores)]
+    return Frame(frame.contexts.slice(first, last - first), frame.offsets[first : last + 1] - begin, *flat_parts)
+
+
 def _written(column: pa.ChunkedArray) -> pa.Array:
     values = _whole(column)
     return values.cast(pa.float64()) if pa.types.is_floating(values.type) else values

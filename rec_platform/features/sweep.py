@@ -1,14 +1,14 @@
-"""Features from logs that do not fit into memory: bucket by bucket of the contexts' profiles, the same bytes.
+"""Timelines of logs that do not fit into memory: bucket by bucket of the contexts' profiles, the same bytes.
 
 A timeline holds every play; here none stays. What a context reads is either its own profile's past or sums per title as
 of a tick, so
 
 1. one pass over the plays writes those of profiles that have contexts to a file per bucket of profiles;
 2. another gathers the title-side sums of exactly the ticks that the contexts read (timetravel/gathered.py);
-3. bucket by bucket, an ordinary timeline of the bucket's plays, with those sums beside it, serves the `FeatureGenerator`.
+3. bucket by bucket, an ordinary timeline of the bucket's plays, with those sums beside it, serves any step.
 
 The peak follows the largest bucket and the ticks, not the log. Ticks that take more than `TICK_BYTES` together are gathered
-a few days at a time, each with a pass of its own.
+a few days at a time, each with a pass of its own. Many frames and whole pipelines: by_bucket.py.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import pyarrow as pa
@@ -36,13 +36,17 @@ from rec_platform.timetravel import kernels
 from rec_platform.timetravel.codes import Ids
 from rec_platform.timetravel.gathered import Gathering
 from rec_platform.timetravel.histories import Histories
-from rec_platform.timetravel.kernels import FOREVER, Int64
+from rec_platform.timetravel.kernels import FOREVER, Int32, Int64
 from rec_platform.timetravel.log import KEYS, SUMMED, Log, LogReader, Plays, Predicate, batches, check_columns
-from rec_platform.timetravel.reading import DeclaredReader
 from rec_platform.timetravel.timeline import Timeline, countries_of, ids
 
 #: What the title-side sums may take at once, in bytes.
 TICK_BYTES: Final = 1 << 29
+#: 2^64 over the golden ratio: what it makes of ids that lie close together lies far apart (Knuth, TAOCP vol. 3, 6.4).
+_SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
+
+#: Title-side sums by the filter whose plays they are of; "" is all plays.
+Sides: TypeAlias = Mapping[str, Gathering]
 
 
 @dataclass(frozen=True)
@@ -91,43 +95,72 @@ def parts(
     Yields:
         the part's contexts as rows of `frame`, ascending, and the part with its features; every context once.
     """
-    if buckets < 1:
-        raise ConfigError(f"{buckets} buckets", place="swept features", repair="Give at least 1.")
+    step, none = FeatureGenerator(feature_set), frame.take(np.empty(0, dtype=np.int64))
+    profile, at = (np.asarray(frame.context(name), dtype=np.int64) for name in (c.PROFILE, c.AT))
+    countries = countries_of(pc.unique(frame.contexts.column(c.COUNTRY)).to_pylist())
     with TemporaryDirectory(dir=scratch) as folder:
-        sweep = _Sweep.of(frame, past, feature_set, Path(folder), buckets)
-        for days in sweep.bands():
-            whole = sweep.whole(days)
+        log = BucketedLog.written(past, feature_set, profile, Path(folder), buckets)
+        bucket_of_context, day = bucket_of(profile, buckets), at // DAY
+
+        def asked(instants: Int64) -> Sides:
+            return log.asked(instants, countries, lambda timeline: step.apply(none, Sources(timeline)))
+
+        for days in bands(np.unique(day).tolist(), asked(at[:0])):
+            mine = np.flatnonzero(np.isin(day, days))
+            sides = log.gathered(asked(at[mine]))
             for bucket in range(buckets):
-                members = days[sweep.bucket[days] == bucket]
+                members = mine[bucket_of_context[mine] == bucket]
                 if len(members):
-                    sources = Sources(sweep.timeline(bucket, whole))
-                    yield members, FeatureGenerator(feature_set).apply(frame.take(members), sources)
+                    yield members, step.apply(frame.take(members), Sources(log.timeline(bucket, sides)))
+
+
+def bucket_of(profile_id: Int64, buckets: int) -> Int64:
+    """The bucket of each profile, by its id alone.
+
+    >>> np.bincount(bucket_of(np.arange(3_000), 3)).tolist()
+    [996, 1006, 998]
+    """
+    words = profile_id.astype(np.uint64) * _SPREAD
+    return ((words >> np.uint64(32)) % np.uint64(buckets)).astype(np.int64)
+
+
+def bands(days: Sequence[int], sides: Sides) -> Iterator[Sequence[int]]:
+    """The days, ascending, so many at a time as their ticks may take."""
+    many = max(1, TICK_BYTES // max(sum(side.bytes_per_day for side in sides.values()), 1))
+    for first in range(0, len(days), many):
+        yield days[first : first + many]
 
 
 @dataclass(frozen=True)
-class _Sweep:
-    """What all passes share.
+class BucketedLog:
+    """The plays of some profiles in a file per bucket, and all that is not plays.
 
     Attributes:
-        bucket: each context's bucket.
-        at, countries: the contexts' instants, and their countries without repetition.
-        records: a timeline of no plays, with the codes of all titles and of all profiles with contexts.
+        past: what it was made from.
+        features: what will be read of it.
+        folder: where the files are.
+        records: a timeline of no plays, with the codes of all titles, of all countries and of those profiles, and with
+            when titles were first visible.
         predicates: the features' filters, by text.
     """
 
     past: Past
     features: FeatureSet
     folder: Path
-    bucket: Int64
-    at: Int64
-    countries: tuple[str, ...]
     records: Timeline
     predicates: Mapping[str, Predicate]
 
     @classmethod
-    def of(cls, frame: Frame, past: Past, features: FeatureSet, folder: Path, buckets: int) -> _Sweep:
-        """The first pass: the buckets are written."""
-        profiles = Ids.of(np.asarray(frame.context(c.PROFILE), dtype=np.int64))
+    def written(cls, past: Past, features: FeatureSet, profile_id: Int64, folder: Path, buckets: int) -> BucketedLog:
+        """A pass over the plays: those of the profiles are written.
+
+        Raises:
+            ConfigError: fewer than one bucket.
+            SchemaError: a column of the plays is missing.
+        """
+        if buckets < 1:
+            raise ConfigError(f"{buckets} buckets", place="swept features", repair="Give at least 1.")
+        profiles, first = Ids.of(profile_id), _FirstVisible()
         reader = LogReader(_measures(features), {})
         reader.profiles.codes(profiles.ids)
         read = tuple(dict.fromkeys((*KEYS, *SUMMED, *features.play_columns)))
@@ -135,39 +168,45 @@ class _Sweep:
             files = [stack.enter_context(_Bucket(_file(folder, bucket))) for bucket in range(buckets)]
             for batch in batches(past.plays()):
                 check_columns(batch, read)
-                reader.titles.codes(ids(batch, c.TITLE))
+                reader.countries.codes(pc.unique(batch.column(c.COUNTRY)))
+                first.take_in(reader.titles.codes(ids(batch, c.TITLE)), batch)
                 _scatter(batch.select(read), profiles, files)
+        records = Timeline.of(reader, past.titles, past.profiles, past.availability, rules=past.rules)
         return cls(
-            past, features, folder, profiles.codes(frame.context(c.PROFILE)).astype(np.int64) % buckets,
-            np.asarray(frame.context(c.AT), dtype=np.int64),
-            countries_of(pc.unique(frame.contexts.column(c.COUNTRY)).to_pylist()),
-            Timeline.of(reader, past.titles, past.profiles, past.availability, rules=past.rules),
+            past, features, folder, replace(records, first_visible=first.of(reader.titles.ordered()[1])),
             {one.text: one.bound(past.titles, past.rules) for one in features.filters},
         )  # fmt: skip
 
-    def bands(self) -> Iterator[Int64]:
-        """The contexts of as many days at a time as their ticks may take, days in order."""
-        per_day = sum(side.bytes_per_day for side in self._asked(self.at[:0]).values())
-        held, day = np.unique(self.at // DAY, return_inverse=True)
-        days = max(1, TICK_BYTES // max(per_day, 1))
-        for first in range(0, len(held), days):
-            yield np.flatnonzero((first <= day) & (day < first + days))
+    def asked(self, at: Int64, countries: Sequence[str], rehearse: Callable[[Timeline], object]) -> Sides:
+        """Empty title-side sums, as of the ticks of some instants: those that are asked for while `rehearse` runs.
 
-    def whole(self, contexts: Int64) -> _Whole:
-        """A pass over the plays for what some contexts read of all of them."""
-        sides, records = self._asked(self.at[contexts]), self.records
-        first_visible = np.full(len(records.titles), FOREVER, dtype=np.int64)
-        for batch in batches(self.past.plays()):
-            log = Log.of(batch, _measures(self.features), records.profiles, records.titles, sides[""].countries)
-            _require_known(log)
-            kernels.take_least(first_visible, log.title, log.known)
-            sides[""].take_in(log)
-            for name, holds in self.predicates.items():
-                sides[name].take_in(log.where(np.asarray(holds(batch), dtype=np.bool_)))
-        return _Whole(sides, first_visible)
+        It is given a timeline without plays, and does with no contexts what will be done with some.
+        """
+        n_titles = len(self.records.titles)
+        sides = {name: Gathering(at, countries, n_titles) for name in ("", *self.predicates)}
+        rehearse(self.without_plays(sides))
+        return sides
 
-    def timeline(self, bucket: int, whole: _Whole) -> Timeline:
-        """The timeline of a bucket's plays, with what it must know of all plays."""
+    def gathered(self, sides: Sides) -> Sides:
+        """The sums, filled by a pass over the plays (none where nothing was asked for); no others can be asked for then."""
+        if any(sides.values()):
+            measures, records = _measures(self.features), self.records
+            for batch in batches(self.past.plays()):
+                log = Log.of(batch, measures, records.profiles, records.titles, sides[""].countries)
+                _require_known(log)
+                sides[""].take_in(log)
+                for name, holds in self.predicates.items():
+                    sides[name].take_in(log.where(np.asarray(holds(batch), dtype=np.bool_)))
+        for side in sides.values():
+            side.close()
+        return sides
+
+    def without_plays(self, sides: Sides) -> Timeline:
+        """What is known of titles, countries, profiles and offers, with the title-side sums."""
+        return _with_subsets({name: replace(self.records, title_side=side) for name, side in sides.items()})
+
+    def timeline(self, bucket: int, sides: Sides) -> Timeline:
+        """As `without_plays`, with the past of the bucket's profiles."""
         reader = LogReader(_measures(self.features), self.predicates)
         reader.take_in(_read(_file(self.folder, bucket)))
         (profiles, profile), (titles, title) = reader.profiles.ordered(), reader.titles.ordered()
@@ -175,33 +214,37 @@ class _Sweep:
             self.records.profiles.codes(profiles.ids)[profile], self.records.titles.codes(titles.ids)[title],
             reader.countries.ordered()[1],
         )  # fmt: skip
-        return self._timeline({"": log, **{name: log.where(mask) for name, mask in reader.masks().items()}}, whole)
+        logs = {"": log, **{name: log.where(mask) for name, mask in reader.masks().items()}}
+        return _with_subsets({name: self._of(one, sides[name]) for name, one in logs.items()})
 
-    def _timeline(self, logs: Mapping[str, Log], whole: _Whole) -> Timeline:
-        parts = {name: self._of(log, whole.sides[name], whole.first_visible) for name, log in logs.items()}
-        return replace(parts.pop(""), subsets=parts)
-
-    def _of(self, log: Log, side: Gathering, first_visible: Int64) -> Timeline:
+    def _of(self, log: Log, side: Gathering) -> Timeline:
         histories = Histories.of(log, len(self.records.profiles), len(self.records.titles))
-        return replace(
-            self.records, histories=histories, title_side=side, first_visible=first_visible, _sweeps={}, _changes={}
-        )
-
-    def _asked(self, at: Int64) -> dict[str, Gathering]:
-        """Empty sums of everything that the features read as of ticks."""
-        n_titles = len(self.records.titles)
-        sides = {name: Gathering(at, self.countries, n_titles) for name in ("", *self.predicates)}
-        parts = {name: replace(self.records, title_side=side) for name, side in sides.items()}
-        DeclaredReader(replace(parts.pop(""), subsets=parts), self.features.needed, self.countries)
-        return sides
+        return replace(self.records, histories=histories, title_side=side, _sweeps={}, _changes={})
 
 
-@dataclass(frozen=True)
-class _Whole:
-    """What contexts read of the plays of all profiles: title-side sums by filter, and when titles were first visible."""
+class _FirstVisible:
+    """When each title's first play became visible, by codes that are given out as titles come."""
 
-    sides: Mapping[str, Gathering]
-    first_visible: Int64
+    def __init__(self) -> None:
+        self._least: Int64 = np.empty(0, dtype=np.int64)
+
+    def take_in(self, title: Int32, batch: pa.Table) -> None:
+        beyond = int(title.max(initial=-1)) + 1 - len(self._least)
+        if beyond > 0:
+            self._least = np.append(self._least, np.full(beyond + len(self._least), FOREVER))
+        kernels.take_least(self._least, title, np.maximum(ids(batch, c.PLAYED_AT), ids(batch, c.KNOWN_AT)))
+
+    def of(self, code: Int32) -> Int64:
+        """By the code that each code given out has in the end."""
+        found = np.full(len(code), FOREVER, dtype=np.int64)
+        held = self._least[: len(code)]
+        found[code[: len(held)]] = held
+        return found
+
+
+def _with_subsets(timelines: dict[str, Timeline]) -> Timeline:
+    """The timeline of all plays with those of the filters as its subsets."""
+    return replace(timelines.pop(""), subsets=timelines)
 
 
 def _measures(features: FeatureSet) -> tuple[str, ...]:
@@ -244,7 +287,7 @@ def _scatter(plays: pa.Table, profiles: Ids, files: Sequence[_Bucket]) -> None:
     """Write the plays of the profiles to their buckets' files, in the order they came."""
     profile = profiles.codes(ids(plays, c.PROFILE))
     kept = np.flatnonzero(profile >= 0)
-    bucket = (profile[kept] % len(files)).astype(np.int16 if len(files) < 1 << 15 else np.int64)
+    bucket = bucket_of(profiles.ids[profile[kept]], len(files)).astype(np.int16 if len(files) < 1 << 15 else np.int64)
     order = np.argsort(bucket, kind="stable")
     bounds = np.searchsorted(bucket[order], np.arange(len(files) + 1))
     rows = _with_codes(plays).take(pa.array(kept[order]))

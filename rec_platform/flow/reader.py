@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import date
 
 import pyarrow as pa
@@ -10,7 +10,7 @@ import pyarrow as pa
 from rec_platform.errors import MissingInput
 from rec_platform.flow.index import Index
 from rec_platform.partition import Partition
-from rec_platform.stage import Input
+from rec_platform.stage import Input, silent
 
 
 class LakeReader:
@@ -19,9 +19,12 @@ class LakeReader:
     Reading a partition that no input of the run named is an error: the fingerprint would not know of it.
     """
 
-    def __init__(self, index: Index, stage: str, inputs: Iterable[Input]) -> None:
+    def __init__(
+        self, index: Index, stage: str, inputs: Iterable[Input], *, tell: Callable[[str], None] = silent
+    ) -> None:
         self._index = index
         self._stage = stage
+        self._tell = tell
         self._named: dict[str, set[Partition]] = {}
         for one in dict.fromkeys(inputs):
             self._named.setdefault(one.table, set()).update(index.partitions(one))
@@ -41,6 +44,13 @@ class LakeReader:
     def published(self, table: str, day: date | None = None) -> list[Partition]:
         named = self._named.get(table, set())
         return sorted(partition for partition in named if day is None or partition.date == day)
+
+    def rows(self, table: str, partitions: Iterable[Partition]) -> int:
+        state = self._index.state(table)
+        return sum(state[partition].rows for partition in self._checked(table, partitions))
+
+    def tell(self, what: str) -> None:
+        self._tell(what)
 
     def files(self, table: str, partitions: Iterable[Partition]) -> list[str]:
         wanted = self._checked(table, partitions)

@@ -199,7 +199,12 @@ def _build(
 ) -> tuple[list[Staged], dict[Partition, Mapping[str, float]]]:
     partitions = list(todo.stale)
     before = [] if earlier is None else _before(index, stage, partitions)
-    reader = LakeReader(index, stage.name, _named(stage, [*before, *partitions], settings))
+    done = 0
+
+    def tell(what: str) -> None:
+        progress(f"{stage.name}: {what}", done / len(partitions))
+
+    reader = LakeReader(index, stage.name, _named(stage, [*before, *partitions], settings), tell=tell)
     if earlier is None:
         building = stage.build(partitions, reader, settings)
     else:

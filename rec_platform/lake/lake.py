@@ -21,6 +21,7 @@ from deltalake.exceptions import DeltaError, TableNotFoundError
 from deltalake.transaction import AddAction, RemoveAction
 
 from rec_platform import columns as c
+from rec_platform.config import STAGING_FOLDER
 from rec_platform.errors import MissingInput, StorageFault
 from rec_platform.lake.files import partition_columns, partition_fields, read_files
 from rec_platform.lake.manifest import KEY, NEVER_PUBLISHED, Manifest, PartitionState, parts_hash
@@ -54,7 +55,7 @@ class Lake:
 
     def staging(self, run_id: str) -> Staging:
         """A staging folder for a run; what killed runs left behind is removed."""
-        root = self.home / "staging"
+        root = self.home / STAGING_FOLDER
         sweep(root)
         return Staging(root, run_id)
 

@@ -88,6 +88,12 @@ class Scrambled:
     def published(self, table: str, day: date | None = None) -> list[Partition]:
         return self._reader.published(table, day)
 
+    def rows(self, table: str, partitions: Iterable[Partition]) -> int:
+        return self._reader.rows(table, partitions)
+
+    def tell(self, what: str) -> None:
+        self._reader.tell(what)
+
     def files(self, table: str, partitions: Iterable[Partition]) -> list[str]:
         raise KeyRefused(
             f"files of {table} hold the truth", place="future-scramble", repair="Let the stage use `read` for it."

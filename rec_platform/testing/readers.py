@@ -44,6 +44,8 @@ class MemoryReader:
         self.tables = {name: dict(partitions) for name, partitions in tables.items()}
         self._countries = None if countries is None else tuple(sorted(countries))
         self._folder = folder
+        #: What a stage said it was doing.
+        self.told: list[str] = []
 
     @property
     def countries(self) -> tuple[str, ...]:
@@ -77,6 +79,12 @@ class MemoryReader:
             (partition for partition in self.tables.get(table, {}) if day is None or partition.date == day),
             key=_place_in_order,
         )
+
+    def rows(self, table: str, partitions: Iterable[Partition]) -> int:
+        return sum(self._rows(table, partition).num_rows for partition in partitions)
+
+    def tell(self, what: str) -> None:
+        self.told.append(what)
 
     def files(self, table: str, partitions: Iterable[Partition]) -> list[str]:
         """Paths of the partitions' rows, written as Parquet into `folder` now; empty partitions have none."""

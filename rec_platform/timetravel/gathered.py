@@ -136,7 +136,7 @@ class Gathering:
         self._at, self._countries, self._n_titles = at, Texts(tuple(countries)), n_titles
         self._kinds: dict[tuple[tuple[Column, ...], int, bool], Gathered] = {}
         self._orders: dict[int, KnownOrder] = {}
-        self._taken_in = False
+        self._closed = False
 
     @property
     def countries(self) -> Texts:
@@ -156,7 +156,7 @@ class Gathering:
         """The sums of one kind, as `Timeline.sweep`; `ConfigError` for a kind that nobody asked for beforehand."""
         key = (columns, per_tick, ends)
         if key not in self._kinds:
-            if self._taken_in:
+            if self._closed:
                 raise ConfigError(
                     f"sums of {[name for name, _ in columns]} by {per_tick} h were not gathered", place="swept timeline",
                     repair="A step must ask for the same sums of no contexts as of some: read facts through FactReader.",
@@ -173,10 +173,13 @@ class Gathering:
         return self._orders[per_tick]
 
     def take_in(self, log: Log) -> None:
-        """Add plays to all sums asked for so far; no others can be asked for then."""
-        self._taken_in = True
+        """Add plays to all sums asked for so far."""
         place = np.where(log.country < 0, len(self._countries), log.country).astype(np.int32)
         for kind in self._kinds.values():
             kind.take_in(log, place)
         for order in self._orders.values():
             order.take_in(log)
+
+    def close(self) -> None:
+        """All plays were taken in: sums that were not asked for before cannot be asked for any more."""
+        self._closed = True

@@ -22,6 +22,12 @@ class Meter:
         self.cpu_seconds = 0.0
         self._lock = Lock()
 
+    def taken(self) -> float:
+        """What was added up since this was last asked."""
+        with self._lock:
+            found, self.cpu_seconds = self.cpu_seconds, 0.0
+        return found
+
     @contextmanager
     def counting(self) -> Iterator[None]:
         """Count the processor time of this thread until the end of the block."""

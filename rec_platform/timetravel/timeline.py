@@ -229,6 +229,11 @@ class Timeline:
         played = np.flatnonzero(counts)
         return self.titles.ids[played], counts[played]
 
+    def ask_country_title_plays(self, days: int) -> None:
+        """Say beforehand that `country_title_plays` will be read: where title-side sums are gathered, these are then."""
+        if self.title_side is not None:
+            self.title_side.sweep(((c.PLAYS, days),), per_tick=24, ends=False)
+
     def _asked(self, profile_ids: npt.ArrayLike, at: npt.ArrayLike) -> tuple[Int32, Int64]:
         profile = self.profiles.codes(profile_ids)
         return profile, kernels.plain(np.broadcast_to(np.asarray(at, dtype=np.int64), profile.shape), np.int64)

@@ -24,7 +24,7 @@ from rec_platform.errors import ConfigError, SchemaError
 from rec_platform.features import FeatureGenerator, FeatureSet, sweep
 from rec_platform.features.encoders import Array, Encoder
 from rec_platform.features.sample import Sample
-from rec_platform.features.sweep import Past, parts, swept
+from rec_platform.features.sweep import BucketedLog, Past, parts, swept
 from rec_platform.pipeline import Sources
 from rec_platform.tables import INSTANT
 from rec_platform.timetravel.declared import Fact
@@ -138,7 +138,7 @@ def test_parts_hold_each_context_once_and_few_profiles_at_a_time(tmp_path: Path)
 def test_only_plays_of_profiles_with_contexts_are_written(tmp_path: Path) -> None:
     sample = Sample.drawn(contexts=3)
     profiles = sample.frame.contexts.column(c.PROFILE)
-    one = sweep._Sweep.of(sample.frame, past_of(sample), FeatureSet.standard(), tmp_path, 2)
+    one = BucketedLog.written(past_of(sample), FeatureSet.standard(), profiles.to_numpy(), tmp_path, 2)
     written = pa.concat_tables(
         pa.Table.from_batches(sweep._read(file)).select([c.PROFILE]) for file in tmp_path.iterdir()
     )
