@@ -48,7 +48,10 @@ def compare(
     if as_json:
         print(json.dumps({"sentence": found.sentence, "rows": found.rows}, default=str))
         return
-    print_rows(found.rows, f"Paired differences of {first} to {last}", as_json=False)
+    print_rows(
+        found.rows, f"Paired differences of {first} to {last}: intervals each by itself, verdicts for all rows together",
+        as_json=False,
+    )  # fmt: skip
     print(found.sentence)
 
 

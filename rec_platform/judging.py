@@ -18,7 +18,17 @@ from rec_platform.config import Settings
 from rec_platform.errors import ConfigError, KeyRefused
 from rec_platform.evaluation import ageing, on_demand
 from rec_platform.evaluation.accumulators import Accumulator
-from rec_platform.evaluation.comparison import HIGHER, JACKKNIFE, LOWER, compare_all, compare_pairs, corrected, only
+from rec_platform.evaluation.comparison import (
+    DIFFERENT_CONTEXTS,
+    HIGHER,
+    JACKKNIFE,
+    LOWER,
+    NO_VERDICT,
+    compare_all,
+    compare_pairs,
+    corrected,
+    only,
+)
 from rec_platform.evaluation.intervals import measured
 from rec_platform.evaluation.metrics import STANDARD
 from rec_platform.evaluation.own import NONE, Own, load, tried
@@ -42,7 +52,6 @@ MAIN: Final = (
 _HIGHER_IS_BETTER: Final = frozenset(one.name for one in STANDARD) - {"percentile_rank"}
 #: Places of a text bar, an odd number.
 BAR: Final = 15
-LEVEL: Final = 0.05
 
 
 @dataclass(frozen=True)
@@ -261,34 +270,48 @@ def _sentence(rows: list[Row]) -> str:
     if not rows:
         return "Nothing to compare."
     pairs = {(row["model_a"], row["model_b"]) for row in rows}
-    sure = [row for row in rows if row["p_holm"] <= LEVEL]
+    sure = [row for row in rows if row["verdict"] in (HIGHER, LOWER)]
     if len(pairs) > 1:
         return f"{len(pairs)} pairs, {len(rows)} comparisons; {len(sure)} differences are sure after Holm's correction."
     row = max((one for one in rows if _heading(one) == _heading(rows[0])), key=lambda one: one[c.N])
-    where = "" if row[c.SLICE] == ALL else f" in {row[c.SLICE]} {row[c.SLICE_VALUE]}"
     if row["verdict"] not in (HIGHER, LOWER):
-        found = f"{row['model_a']} and {row['model_b']}: {row['verdict']} on {_heading(row)}{where}"
-        seen = f"a difference of {row[c.DETECTABLE]:.4f} would have been found 4 times in 5"
-        return f"{found} ({row['difference']:+.4f}, n {row[c.N]}); {seen}." if row["verdict"] != "different contexts" else (
-            f"{found}: choose days on which both were scored."
-        )  # fmt: skip
+        return _unsure(row, len(rows))
     ahead, behind = (row["model_a"], row["model_b"])[:: 1 if row["verdict"] == HIGHER else -1]
     better = "better" if row[c.METRIC] in _HIGHER_IS_BETTER else "higher"
     sign = 1 if row["verdict"] == HIGHER else -1
     low, high = sorted((sign * row[c.LOW], sign * row[c.HIGH]))
     agree = sum(sign * one["difference"] > 0 for one in sure)
     return (
-        f"{ahead} is {better} than {behind} on {_heading(row)}{where}: {sign * row['difference']:+.4f} "
+        f"{ahead} is {better} than {behind} on {_heading(row)}{_where(row)}: {sign * row['difference']:+.4f} "
         f"[{low:+.4f}, {high:+.4f}], {_by(row)}; "
         f"of {len(rows)} comparisons {agree} are surely in its favour and {len(sure) - agree} surely against it after "
         "Holm's correction."
     )
 
 
+def _unsure(row: Row, family: int) -> str:
+    """Why nothing follows: other contexts, too little data, or a difference that chance among so many explains."""
+    found = f"{row['model_a']} and {row['model_b']}: {row['verdict']} on {_heading(row)}{_where(row)}"
+    if row["verdict"] == DIFFERENT_CONTEXTS:
+        return f"{found}: choose days on which both were scored."
+    seen = f"alone, a difference of {row[c.DETECTABLE]:.4f} would have been found 4 times in 5"
+    beside = row["verdict"] != NO_VERDICT and (row[c.LOW] > 0 or row[c.HIGH] < 0)
+    alone = (
+        f", though its own interval [{row[c.LOW]:+.4f}, {row[c.HIGH]:+.4f}] does not hold 0: p {_p(row['p_holm'])} after "
+        f"Holm's correction among {family}"
+    )
+    return f"{found} ({row['difference']:+.4f}, n {row[c.N]}){alone if beside else ''}; {seen}."
+
+
+def _where(row: Row) -> str:
+    return "" if row[c.SLICE] == ALL else f" in {row[c.SLICE]} {row[c.SLICE_VALUE]}"
+
+
 def _by(row: Row) -> str:
+    after = f", {_p(row['p_holm'])} after Holm's correction"
     if row["method"] == JACKKNIFE:
-        return f"p {_p(row['p_t'])} by leaving out each of 20 groups of profiles"
-    return f"p {_p(row['p_t'])} by paired t, {_p(row['p_randomisation'])} by randomisation"
+        return f"p {_p(row['p_t'])} by leaving out each of 20 groups of profiles{after}"
+    return f"p {_p(row['p_t'])} by paired t, {_p(row['p_randomisation'])} by randomisation{after}"
 
 
 def _draw(rows: list[Row], by: str, out: Path) -> None:
@@ -305,7 +328,7 @@ def _draw(rows: list[Row], by: str, out: Path) -> None:
         for row in rows
     ]
     heading = f"{pairs[0][0]} less {pairs[0][1]}" if len(pairs) == 1 else "the first less the second"
-    paired.save(paired.differences_figure(labelled, heading=f"{heading}, with 95 % intervals"), out)
+    paired.save(paired.differences_figure(labelled, heading=f"{heading}, with 95 % intervals; coloured: sure"), out)
 
 
 # --- ageing ----------------------------------------------------------------------------------------------------------

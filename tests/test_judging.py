@@ -4,9 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from rec_platform.evaluation.comparison import BOOTSTRAP, DIFFERENT_CONTEXTS, HIGHER, JACKKNIFE, LEVEL, LOWER
+from rec_platform.evaluation.comparison import (
+    BOOTSTRAP,
+    DIFFERENT_CONTEXTS,
+    HIGHER,
+    JACKKNIFE,
+    LEVEL,
+    LOWER,
+    NO_VERDICT,
+)
 from rec_platform.judging import BAR, Row, _sentence, bar
 
+NAN = float("nan")
 ROW: Row = {
     "model_a": "new", "model_b": "old", "metric": "nmrr", "k": 0, "slice": "all", "slice_value": "all", "difference": 0.1,
     "low": 0.05, "high": 0.15, "p_t": 0.001, "p_randomisation": 0.002, "p_holm": 0.001, "detectable": 0.07, "n": 400,
@@ -25,10 +34,21 @@ ROW: Row = {
         ({"metric": "novelty"}, "new is higher than old on novelty"),
         ({"metric": "percentile_rank"}, "new is higher than old on percentile_rank"),
         (
-            {"metric": "coverage", "k": 10, "method": JACKKNIFE, "p_randomisation": float("nan")},
-            "coverage@10: +0.1000 [+0.0500, +0.1500], p 0.001 by leaving out each of 20 groups of profiles; of 1 comp",
+            {"metric": "coverage", "k": 10, "method": JACKKNIFE, "p_randomisation": NAN},
+            "coverage@10: +0.1000 [+0.0500, +0.1500], p 0.001 by leaving out each of 20 groups of profiles, 0.001 after",
         ),
-        ({"verdict": LEVEL, "low": -0.01, "p_holm": 0.2}, "a difference of 0.0700 would have been found 4 times in 5"),
+        (
+            {"verdict": LEVEL, "low": -0.01, "p_holm": 0.2},
+            "(+0.1000, n 400); alone, a difference of 0.0700 would have been found 4 times in 5",
+        ),
+        (
+            {"verdict": LEVEL, "p_holm": 0.2},
+            "though its own interval [+0.0500, +0.1500] does not hold 0: p 0.2 after Holm's correction among 1; alone, ",
+        ),
+        (
+            {"verdict": NO_VERDICT, "low": NAN, "high": NAN, "p_holm": NAN},
+            "new and old: no verdict on nmrr (+0.1000, n 400); alone, a difference of 0.0700 would have been found",
+        ),
         ({"verdict": DIFFERENT_CONTEXTS, "p_holm": 1.0}, "choose days on which both were scored"),
         ({"slice": "device", "slice_value": "tv"}, "on nmrr in device tv: +0.1000"),
     ],
@@ -39,14 +59,13 @@ def test_the_sentence_says_which_is_better_and_how_sure(change, said):
 
 def test_what_speaks_against_the_winner_is_counted():
     against = ROW | {"metric": "mrr", "difference": -0.1, "low": -0.2, "high": -0.05, "verdict": LOWER}
-    unsure = ROW | {"metric": "map", "p_holm": 0.3}
+    unsure = ROW | {"metric": "map", "p_holm": 0.3, "verdict": LEVEL}
     assert "of 3 comparisons 1 are surely in its favour and 1 surely against it" in _sentence([ROW, against, unsure])
     assert _sentence([]) == "Nothing to compare."
     assert _sentence([ROW, ROW | {"model_b": "older"}]).startswith("2 pairs, 2 comparisons; 2 differences are sure")
 
 
 def test_bars_stand_around_zero_and_stay_inside():
-    nan = float("nan")
-    assert bar(0.0, nan, nan, 0.0)[BAR // 2] == "o"
+    assert bar(0.0, NAN, NAN, 0.0)[BAR // 2] == "o"
     assert bar(-2.0, -3.0, -1.0, 1.0)[0] == "o"
     assert all(len(bar(value, value - 1, value + 1, 2.0)) == BAR for value in (-5.0, 0.0, 0.3, 9.0))

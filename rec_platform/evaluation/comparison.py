@@ -28,6 +28,9 @@ from rec_platform.tables import METRICS
 BOOTSTRAP, JACKKNIFE = "bootstrap", "jackknife"
 HIGHER, LOWER, LEVEL = "a is higher", "b is higher", "no difference shown"
 NO_VERDICT, DIFFERENT_CONTEXTS = "no verdict", "different contexts"
+#: Holm's p up to which a difference is sure, and very sure.
+SURE: Final = 0.05
+VERY_SURE: Final = 0.001
 
 COMPARISON: Final = pa.schema(
     [
@@ -81,9 +84,11 @@ def compare_pairs(
     in turn; `low`, `high` and `p_t` are by the t of the jackknife (`by_t`). They have no `p_randomisation` and no `effect`:
     they are no means over contexts.
 
-    Verdict: `a is higher`, `b is higher`, `no difference shown` (the interval holds 0), `no verdict` (too few contexts, or
-    too few profiles), `different contexts` (one model is absent on some of the days: merge only days that have both).
-    Columns: `COMPARISON`. Raises `KeyRefused` for a model that was not evaluated.
+    Verdict: `a is higher` and `b is higher` where the difference is sure among all rows of this table: `p_holm` is at most
+    `SURE`, so that the chance of any wrong one among them is, and the interval does not hold 0. `no difference shown` else;
+    `no verdict` (too few contexts, or too few profiles), `different contexts` (one model is absent on some of the days: merge
+    only days that have both). Intervals are each row's by itself and not widened: one may lie beside 0 where no difference
+    is shown. Columns: `COMPARISON`. Raises `KeyRefused` for a model that was not evaluated.
     """
     place = {key: row for row, key in enumerate(sums.keys)}
     _check_models(sums, {model for pair in pairs for model in pair})
@@ -105,7 +110,7 @@ def compare_pairs(
         "value_a": value_a, "value_b": value_b, "difference": value_a - value_b, c.LOW: low, c.HIGH: high,
         c.DETECTABLE: POWER * error, c.N: n, "effect": _effect(value_a - value_b, error_of_groups, n),
         "p_t": np.where(known, p_t, np.nan), "p_randomisation": np.where(known, p_flips, np.nan),
-        "p_holm": np.full(len(n), np.nan), "p_bh": np.full(len(n), np.nan), "verdict": _verdicts(low, high, alike),
+        "p_holm": np.full(len(n), np.nan), "p_bh": np.full(len(n), np.nan), "verdict": _before(alike),
         "method": [BOOTSTRAP] * len(n),
     }  # fmt: skip
     return corrected(pa.concat_tables([_table(columns), _of_tallies(sums, pairs, min_contexts, accumulators)]))
@@ -154,7 +159,7 @@ def _of_tallies(
         **_names(keys), "model_b": [right.model for left, right in found for _ in by_name[left.metric][0].readings],
         "value_a": value_a, "value_b": value_b, "difference": difference, c.LOW: low, c.HIGH: high,
         c.DETECTABLE: np.where(same, POWER * error, np.nan), c.N: n_.astype(np.int64), "effect": nothing, "p_t": p,
-        "p_randomisation": nothing, "p_holm": nothing, "p_bh": nothing, "verdict": _verdicts(low, high, same),
+        "p_randomisation": nothing, "p_holm": nothing, "p_bh": nothing, "verdict": _before(same),
         "method": [JACKKNIFE] * len(keys),
     }  # fmt: skip
     return _table(columns)
@@ -165,11 +170,27 @@ def _table(columns: Mapping[str, Any]) -> pa.Table:
 
 
 def corrected(rows: pa.Table) -> pa.Table:
-    """The rows of a comparison with `p_holm` and `p_bh` for these rows as the family of tests."""
+    """The rows of a comparison with `p_holm`, `p_bh` and verdict for these rows as the family of tests."""
     p = rows.column("p_t").to_numpy()
-    for name, adjusted in (("p_holm", holm(p)), ("p_bh", benjamini_hochberg(p))):
-        rows = rows.set_column(rows.schema.get_field_index(name), rows.schema.field(name), pa.array(adjusted))
+    p_holm = holm(p)
+    found = {"p_holm": p_holm, "p_bh": benjamini_hochberg(p), "verdict": _verdicts(rows, p_holm)}
+    for name, values in found.items():
+        rows = rows.set_column(rows.schema.get_field_index(name), rows.schema.field(name), pa.array(values))
     return rows
+
+
+def sureness(row: Mapping[str, Any]) -> int | None:
+    """How sure a row's difference is: -2 very surely lower, -1 surely, 0 not shown, 1, 2; None where there is no verdict.
+
+    Its verdict, and very sure from Holm's p of `VERY_SURE` down: a picture coloured by it says what the verdicts say.
+
+    >>> sureness({"verdict": HIGHER, "p_holm": 0.02}), sureness({"verdict": LOWER, "p_holm": 0.0004})
+    (1, -2)
+    >>> sureness({"verdict": LEVEL, "p_holm": 0.3}), sureness({"verdict": NO_VERDICT, "p_holm": float("nan")})
+    (0, None)
+    """
+    side = {HIGHER: 1, LOWER: -1, LEVEL: 0}.get(row["verdict"])
+    return side if side is None or row["p_holm"] > VERY_SURE else 2 * side
 
 
 def _check_models(sums: MetricSums, wanted: Iterable[str]) -> None:
@@ -201,6 +222,14 @@ def _effect(difference: Floats, error: Floats, n: Ints) -> Floats:
     return np.divide(difference, spread, out=np.where(difference == 0, 0.0, np.nan), where=spread > 0)
 
 
-def _verdicts(low: Floats, high: Floats, alike: Bools) -> list[str]:
-    choices = [~alike, np.isnan(low), low > 0, high < 0]
+def _before(alike: Bools) -> list[str]:
+    """What `corrected` need not ask: which rows compare the same contexts."""
+    return [LEVEL if one else DIFFERENT_CONTEXTS for one in alike.tolist()]
+
+
+def _verdicts(rows: pa.Table, p_holm: Floats) -> list[str]:
+    low, high = (rows.column(name).to_numpy() for name in (c.LOW, c.HIGH))
+    different = np.asarray(rows.column("verdict").to_numpy(zero_copy_only=False) == DIFFERENT_CONTEXTS, dtype=bool)
+    sure = p_holm <= SURE
+    choices = [different, np.isnan(low) | np.isnan(p_holm), sure & (low > 0), sure & (high < 0)]
     return [str(one) for one in np.select(choices, [DIFFERENT_CONTEXTS, NO_VERDICT, HIGHER, LOWER], LEVEL)]

@@ -34,7 +34,7 @@ from rec_platform.config import RankerConfig, Settings
 from rec_platform.contexts.stage import read_timeline
 from rec_platform.dmc12.frame import Frame, concat, flat
 from rec_platform.errors import ConfigError, MissingInput
-from rec_platform.evaluation import compare
+from rec_platform.evaluation import compare, corrected
 from rec_platform.evaluation.bootstrap import weights_of_contexts
 from rec_platform.evaluation.evaluate import evaluate
 from rec_platform.evaluation.intervals import TAILS
@@ -439,12 +439,17 @@ class Trained:
     left_out: Mapping[date, str]
 
     def differences(self, min_contexts: int) -> list[Row]:
-        """with - without, paired: value, interval and verdict per metric, of all contexts and per country."""
+        """with - without, paired: value, interval and verdict (among these rows) per metric, of all contexts and per country."""
         table = compare(self.sums, WITH, WITHOUT, min_contexts=min_contexts)
-        rows = [row for row in table.to_pylist() if row["estimand"] == "context" and row[c.SLICE] in ("all", c.COUNTRY)]
         order = {pair: place for place, pair in enumerate(COMPARED)}
-        kept = [row for row in rows if (row[c.METRIC], row[c.CUTOFF]) in order]
-        return sorted(kept, key=lambda row: (row[c.SLICE], row[c.SLICE_VALUE], order[row[c.METRIC], row[c.CUTOFF]]))
+        kept = [
+            row["estimand"] == "context"
+            and row[c.SLICE] in ("all", c.COUNTRY)
+            and (row[c.METRIC], row[c.CUTOFF]) in order
+            for row in table.to_pylist()
+        ]
+        rows = corrected(table.filter(pa.array(kept, pa.bool_()))).to_pylist()
+        return sorted(rows, key=lambda row: (row[c.SLICE], row[c.SLICE_VALUE], order[row[c.METRIC], row[c.CUTOFF]]))
 
 
 def trained(trial: Trial, progress: Progress = quiet, *, max_items: int = TRIAL_ITEMS) -> Trained:
