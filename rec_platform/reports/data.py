@@ -17,8 +17,9 @@ from rec_platform.clock import DAY, HOUR
 from rec_platform.dmc12.frame import Frame, flat
 from rec_platform.lake import Lake
 from rec_platform.partition import Partition
-from rec_platform.reports import data_plots, gather
-from rec_platform.reports.distributions import LARGE, NOTABLE, Reference, distribution
+from rec_platform.reports import data_plots, gather, style
+from rec_platform.reports.distributions import FAR_OUT, LARGE, NOTABLE, Reference, distribution
+from rec_platform.reports.findings import listed
 from rec_platform.reports.page import Picture, Rows, Section, Words
 from rec_platform.reports.tables import Cell
 
@@ -43,15 +44,16 @@ def volume_section(lake: Lake, partitions: Sequence[Partition]) -> Section:
         for name, volume in series.items()
         for place in volume.unexpected
     ]  # fmt: skip
-    words = (
-        "No day left the band of what was expected of it." if not odd
-        else f"{len(odd)} values left the band of what was expected of them: the dots."
+    where = dict.fromkeys(str(row["series"]) for row in odd)
+    title = (
+        "No day left the band that the days before it let one expect." if not odd
+        else f"{len(odd)} value{'s' if len(odd) > 1 else ''} left the band of what was expected (the dots): {listed(where)}."
     )  # fmt: skip
     caption = (
-        "Grey is what the days before a day let one expect: the median and 3 robust standard deviations around it, of the "
-        "same weekday where there are 3 of them, else of up to 28 days."
+        "The thin line is the days before; the grey band is what they let one expect: the median and 3 robust standard "
+        "deviations around it, of the same weekday where there are 3 of them, else of up to 28 days."
     )
-    return Section("Volume", (Words(words), Picture(data_plots.volume_plot(series), caption, odd)))
+    return Section("Volume", (Picture(data_plots.volume_plot(series), caption, odd, title=title),))
 
 
 def _volumes(lake: Lake, partitions: Sequence[Partition]) -> dict[str, data_plots.Volume]:
@@ -65,10 +67,10 @@ def _volumes(lake: Lake, partitions: Sequence[Partition]) -> dict[str, data_plot
     delivered = ("accepted", "duplicates", "quarantined")
     found = {
         "plays": _by_date(facts, "plays"),
-        "refused rows, share": _by_date(raw, "quarantined", over=delivered),
-        "engaged, share of plays": _by_date(facts, "engaged", over=("plays",)),
+        "refused share of rows": _by_date(raw, "quarantined", over=delivered),
+        "engaged share of plays": _by_date(facts, "engaged", over=("plays",)),
         "items of training sets": _by_date(items, "items"),
-        "positives, share of items": _by_date(items, "positives", over=("items",)),
+        "positive share of items": _by_date(items, "positives", over=("items",)),
         "recommendations": _by_date(_rows_of(lake, t.RECOMMENDATIONS.name, every), "rows"),
     }
     return {name: data_plots.Volume.of(*pairs, first=first) for name, pairs in found.items()}
@@ -111,13 +113,28 @@ def all_days(columns: ByDay) -> dict[str, Floats]:
     return _stacked(list(columns.values()))
 
 
-def _shapes(columns: Mapping[str, Floats], what: str) -> tuple[Picture, Rows]:
+def _shapes(columns: Mapping[str, Floats], what: str) -> tuple[Picture, ...]:
     rows = [_numbers(name, values) for name, values in columns.items()]
-    caption = f"{what}, between their 1st and 99th percentile; the mass beyond stands in the outer bars."
-    return (
-        Picture(data_plots.shapes_plot(columns), caption, rows),
-        Rows([row for row in rows if row["noted"]], "What stands out: constant, mostly missing, skewed, or with outliers."),
-    )  # fmt: skip
+    caption = (
+        f"{what}, between their 1st and 99th percentile; the mass beyond stands in the outer bars. Far out: more than "
+        f"{FAR_OUT:g} interquartile ranges outside the quartiles."
+    )
+    return (Picture(data_plots.shapes_plot(columns), caption, rows, title=standing_out(rows)),)
+
+
+def standing_out(rows: Sequence[Mapping[str, Cell]]) -> str:
+    """What is odd about columns, as a sentence: those that hold one value, that are mostly missing, and long tails."""
+    found = {
+        word: [str(row["column"]) for row in rows if word in str(row["noted"])]
+        for word in ("constant", "mostly missing", "far out")
+    }
+    said = [
+        f"{len(found['constant'])} constant ({', '.join(found['constant'][:4])})" if found["constant"] else "",
+        f"{len(found['mostly missing'])} mostly missing ({', '.join(found['mostly missing'][:4])})"
+        if found["mostly missing"] else "",
+        f"{len(found['far out'])} with long tails" if found["far out"] else "",
+    ]  # fmt: skip
+    return f"{len(rows)} columns: {', '.join(one for one in said if one) or 'nothing stands out'}."
 
 
 def _numbers(name: str, values: Floats) -> dict[str, Cell]:
@@ -127,7 +144,7 @@ def _numbers(name: str, values: Floats) -> dict[str, Cell]:
         word
         for word, holds in (
             ("constant", found.constant), ("mostly missing", found.missing > 0.5),
-            ("skewed", abs(found.skew) > 0.5), (f"outliers {found.outliers:.1%}", found.outliers > 0.01),
+            ("skewed", abs(found.skew) > 0.5), (f"{found.outliers:.1%} far out", found.outliers > 0.01),
         ) if holds
     ]  # fmt: skip
     return {
@@ -143,20 +160,32 @@ def drift_section(lake: Lake, partitions: Sequence[Partition]) -> Section:
     return Section("Drift", (*_drift_parts("features", *drift(features)), *_drift_parts("scores", *drift(scores))))
 
 
-def _drift_parts(what: str, indices: Mapping[str, Sequence[float]], dates: Sequence[date]) -> tuple[Words, Picture]:
+def _drift_parts(
+    what: str, indices: Mapping[str, Sequence[float]], dates: Sequence[date]
+) -> tuple[Picture | Words | Rows, ...]:
+    """A picture where anything moved; else a sentence alone, with the numbers folded away."""
     peaks = {name: data_plots.peak(values) for name, values in indices.items()}
-    large = sorted((name for name, peak in peaks.items() if peak >= LARGE), key=lambda name: -peaks[name])
-    words = (
-        f"{len(large)} of {len(peaks)} {what} changed a lot on some day: {', '.join(large[:8])}"
-        f"{' and others' if len(large) > 8 else ''}." if large
-        else f"None of {len(peaks)} {what} changed a lot."
+    rows: list[dict[str, Cell]] = [
+        {"name": name, "largest index": peak, "moved": "a lot" if peak >= LARGE else "some" if peak >= NOTABLE else ""}
+        for name, peak in sorted(peaks.items(), key=lambda one: (-one[1], one[0]))
+    ]
+    large = [str(row["name"]) for row in rows if row["moved"] == "a lot"]
+    said = (
+        f"{len(large)} of {len(peaks)} {what} changed a lot on some day: {listed(large, most=4)}." if large
+        else f"None of {len(peaks)} {what} changed a lot." if dates
+        else f"One date only: {what} have nothing to be compared with."
     )  # fmt: skip
+    if not any(row["moved"] for row in rows):
+        return (Words(said), *([Rows(rows, folded=f"The numbers of {what}")] if dates and rows else ()))
     caption = (
         f"Population stability index of each date's {what} against the first date's, the most restless on top: from "
-        f"{NOTABLE} worth a look (light), from {LARGE} large (deep)."
+        f"{NOTABLE} worth a look, from {LARGE} large. Features that count days grow with every day."
     )
-    rows: list[dict[str, Cell]] = [{"name": name, "largest index": peak} for name, peak in sorted(peaks.items())]
-    return Words(words), Picture(data_plots.drift_plot(indices, dates), caption, rows)
+    key = (
+        (style.DIVERGING[0], "large"), (style.DIVERGING[1], "worth a look"), (style.DIVERGING[2], "little"),
+        (style.BLANK, "nothing to compare"),
+    )  # fmt: skip
+    return (Picture(data_plots.drift_plot(indices, dates), caption, rows, title=said, key=key),)
 
 
 def drift(columns: ByDay) -> tuple[dict[str, list[float]], list[date]]:

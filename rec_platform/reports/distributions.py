@@ -128,11 +128,11 @@ def expected(values: Sequence[float]) -> list[tuple[float, float]]:
     """For each day the band its value was expected in, from up to 28 days before it; NaN with fewer than 5 of them.
 
     The band is the median of those days plus and minus 3 robust standard deviations (1.4826 x the median absolute
-    deviation), never narrower than a twentieth of the median. Days of the same weekday alone are looked at where there
-    are at least 5 of them.
+    deviation), never nearer to it than a tenth of it. Days of the same weekday alone are looked at where
+    there are at least 3 of them.
 
     >>> expected([100.0] * 5 + [300.0])[5]
-    (95.0, 105.0)
+    (90.0, 110.0)
     """
     return [_band(_there(_before(values, day))) for day in range(len(values))]
 

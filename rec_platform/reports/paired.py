@@ -14,19 +14,20 @@ from matplotlib.ticker import MaxNLocator
 
 from rec_platform import columns as c
 from rec_platform.errors import ConfigError
+from rec_platform.evaluation.comparison import sureness
 from rec_platform.reports import style
-from rec_platform.reports.plots import model_order
+from rec_platform.reports.plots import coloured
 
 Row = Mapping[str, Any]
 SURE, UNSURE = "#0072B2", "#8a8f98"
 
 
 def differences_figure(rows: Sequence[Row], *, heading: str) -> Figure:
-    """Each difference with its 95 % interval against 0; sure ones (interval beside 0) are coloured, no verdict is open.
+    """Each difference with its 95 % interval against 0; sure ones (`sureness`) are coloured, no verdict is open.
 
     Args:
-        rows: label, difference, low, high, n; top to bottom. Those that go beyond 1 (ranks, counts) have a panel, and a
-            scale, of their own.
+        rows: label, difference, low, high, n, verdict, p_holm; top to bottom. Those that go beyond 1 (ranks, counts) have a
+            panel, and a scale, of their own.
         heading: the title.
     """
     wide = [any(abs(row[name]) > 1 for name in ("difference", c.LOW, c.HIGH)) for row in rows]
@@ -47,8 +48,7 @@ def differences_figure(rows: Sequence[Row], *, heading: str) -> Figure:
 def _differences(axes: Axes, rows: Sequence[Row]) -> None:
     for place, row in enumerate(rows):
         low, high = row[c.LOW], row[c.HIGH]
-        sure = np.isfinite(low) and not low <= 0 <= high
-        colour = SURE if sure else UNSURE
+        colour = SURE if sureness(row) else UNSURE
         if np.isfinite(low):
             axes.plot([low, high], [place, place], color=colour, linewidth=2.2, solid_capstyle="round")
         axes.plot(
@@ -56,35 +56,37 @@ def _differences(axes: Axes, rows: Sequence[Row]) -> None:
             markerfacecolor=colour if np.isfinite(low) else "none",
         )  # fmt: skip
     axes.axvline(0, color=UNSURE, linewidth=1)
-    axes.set_yticks(range(len(rows)), [f"{row['label']}   n {style.short(row[c.N])}" for row in rows])
+    axes.set_yticks(range(len(rows)), [f"{row['label']}   n {row[c.N]:,}" for row in rows])
     axes.set_ylim(max(len(rows), 1) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
 
 
-def ageing_figure(rows: Sequence[Row], *, heading: str) -> Figure:
+def ageing_figure(rows: Sequence[Row], *, heading: str, order: Sequence[str] = ()) -> Figure:
     """A metric by age of the models in days: a panel per country, a line per model with its 95 % band.
 
     Args:
         rows: country, model, age, value, low, high.
         heading: the title's beginning.
+        order: as of `coloured`.
     """
     places = sorted({row[c.COUNTRY] for row in rows}, key=lambda name: (name != "all", name))
-    models = model_order(sorted({row[c.MODEL] for row in rows}))
+    colours = coloured({row[c.MODEL] for row in rows}, order)
     columns = min(max(len(places), 1), 2)
     figure, panels = style.panels(columns, rows=-(-max(len(places), 1) // columns))
     for axes, place in zip(panels, places, strict=False):
-        for model, colour in style.colour_of(models).items():
+        for model, colour in colours.items():
             mine = sorted((row for row in rows if row[c.COUNTRY] == place and row[c.MODEL] == model), key=_age)
             age, value, low, high = (np.array([row[name] for row in mine]) for name in ("age", c.VALUE, c.LOW, c.HIGH))
             axes.fill_between(age, low, high, color=colour, alpha=0.15, linewidth=0)
-            axes.plot(age, value, color=colour, linewidth=1.8, marker="o", markersize=3.5, label=model)
+            axes.plot(age, value, color=colour, linewidth=1.8, marker="o", markersize=3.5, label=model,
+                      linestyle=style.dash(colours, model))  # fmt: skip
         axes.set_ylim(bottom=0)
         axes.set_xlabel("age of the models in days")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
         style.title(axes, f"{heading}: {place}")
     for spare in panels[len(places) :]:
         spare.set_visible(False)
-    if models:
+    if colours:
         style.legend(panels[0])
     else:
         style.nothing(panels[0], "no later contexts")

@@ -7,10 +7,11 @@ from typing import Final
 
 import pyarrow as pa
 
+from rec_platform import columns as c
 from rec_platform.lake import Lake
 from rec_platform.partition import Partition
 from rec_platform.reports import comparison, data, data_plots, gather, plots
-from rec_platform.reports.report import differences, judged
+from rec_platform.reports.report import Judged, against_baseline, judged
 from rec_platform.tables import METRIC_SUMS, METRICS
 
 Draw = Callable[[Lake, Sequence[Partition]], dict[str, str]]
@@ -39,9 +40,16 @@ def metrics(lake: Lake, chosen: Sequence[Partition]) -> tuple[pa.Table, dict[str
     found = judged(lake, chosen)
     main = plots.shown_metrics(gather.unsliced(found.rows))
     slices = comparison.slices_plot(
-        differences(found, versus=found.baseline), metric=found.metric, versus=found.baseline
-    )
-    return main, {"picture": plots.metrics_plot(main), "slices": slices}
+        against_baseline(found), metric=found.metric, versus=found.baseline, order=found.models
+    )  # fmt: skip
+    main = main.take(sorted(range(main.num_rows), key=_place(found, main)))
+    return main, {"picture": plots.metrics_plot(main, order=found.models, baseline=found.baseline), "slices": slices}
+
+
+def _place(found: Judged, rows: pa.Table) -> Callable[[int], int]:
+    """Of a row its model's place: the best first, the ceiling last."""
+    models = rows.column(c.MODEL).to_pylist()
+    return lambda row: found.models.index(models[row]) if models[row] in found.models else len(found.models)
 
 
 #: Stage -> its pictures as SVG text by name, for some of its partitions; those of `metrics` come with its table.

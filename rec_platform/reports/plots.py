@@ -5,7 +5,7 @@ Each function takes exactly the columns its docstring names, draws at most two p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from rec_platform import columns as c
 from rec_platform.clock import FIRST_DAY
 from rec_platform.evaluation.scored import CEILING, RANDOM
 from rec_platform.reports import style
+from rec_platform.reports.glossary import LOWER, spoken, term
 
 Floats = npt.NDArray[np.float64]
 
@@ -194,22 +195,24 @@ def _importances(axes: Axes, model: str, importances: pa.Table) -> None:
     axes.set_xlabel("share of influence")
 
 
-def scores_plot(ranks: pa.Table) -> str:
+def scores_plot(ranks: pa.Table, *, order: Sequence[str] = ()) -> str:
     """Per model, the share of positives that stand on rank r or better, r on a logarithmic axis.
 
     Args:
         ranks: model, rank (from 1), share: one row per model and rank drawn. Unreachable positives are in the
             denominator, so a curve may end below 1.
+        order: as of `coloured`.
     """
     figure, (axes,) = style.panels()
-    style.title(axes, "Positives found up to a rank")
-    models = model_order(sorted(set(ranks.column(c.MODEL).to_pylist())))
-    if not models:
+    style.title(axes, "Watched titles found up to a rank")
+    colours = coloured(ranks.column(c.MODEL).to_pylist(), order)
+    if not colours:
         style.nothing(axes, "no positives")
         return style.svg(figure)
-    for model, colour in style.colour_of(models).items():
+    for depth, (model, colour) in enumerate(colours.items()):
         chosen = ranks.filter(pc.equal(ranks.column(c.MODEL), model)).sort_by(c.RANK)
-        axes.plot(_numbers(chosen, c.RANK), _numbers(chosen, "share"), color=colour, linewidth=1.8, label=model)
+        axes.plot(_numbers(chosen, c.RANK), _numbers(chosen, "share"), color=colour, linewidth=1.8, label=model,
+                  linestyle=style.dash(colours, model), zorder=3 - depth / 99)  # fmt: skip
     style.logarithmic(axes, float(pc.max(ranks.column(c.RANK)).as_py()))
     axes.set_ylim(0, 1.02)
     style.percent(axes)
@@ -218,25 +221,27 @@ def scores_plot(ranks: pa.Table) -> str:
     return style.svg(figure)
 
 
-def metrics_plot(metrics: pa.Table) -> str:
+def metrics_plot(metrics: pa.Table, *, order: Sequence[str] = (), baseline: str = "popularity") -> str:
     """Models x metrics: a tick at the value inside its 95 % interval; an open circle has no interval (no verdict).
 
-    The ceiling of the candidate set, the best any order could reach, stands under each panel in figures.
+    The ceiling of the candidate set, the best any order could reach, stands under each panel in figures. A dashed line goes
+    through the baseline's value.
 
     Args:
         metrics: rows of the table `metrics` (slice `all`), one per model and metric shown: model, metric, k, value, low,
             high, n.
+        order: as of `coloured`.
     """
     names = _metric_names(metrics)
-    models = model_order(sorted(set(metrics.column(c.MODEL).to_pylist()) - {CEILING}))
-    figure, panels = style.panels(max(len(names), 1), height=1.5 + 0.3 * max(len(models), 4))
+    models = list(coloured(set(metrics.column(c.MODEL).to_pylist()) - {CEILING}, order))
+    figure, panels = style.panels(max(len(names), 1), height=1.5 + 0.34 * max(len(models), 4))
     places = dict(zip(models, range(len(models))[::-1], strict=True))
     for axes, (metric, k) in zip(panels, names, strict=False):
         mask = pc.and_(pc.equal(metrics.column(c.METRIC), metric), pc.equal(metrics.column(c.CUTOFF), k))
-        _ticks(axes, metrics.filter(mask), places)
-        style.title(axes, f"{metric}@{k}" if k else metric)
+        _ticks(axes, metrics.filter(mask), places, baseline)
+        style.title(axes, spoken(metric, k))
         axes.set_yticks(list(places.values()), list(places) if axes is panels[0] else [""] * len(places))
-        axes.set_ylim(-0.6, len(places) - 0.4)
+        axes.set_ylim(-0.6, len(places) - 0.25)
     if not names:
         style.nothing(panels[0], "no metrics")
     return style.svg(figure)
@@ -250,11 +255,14 @@ def shown_metrics(metrics: pa.Table) -> pa.Table:
     return pa.concat_tables(parts) if parts else metrics
 
 
-def _ticks(axes: Axes, rows: pa.Table, places: dict[str, int]) -> None:
+def _ticks(axes: Axes, rows: pa.Table, places: dict[str, int], baseline: str) -> None:
     for row in rows.to_pylist():
         if row[c.MODEL] == CEILING:
-            axes.set_xlabel(f"ceiling {row[c.VALUE]:.3f}")
+            if better := term(row[c.METRIC]).better:  # where nothing is better than anything there is no best either
+                axes.set_xlabel(f"ceiling {row[c.VALUE]:.3f}" + (", lower is better" if better == LOWER else ""))
             continue
+        if row[c.MODEL] == baseline:
+            axes.axvline(row[c.VALUE], color=style.FAINT, linewidth=0.8, linestyle=(0, (4, 3)), zorder=0)
         sure = np.isfinite(row[c.LOW]) and np.isfinite(row[c.HIGH])
         y, colour = places[row[c.MODEL]], style.PALETTE[0]
         if sure:
@@ -263,9 +271,12 @@ def _ticks(axes: Axes, rows: pa.Table, places: dict[str, int]) -> None:
             {"marker": "|", "markersize": 11, "markeredgewidth": 2.0} if sure else {"marker": "o", "markersize": 5}
         )
         axes.plot([row[c.VALUE]], [y], color=colour, markerfacecolor="none", clip_on=False, **marker)
+        axes.annotate(f"{row[c.VALUE]:.3f}", (row[c.VALUE], y), xytext=(0, 6.5), textcoords="offset points", fontsize=7.5,
+                      ha="center", color=style.INK,
+                      bbox={"facecolor": style.CARD, "edgecolor": "none", "pad": 0.6})  # fmt: skip
     axes.grid(axis="x", color=style.GRID)
     axes.locator_params(axis="x", nbins=3)
-    axes.margins(x=0.12)
+    axes.margins(x=0.16)
     axes.set_xlim(left=0)
 
 
@@ -288,8 +299,8 @@ def recommendations_plot(shown: pa.Table, catalogue: int) -> str:
     """
     figure, (axes,) = style.panels()
     lists = np.sort(_numbers(shown, "lists"))[::-1]
-    of = f" of {catalogue} ({len(lists) / catalogue:.0%})" if catalogue else ""
-    style.title(axes, f"Share of recommendations by title; titles shown: {len(lists)}{of}")
+    of = f" of {catalogue:,} ({len(lists) / catalogue:.0%})" if catalogue else ""
+    style.title(axes, f"Share of recommendations by title; titles shown: {len(lists):,}{of}")
     if not len(lists):
         style.nothing(axes, "no recommendations")
         return style.svg(figure)
@@ -380,6 +391,22 @@ def model_order(models: Sequence[str]) -> list[str]:
     """Baselines last, so that what is compared with them stands above."""
     baselines = ["popularity", "last_played", RANDOM]
     return sorted(models, key=lambda name: (baselines.index(name) + 1 if name in baselines else 0, name))
+
+
+def coloured(models: Iterable[str], order: Sequence[str] = ()) -> dict[str, str]:
+    """The models in an order, each with its colour, the same in every picture that is given the same order.
+
+    Args:
+        models: those drawn.
+        order: all models there are, as they should stand; those not named stand behind, by `model_order`.
+
+    >>> list(coloured(["random", "b", "popularity", "a"], ["b"]))
+    ['b', 'a', 'popularity', 'random']
+    """
+    drawn = set(models)
+    every = [*order, *model_order(sorted(drawn - set(order)))]
+    colours = style.colour_of([name for name in every if name != RANDOM]) | {RANDOM: style.FAINT}
+    return {name: colours[name] for name in every if name in drawn}
 
 
 def _tall(rows: int) -> float:

@@ -5,9 +5,11 @@ Numbers come from stored sums (days and countries added up exactly); nothing is 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import cached_property
 from itertools import combinations
 from typing import Any, Final
 
@@ -19,7 +21,7 @@ from rec_platform import columns as c
 from rec_platform import tables as t
 from rec_platform.errors import MissingInput
 from rec_platform.evaluation import compare_pairs, metric_rows, rolled_up
-from rec_platform.evaluation.comparison import only
+from rec_platform.evaluation.comparison import COMPARISON, corrected, only, sureness
 from rec_platform.evaluation.exposure import EXPOSURE, catalogued
 from rec_platform.evaluation.own import NONE, Own
 from rec_platform.evaluation.probability import CALIBRATION, reliability
@@ -28,8 +30,9 @@ from rec_platform.evaluation.scored import CEILING, RANDOM
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.lake import Lake
 from rec_platform.partition import Partition
-from rec_platform.reports import comparison, data, gather, paired, plots, style
-from rec_platform.reports.page import Figure, Figures, Part, Picture, Rows, Section, Words, page
+from rec_platform.reports import comparison, data, findings, gather, glossary, paired, plots, rules, style
+from rec_platform.reports.glossary import spoken
+from rec_platform.reports.page import Figure, Figures, Part, Picture, Rows, Section, Standing, Standings, Words, page
 from rec_platform.reports.tables import compact, metric_name, metrics_table
 
 Progress = Callable[[str, float], None]
@@ -44,6 +47,11 @@ _NO_CHANCES: Final = (
     "Calibration holds a model to the probabilities it gives. Only models whose scores are probabilities have numbers: logistic, "
     "and those given a scale; scores that only rank (of popularity, collaborative, xgboost) promise nothing."
 )
+_KEY: Final = (
+    (style.DIVERGING[4], "very surely better"), (style.DIVERGING[3], "surely better"),
+    (style.DIVERGING[2], "no difference shown"), (style.DIVERGING[1], "surely worse"),
+    (style.DIVERGING[0], "very surely worse"), (style.BLANK, "? too few contexts"),
+)  # fmt: skip
 _COLUMNS: Final = t.METRIC_SUMS.schema.names
 
 
@@ -57,6 +65,7 @@ class Judged:
         partitions: what they were measured on.
         main: the metric and cut-off that differences are drawn of.
         baseline: the model others are compared with.
+        min_contexts: the fewest contexts that get a verdict.
     """
 
     sums: MetricSums
@@ -64,14 +73,28 @@ class Judged:
     partitions: tuple[Partition, ...]
     main: tuple[str, int]
     baseline: str
+    min_contexts: int = 30
 
-    @property
+    @cached_property
     def models(self) -> list[str]:
-        return plots.model_order(sorted(set(self.rows.column(c.MODEL).to_pylist()) - {CEILING}))
+        """All that were judged, the best by the main metric first."""
+        names = plots.model_order(sorted(set(self.rows.column(c.MODEL).to_pylist()) - {CEILING}))
+        found = {row[c.MODEL]: row[c.VALUE] for row in self.values()}
+        return sorted(names, key=lambda name: -found.get(name, -math.inf))
+
+    @cached_property
+    def pairs(self) -> list[dict[str, Any]]:
+        """Paired differences of all pairs of models in the main metric, the better one first, no slice."""
+        return differences(self, by="all")
 
     @property
     def metric(self) -> str:
-        return metric_name({c.METRIC: self.main[0], c.CUTOFF: self.main[1]})
+        return spoken(*self.main)
+
+    @property
+    def whole(self) -> pa.Table:
+        """METRICS rows of all contexts together."""
+        return self.rows.filter((pc.field(c.SLICE) == "all") & (pc.field("estimand") == "context"))
 
     def values(self, *, by: str = "all", metric: tuple[str, int] | None = None) -> list[dict[str, Any]]:
         """Rows of one metric (the main one) in one slice, by context."""
@@ -111,125 +134,178 @@ def judged(
     models = set(rows.column(c.MODEL).to_pylist())
     main = next((pair for pair in MAIN if pair in have), min(have, default=("nmrr", 0)))
     baseline = next((name for name in BASELINES if name in models), RANDOM)
-    return Judged(sums, rows, known, main, baseline)
+    return Judged(sums, rows, known, main, baseline, min_contexts)
 
 
 def by_day(lake: Lake, found: Judged) -> pa.Table:
     """METRICS rows of the main metric for the whole of each date, with `date`."""
+    wanted = pc.field(c.METRIC).isin([found.main[0], ""]) & (pc.field(c.SLICE) == "all")
     parts = []
     for day in sorted({partition.day for partition in found.partitions}):
-        rows = gather.whole_metrics(lake, [one for one in found.partitions if one.day == day])
+        here = [one for one in found.partitions if one.day == day]
+        sums = rolled_up(lake.read(t.METRIC_SUMS.name, [one], _COLUMNS).filter(wanted) for one in here)
+        rows = gather.unsliced(metric_rows(sums, min_contexts=found.min_contexts, accumulators=()))
         rows = rows.filter((pc.field(c.METRIC) == found.main[0]) & (pc.field(c.CUTOFF) == found.main[1]))
         parts.append(rows.append_column(c.DATE, pa.array([day] * rows.num_rows, pa.date32())))
     return pa.concat_tables(parts)
 
 
-def differences(found: Judged, *, versus: str | None = None) -> list[dict[str, Any]]:
-    """Paired differences in the main metric: of all pairs, or of every model to one; `random` and others alike."""
+def differences(found: Judged, *, versus: str | None = None, by: str | None = None) -> list[dict[str, Any]]:
+    """Paired differences in the main metric: of all pairs, or of every model to one; of one slice, or of all."""
     models = found.models
     pairs = combinations(models, 2) if versus is None else ((one, versus) for one in models if one != versus)
-    sums = only(found.sums, lambda key: (key.metric, key.k) in (found.main, ("", 0)))
+    sums = only(
+        found.sums, lambda key: (key.metric, key.k) in (found.main, ("", 0)) and by in (None, key.slice)
+    )  # fmt: skip
     rows = compare_pairs(sums, list(pairs), accumulators=()).to_pylist()
     return [row for row in rows if row["estimand"] == "context" and not np.isnan(row["difference"])]
+
+
+def against_baseline(found: Judged) -> list[dict[str, Any]]:
+    """Paired differences of the models to the baseline in every slice that tells contexts apart, corrected together."""
+    kept = telling([row for row in differences(found, versus=found.baseline) if row["model_a"] != RANDOM])
+    rows: list[dict[str, Any]] = corrected(pa.Table.from_pylist(kept, schema=COMPARISON)).to_pylist()
+    return rows
 
 
 # --- sections --------------------------------------------------------------------------------------------------------
 
 
 def summary(found: Judged) -> Section:
-    """The numbers one asks for first, and the verdict in words."""
-    whole = found.values()
-    by_model = {row[c.MODEL]: row for row in whole}
-    best = max((name for name in found.models if name in by_model), key=lambda name: by_model[name][c.VALUE])
+    """The answer: which model is best, by how much and how surely; where all stand; how much was judged."""
+    by_model = {row[c.MODEL]: row for row in found.values()}
+    best = found.models[0]
+    top = by_model[CEILING][c.VALUE] if CEILING in by_model else by_model[best][c.VALUE]
+    base = by_model[found.baseline][c.VALUE]
+    words = Words(findings.reached(by_model[best][c.VALUE], base, top)) if best != found.baseline else Words("")
     days = sorted({partition.day for partition in found.partitions})
-    cards = [
-        Figure("contexts judged", f"{by_model[best][c.N]:,}", f"{by_model[best]['n_excluded']:,} without a positive"),
-        Figure("days", str(len(days)), f"{days[0]} to {days[-1]}"),
-        Figure("countries", str(len({partition.place for partition in found.partitions}))),
-        Figure(f"best {found.metric}", f"{by_model[best][c.VALUE]:.3f}", _between(by_model[best]) + f", {best}"),
-        *(
-            Figure(f"{found.metric} of {name}", f"{by_model[name][c.VALUE]:.3f}", note)
-            for name, note in (
-                (found.baseline, "the baseline"), (RANDOM, "any order"), (CEILING, "the best any order could reach"),
-            ) if name in by_model and name != best
+    places = sorted({partition.place for partition in found.partitions})
+    caption = (
+        f"{found.metric}: {glossary.says(*found.main)}. A bar ends at {top:.3f}, the best that any order of the candidates could "
+        f"reach; the dark band is the 95 % interval. Beside it the paired difference to {found.baseline}."
+    )
+    cards = (
+        Figure(
+            "contexts judged",
+            f"{by_model[best][c.N]:,}",
+            _left_out(by_model[best]),
         ),
-    ]  # fmt: skip
-    return Section("Summary", (Figures(tuple(dict.fromkeys(cards))), Words(verdict(found, best))))
+        Figure("days", f"{len(days)}", f"{days[0]} to {days[-1]}" if len(days) > 1 else f"{days[0]}"),
+        Figure("countries", f"{len(places)}", findings.listed(places)),
+        Figure("models compared", f"{len(found.models)}", "baselines included"),
+    )
+    parts = (
+        Words(verdict(found, best), lead=True), *((words,) if words.text else ()),
+        Standings(_standings(found, by_model), top, caption), Figures(cards),
+    )  # fmt: skip
+    return Section("Summary", parts)
+
+
+def _left_out(row: Mapping[str, Any]) -> str:
+    return f"{row[c.N_EXCLUDED]:,} more without a watched title" if row[c.N_EXCLUDED] else ""
+
+
+def _standings(found: Judged, by_model: Mapping[str, Mapping[str, Any]]) -> list[Standing]:
+    to_baseline = {
+        name: findings.turned(found.pairs, name).get(found.baseline) for name in found.models if name in by_model
+    }
+    lines = []
+    for name, row in to_baseline.items():
+        one, mark = by_model[name], sureness(row) if row else None
+        note = "the baseline" if name == found.baseline else "any order" if name == RANDOM else ""
+        if row and name != RANDOM:
+            gain = f"{style.signed(row['difference'])} {findings.between(row, sign=True)}".rstrip()
+            note = f"{gain}, {findings.SAID[mark]}"
+        text = f"{one[c.VALUE]:.3f} {findings.between(one)}".rstrip()
+        lines.append(
+            Standing(
+                name, one[c.VALUE], one[c.LOW], one[c.HIGH], text, note, mark if row and name != RANDOM else None,
+                quiet=name in BASELINES,
+            )
+        )  # fmt: skip
+    return lines
 
 
 def verdict(found: Judged, best: str) -> str:
-    """A sentence: the best model against the baseline and against the runner-up, and how sure that is."""
-    rows = {
-        (row["model_a"], row["model_b"]): row for row in differences(found) if row[c.SLICE] == "all"
-    }  # fmt: skip
-    others = sorted(
-        (row for row in found.values() if row[c.MODEL] not in (best, CEILING)), key=lambda row: -row[c.VALUE]
-    )
-    runner_up = others[0][c.MODEL] if others else best
-    named = [found.baseline] if found.baseline != best else []
-    if runner_up not in (found.baseline, best):
-        named.append(runner_up)
-    said = [_said(best, other, rows, found.metric) for other in named]
-    return " ".join(said) or f"{best} is the only model."
-
-
-def _said(best: str, other: str, rows: Mapping[tuple[str, str], Mapping[str, Any]], metric: str) -> str:
-    row, sign = (rows[best, other], 1) if (best, other) in rows else (rows[other, best], -1)
-    difference, low, high = (sign * row[name] for name in ("difference", c.LOW, c.HIGH))
-    low, high = min(low, high), max(low, high)
-    sure = comparison.sureness(difference, low, high)
-    if sure is None:
-        return f"Between {best} and {other} there is no verdict: too little was measured."
-    interval = f"{difference:+.3f} [{low:+.3f}, {high:+.3f}] in {metric}"
-    if sure == 0:
-        return f"Between {best} and {other} no difference is shown ({interval})."
-    return f"{best} is better than {other}{', very surely' if sure > 1 else ''}: {interval}."
+    """The best model against the baseline, how sure that is, and which models are level with it."""
+    by_model = {row[c.MODEL]: row for row in found.values()}
+    to_best = findings.turned(found.pairs, best)
+    return findings.headline(by_model, to_best, best=best, baseline=found.baseline, metric=found.metric)
 
 
 def models_section(lake: Lake, found: Judged) -> Section:
-    whole = found.rows.filter((pc.field(c.SLICE) == "all") & (pc.field("estimand") == "context"))
+    whole, order = found.whole, found.models
     shown = plots.shown_metrics(whole)
-    pairs = [row for row in differences(found) if row[c.SLICE] == "all"]
+    ranks = gather.positive_ranks(lake, found.partitions)
+    judged_alone = [name for name in order if name != RANDOM]
+    told = list(dict.fromkeys([order[0], *(name for name in (found.baseline, RANDOM) if name in order)]))
+    names = list(dict.fromkeys((row[c.METRIC], row[c.CUTOFF]) for row in shown.to_pylist()))
     parts: list[Part] = [
         Picture(
-            plots.metrics_plot(whole), "Each model's value inside its 95 % interval (bootstrap by profile).",
-            metrics_table(shown),
+            plots.metrics_plot(whole, order=order, baseline=found.baseline),
+            f"Each model's value inside its 95 % interval (bootstrap by profile); the dashed line is {found.baseline}. "
+            + "; ".join(f"{glossary.spoken(*one)}: {glossary.says(*one)}" for one in names) + ".",
+            metrics_table(shown), title=findings.firsts(shown.to_pylist(), judged_alone),
         ),
         Picture(
-            comparison.pairs_plot(pairs, metric=found.metric),
-            "Paired differences: both models weighed by the same draws, so what all models find hard cancels. Blue: the "
-            "row's model is surely better; deep blue: past 3.3 standard errors; grey: no difference shown; ?: no verdict.",
-            _difference_rows(pairs),
+            comparison.pairs_plot(found.pairs, metric=found.metric, order=order),
+            "Paired differences: both models are weighed by the same draws of profiles, so what all models find hard cancels. "
+            "Sure: at most a chance of 5 % that any coloured pair is wrong (Holm's correction); very sure: of 0.1 %.",
+            _difference_rows(found.pairs), title=findings.pairs(found.pairs), key=_KEY,
         ),
         Picture(
-            plots.scores_plot(gather.positive_ranks(lake, found.partitions)),
-            "How high up what was watched stood: the share of watched titles on rank r or better, in the full candidate set.",
+            plots.scores_plot(ranks, order=order),
+            "The share of watched titles that stood on a rank or higher up, in the full candidate set; the rank is logarithmic.",
+            title=findings.ranks(ranks.to_pylist(), told),
         ),
     ]  # fmt: skip
     if len({partition.day for partition in found.partitions}) > 1:
-        drawn = comparison.days_plot(by_day(lake, found), metric=found.metric)
-        parts.append(Picture(drawn, "Day by day, with 95 % bands."))
+        rows = by_day(lake, found)
+        parts.append(
+            Picture(
+                comparison.days_plot(rows, metric=found.metric, order=order), "With 95 % bands.",
+                compact(rows.select([c.DATE, c.MODEL, c.VALUE, c.LOW, c.HIGH, c.N]), rows=2_000),
+                title=findings.winners(rows.to_pylist(), c.DATE, "days", models=judged_alone),
+            )
+        )  # fmt: skip
     return Section("Models", tuple(parts))
 
 
 def slices_section(found: Judged) -> Section:
-    rows = [row for row in differences(found, versus=found.baseline) if row["model_a"] != RANDOM]
+    rows = against_baseline(found)
     countries = [row for row in found.values(by=c.COUNTRY) if row[c.MODEL] not in (CEILING, RANDOM)]
+    judged_here = [row for row in countries if findings.between(row)]
+    small = sorted({row[c.SLICE_VALUE] for row in countries} - {row[c.SLICE_VALUE] for row in judged_here})
+    best = next((name for name in found.models if name not in (found.baseline, RANDOM)), found.models[0])
+    left_out = f" Left out, with too few contexts for a verdict: {findings.listed(small)}." if small else ""
+    names = (c.SLICE_VALUE, c.MODEL, c.VALUE, c.LOW, c.HIGH, c.N)
     return Section(
         "Slices",
         (
             Picture(
-                comparison.slices_plot(rows, metric=found.metric, versus=found.baseline),
-                f"Where a model wins and loses against {found.baseline}. Colour is sureness, not size; ? is no verdict: too "
-                "few contexts for a difference of that size.",
-                _difference_rows(rows),
+                comparison.slices_plot(rows, metric=found.metric, versus=found.baseline, order=found.models),
+                "Colour is how sure a difference is, not its size: with Holm's correction the chance that any coloured cell is "
+                "wrong is at most 5 %.",
+                _difference_rows(rows), title=findings.slices(rows, model=best, versus=found.baseline), key=_KEY,
             ),
             Picture(
-                comparison.countries_plot(countries, metric=found.metric),
-                "Each country by itself, the one with most contexts first; an open circle has no verdict.",
+                comparison.countries_plot(countries, metric=found.metric, order=found.models),
+                f"Each country by itself, the one with most contexts first, with 95 % intervals.{left_out}",
+                compact(pa.Table.from_pylist([{name: row[name] for name in names} for row in countries]), rows=500)
+                if countries else (),
+                title=findings.winners(judged_here, c.SLICE_VALUE, "countries", models=found.models),
             ),
         ),
     )  # fmt: skip
+
+
+def telling(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The rows of slices that tell contexts apart: not those whose only value holds them all."""
+    values: dict[str, set[str]] = {}
+    for row in rows:
+        values.setdefault(row[c.SLICE], set()).add(row[c.SLICE_VALUE])
+    whole = max((row[c.N] for row in rows if row[c.SLICE] == "all"), default=-1)
+    return [row for row in rows if row[c.SLICE] == "all" or len(values[row[c.SLICE]]) > 1 or row[c.N] != whole]
 
 
 def lists_section(found: Judged) -> Section:
@@ -240,19 +316,30 @@ def lists_section(found: Judged) -> Section:
         if (key.metric, key.k, key.slice) == (EXPOSURE.name, LISTED, "all") and key.model not in (RANDOM, CEILING)
     }
     catalogue = max((tally.size for tally in shown.values()), default=0)
-    whole = found.rows.filter((pc.field(c.SLICE) == "all") & (pc.field("estimand") == "context"))
-    coverage = whole.filter(pc.field(c.METRIC) == "coverage")
-    listed = whole.filter(pc.field(c.METRIC).isin(OF_LISTS) & (pc.field(c.CUTOFF) == LISTED))
-    tail = comparison.long_tail_plot({name: tally.totals for name, tally in shown.items()}, catalogue, coverage)
+    coverage = found.whole.filter(pc.field(c.METRIC) == "coverage")
+    listed = found.whole.filter(pc.field(c.METRIC).isin(OF_LISTS) & (pc.field(c.CUTOFF) == LISTED))
+    totals = {name: tally.totals for name, tally in shown.items()}
     parts: list[Part] = [
         Picture(
-            tail, f"Left: lists of {LISTED}; a curve that rises at once shows the same few titles to everybody.",
+            comparison.long_tail_plot(totals, catalogue, coverage, order=found.models),
+            f"Left: lists of {LISTED}; a curve that rises at once shows the same few titles to everybody. Right: by length "
+            f"of the list. The catalogue holds {catalogue:,} titles.",
             compact(coverage.select([c.MODEL, c.CUTOFF, c.VALUE, c.LOW, c.HIGH]), rows=200),
+            title=findings.coverage(coverage.to_pylist(), LISTED),
         )
     ]  # fmt: skip
     if listed.num_rows:
-        about = "What lists are like besides right or wrong (docs/metrics.md has each formula), with 95 % intervals."
-        parts.append(Picture(comparison.values_plot(listed), about, metrics_table(listed)))
+        names = dict.fromkeys(listed.column(c.METRIC).to_pylist())
+        about = ". ".join(f"{glossary.spoken(name)}: {glossary.says(name, LISTED)}" for name in names)
+        drawn = comparison.values_plot(listed, order=found.models)
+        parts.append(
+            Picture(
+                drawn,
+                f"{about}.",
+                metrics_table(listed),
+                title=f"What lists of {LISTED} are like besides right or wrong.",
+            )
+        )
     return Section("Lists", tuple(parts))
 
 
@@ -266,14 +353,14 @@ def chances_section(found: Judged) -> Section:
     others = [name for name in found.models if name not in curves and name != RANDOM]
     if not curves:
         return Section("Calibration", (Words(f"{_NO_CHANCES} No model here does."),))
-    whole = found.rows.filter((pc.field(c.SLICE) == "all") & (pc.field("estimand") == "context"))
-    numbers = whole.filter(pc.field(c.METRIC).isin(["log_loss", *CALIBRATION.readings]))
+    numbers = found.whole.filter(pc.field(c.METRIC).isin(["log_loss", *CALIBRATION.readings]))
     picture = Picture(
-        comparison.reliability_plot(curves),
+        comparison.reliability_plot(curves, order=found.models),
         "Each dot is a bin of candidates by the probability a model gave them: across what it promised, up what came true. "
-        "Both axes are logarithmic; the diagonal is right; a dot's size grows with its candidates.",
-        metrics_table(numbers),
-    )
+        "Both axes are logarithmic; the diagonal is right; a dot's size grows with its candidates; an open dot at the foot is a "
+        "bin of which nothing was watched.",
+        metrics_table(numbers), title=findings.chances(numbers.to_pylist()),
+    )  # fmt: skip
     return Section(
         "Calibration", (picture, *([Words(f"{_NO_CHANCES} Not here: {', '.join(others)}.")] if others else ()))
     )
@@ -291,52 +378,88 @@ def own_section(found: Judged, own: Own) -> Section:
     )  # fmt: skip
     about = "; ".join(f"{one.name}: {one.about}" for one in own.metrics if one.about)
     return Section(
-        "Metrics of your own", (Picture(comparison.values_plot(rows), about or "As declared.", metrics_table(rows)),)
+        "Metrics of your own",
+        (Picture(comparison.values_plot(rows, order=found.models), about or "As declared.", metrics_table(rows)),),
     )
 
 
-def ageing_section(aged: Sequence[Mapping[str, Any]], first: date) -> Section:
+def ageing_section(aged: Sequence[Mapping[str, Any]], first: date, order: Sequence[str] = ()) -> Section:
     """What models are worth when nobody trains them any more."""
     rows = [row for row in aged if row[c.MODEL] != CEILING]
-    heading = metric_name(rows[0])
+    heading = spoken(rows[0][c.METRIC], rows[0][c.CUTOFF])
     words = (
         f"The models as of {first} on the contexts of each later date; features are those of the date, models stand still. "
         "last_played and random are never trained: where they move, the days differ."
     )
-    drawn = style.svg(paired.ageing_figure(rows, heading=heading))
+    drawn = style.svg(paired.ageing_figure(rows, heading=heading, order=order))
     names = (c.COUNTRY, "age", c.MODEL, c.VALUE, c.LOW, c.HIGH, c.N)
     table = compact(pa.Table.from_pylist([{name: row[name] for name in names} for row in rows]), rows=2_000)
-    return Section("Ageing", (Picture(drawn, words, table),))
+    return Section(
+        "Ageing", (Picture(drawn, words, table, title="What models are worth when nobody trains them any more."),)
+    )
+
+
+def rules_section(found: Judged) -> Section:
+    """How the numbers came about, and what the words mean."""
+    sums = found.sums
+    return Section(
+        "How it was judged",
+        (
+            Rows(rules.rules(sums.protocol, sums.evidence, replicates=sums.replicates)),
+            Rows(rules.words(), folded="What the words mean"),
+        ),
+    )
 
 
 def numbers_section(found: Judged) -> Section:
-    """Every metric of every model, for those who want the digits."""
-    whole = found.rows.filter((pc.field(c.SLICE) == "all") & (pc.field("estimand") == "context"))
-    names = sorted({(row[c.METRIC], row[c.CUTOFF]) for row in whole.select([c.METRIC, c.CUTOFF]).to_pylist()})
+    """Every metric of every model, kind by kind, for those who want the digits."""
+    rows = found.whole.to_pylist()
     models = [*found.models, CEILING]
-    by_key = {(row[c.METRIC], row[c.CUTOFF], row[c.MODEL]): row for row in whole.to_pylist()}
-    rows = [
-        {"metric": metric_name({c.METRIC: name, c.CUTOFF: k})}
-        | {model: _value(by_key.get((name, k, model))) for model in models}
-        for name, k in names
+    by_key = {(row[c.METRIC], row[c.CUTOFF], row[c.MODEL]): row for row in rows}
+    names = sorted({(row[c.METRIC], row[c.CUTOFF]) for row in rows}, key=_place)
+    parts: list[Part] = [
+        Words("Value [95 % interval], the best model by the main metric first; formulas: docs/metrics.md.")
     ]
-    return Section("All numbers", (Rows(rows, "Value [95 % interval]; docs/metrics.md has every formula."),))
+    for kind in glossary.KINDS:
+        lines = [
+            {"metric": metric_name({c.METRIC: name, c.CUTOFF: k}), "better": glossary.direction(name).partition(" ")[0]}
+            | {model: _value(by_key.get((name, k, model))) for model in models}
+            | {"n": max(by_key[name, k, model][c.N] for model in models if (name, k, model) in by_key)}
+            for name, k in names
+            if glossary.term(name).kind == kind
+        ]
+        if lines:
+            parts.append(Rows(lines, folded=f"{kind}: {len(lines)} metric{'' if len(lines) == 1 else 's'}"))
+    return Section("All numbers", tuple(parts))
+
+
+def _place(metric: tuple[str, int]) -> tuple[int, str, int]:
+    """In the order of the glossary, a metric's cut-offs side by side."""
+    known = list(glossary.TERMS)
+    return (known.index(metric[0]) if metric[0] in known else len(known), *metric)
 
 
 def _value(row: Mapping[str, Any] | None) -> str:
     if row is None:
         return ""
-    return f"{row[c.VALUE]:.3f} {_between(row)}"
-
-
-def _between(row: Mapping[str, Any]) -> str:
-    if not np.isfinite([row[c.LOW], row[c.HIGH]]).all():
-        return "(no verdict)"
-    return f"[{row[c.LOW]:.3f}, {row[c.HIGH]:.3f}]"
+    digits = 1 if row[c.VALUE] >= 100 else 3
+    return f"{row[c.VALUE]:.{digits}f} {findings.between(row, digits) or '(no verdict)'}"
 
 
 def _difference_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str | int | float]]:
-    names = ("model_a", "model_b", c.SLICE, c.SLICE_VALUE, "difference", c.LOW, c.HIGH, c.DETECTABLE, c.N, "verdict")
+    names = (
+        "model_a",
+        "model_b",
+        c.SLICE,
+        c.SLICE_VALUE,
+        "difference",
+        c.LOW,
+        c.HIGH,
+        c.DETECTABLE,
+        "p_holm",
+        c.N,
+        "verdict",
+    )
     return compact(pa.Table.from_pylist([{name: row[name] for name in names} for row in rows]), rows=400)
 
 
@@ -357,9 +480,11 @@ def report(
         progress(what, share)
         made.append(section())
     if aged:
-        made.insert(-1, ageing_section(aged, first))
+        made.insert(-1, ageing_section(aged, first, found.models))
     progress("done", 1.0)
-    return page("Recommendations, measured", f"{first} to {last}. Made by rec-platform from what is published.", made)
+    places = findings.listed(sorted({partition.place for partition in found.partitions}), most=12)
+    about = f"{first} to {last}, in {places}. Made by rec-platform from what is published."
+    return page("Recommendations, measured", about, made)
 
 
 def _steps(lake: Lake, found: Judged, own: Own) -> Iterator[tuple[float, str, Callable[[], Section]]]:
@@ -374,4 +499,5 @@ def _steps(lake: Lake, found: Judged, own: Own) -> Iterator[tuple[float, str, Ca
     yield 0.8, "columns", lambda: data.plays_section(lake, found.partitions)
     yield 0.85, "features", lambda: data.features_section(lake, found.partitions)
     yield 0.9, "drift", lambda: data.drift_section(lake, found.partitions)
-    yield 0.95, "numbers", lambda: numbers_section(found)
+    yield 0.95, "rules", lambda: rules_section(found)
+    yield 0.96, "numbers", lambda: numbers_section(found)

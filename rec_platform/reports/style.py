@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, timedelta
 from typing import Final
 
@@ -28,8 +28,9 @@ PALETTE: Final = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E0
 DIVERGING: Final = ("#E08214", "#FDD9A8", "#F1F1EF", "#BFDCF0", "#5BA3D0")
 #: A cell that has nothing to say.
 BLANK: Final = "#ECEEF1"
+MINUS: Final = "\u2212"
 INK: Final = "#22262B"
-FAINT: Final = "#6B7280"
+FAINT: Final = "#5C636E"
 GRID: Final = "#E3E6EA"
 CARD: Final = "#FCFCFB"
 
@@ -103,28 +104,30 @@ def svg(figure: Figure) -> str:
     return re.sub(r' d="[^"]*"', lambda path: re.sub(r"(\.\d\d)\d+", r"\1", path.group()), named) + "\n"
 
 
-def days(axes: Axes, dates: Sequence[date]) -> Floats:
-    """The dates as x values (days since 1970), at most `MOST_DATES` of the axis' days labelled."""
+def days(axes: Axes, dates: Sequence[date], *, least: int = 7, most: int = MOST_DATES) -> Floats:
+    """The dates as x values (days since 1970), at most `most` of the axis' days labelled.
+
+    The axis has room for `least` days, or a single day's bar would fill the panel.
+    """
     places = np.array([(day - _EPOCH).days for day in dates], dtype=np.float64)
     if len(places):
         first, last = int(places.min()), int(places.max())
-        ticks = list(range(first, last + 1, -(-(last - first + 1) // MOST_DATES)))
+        ticks = list(range(first, last + 1, -(-(last - first + 1) // most)))
         axes.set_xticks(ticks, day_labels([_EPOCH + timedelta(days=tick) for tick in ticks]))
-        # Room for seven days at least, or a single day's bar would fill the panel.
-        room = max(0.6, 0.02 * (last - first), (6 - (last - first)) / 2)
+        room = max(0.02 * (last - first), 0.6 if least > 3 else 0.3, (least - 1 - (last - first)) / 2)
         axes.set_xlim(first - room, last + room)
     return places
 
 
 def day_labels(dates: Sequence[date]) -> list[str]:
-    """Each day as text, the year under the first and wherever it changes.
+    """Each day as text, the year under the first and wherever it changes; all of two lines, or they would not stand level.
 
-    >>> day_labels([date(2024, 12, 30), date(2025, 1, 2)])
-    ['30 Dec\\n2024', '2 Jan\\n2025']
+    >>> day_labels([date(2024, 12, 30), date(2025, 1, 2), date(2025, 1, 3)])
+    ['30 Dec\\n2024', '2 Jan\\n2025', '3 Jan\\n']
     """
     years = [None, *(day.year for day in dates)]
     return [
-        f"{day.day} {_MONTHS[day.month - 1]}" + (f"\n{day.year}" if day.year != before else "")
+        f"{day.day} {_MONTHS[day.month - 1]}\n" + (f"{day.year}" if day.year != before else "")
         for day, before in zip(dates, years, strict=False)
     ]
 
@@ -147,6 +150,15 @@ def short(value: float) -> str:
     return f"{value:g}"
 
 
+def signed(value: float, digits: int = 3) -> str:
+    """
+    >>> signed(0.1234), signed(-0.1234), signed(-0.00001)
+    ('+0.123', '\u22120.123', '0.000')
+    """
+    text = f"{value:+.{digits}f}"
+    return text[1:] if not float(text) else text.replace("-", MINUS)
+
+
 def percent(axes: Axes, axis: str = "y", *, ticks: int = 5) -> None:
     """An axis of shares, written as per cent."""
     which = axes.yaxis if axis == "y" else axes.xaxis
@@ -154,10 +166,11 @@ def percent(axes: Axes, axis: str = "y", *, ticks: int = 5) -> None:
     which.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g} %"))
 
 
-def percent_ticks(axes: Axes) -> None:
-    """A logarithmic x axis of shares, each decade labelled in per cent."""
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g} %"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+def percent_ticks(axes: Axes, axis: str = "x") -> None:
+    """A logarithmic axis of shares, each decade labelled in per cent."""
+    which = axes.yaxis if axis == "y" else axes.xaxis
+    which.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g} %"))
+    which.set_minor_formatter(NullFormatter())
 
 
 def title(axes: Axes, text: str) -> None:
@@ -168,7 +181,7 @@ def title(axes: Axes, text: str) -> None:
 def legend(axes: Axes) -> None:
     """The legend in a row of its own under all panels, where no data and no title can be under it."""
     handles, labels = axes.get_legend_handles_labels()
-    axes.figure.legend(handles, labels, loc="outside lower center", ncols=len(labels), frameon=False, fontsize=8.5,
+    axes.figure.legend(handles, labels, loc="outside lower center", ncols=min(len(labels), 7), frameon=False, fontsize=8.5,
                        handlelength=1.4, columnspacing=1.6, labelcolor=INK)  # fmt: skip
 
 
@@ -186,8 +199,14 @@ def nothing(axes: Axes, why: str) -> None:
 
 
 def colour_of(names: Sequence[str]) -> dict[str, str]:
-    """A colour per name, in the order given; past the palette's end they repeat."""
+    """A colour per name, in the order given; past the palette's end they repeat, and `dash` tells them apart."""
     return {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(names)}
+
+
+def dash(colours: Mapping[str, str], name: str) -> str:
+    """The line style of a name: solid, or broken for one whose colour an earlier name has."""
+    before = list(colours.values())[: list(colours).index(name)].count(colours[name])
+    return ("-", "--", ":", "-.")[before % 4]
 
 
 def logarithmic(axes: Axes, end: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 import xml.etree.ElementTree as ET
 from datetime import date, timedelta
@@ -10,9 +11,9 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pytest
 
 from rec_platform import columns as c
+from rec_platform.evaluation.comparison import HIGHER, LEVEL, LOWER, NO_VERDICT
 from rec_platform.reports import comparison, data_plots, paired, style
 from rec_platform.reports.data_plots import Volume
 
@@ -21,7 +22,11 @@ MOST_BYTES = 100_000
 
 
 def difference(a: str, b: str, value: float, low: float, high: float, **more: Any) -> dict[str, Any]:
-    where = {c.SLICE: "all", c.SLICE_VALUE: "all", c.N: 900} | more
+    """A row of one comparison that stands alone: half a width is 1.96 standard errors, and Holm's p that of a normal."""
+    p = math.erfc(abs(value) / max(high - low, 1e-9) * 1.96 * math.sqrt(2)) if math.isfinite(low) else NAN
+    sure = LEVEL if low <= 0 <= high else HIGHER if value > 0 else LOWER
+    told = {"p_holm": p, "verdict": sure if math.isfinite(low) else NO_VERDICT}
+    where = {c.SLICE: "all", c.SLICE_VALUE: "all", c.N: 900} | told | more
     return {"model_a": a, "model_b": b, "difference": value, c.LOW: low, c.HIGH: high} | where
 
 
@@ -29,19 +34,11 @@ def texts(svg: str) -> list[str]:
     return ["".join(node.itertext()) for node in ET.fromstring(svg).iter() if node.tag.endswith("}text")]
 
 
-@pytest.mark.parametrize(
-    ("low", "high", "sure"), [(0.05, 0.15, 2), (0.01, 0.19, 1), (-0.01, 0.21, 0), (NAN, NAN, None), (0.1, 0.1, 2)]
-)
-def test_sureness(low: float, high: float, sure: int | None) -> None:
-    assert comparison.sureness(0.1, low, high) == sure
-    assert comparison.sureness(-0.1, -high, -low) == (None if sure is None else -sure)
-
-
 def test_a_pair_reads_the_same_from_both_ends() -> None:
     one = comparison.pairs_plot([difference("x", "y", 0.1, 0.05, 0.15)], metric="nmrr")
     other = comparison.pairs_plot([difference("y", "x", -0.1, -0.15, -0.05)], metric="nmrr")
     assert one == other
-    assert {"+0.100", "-0.100"} <= set(texts(one))
+    assert {"+0.100", "\u22120.100"} <= set(texts(one))
 
 
 def test_slices_colour_by_sureness_and_mark_no_verdict() -> None:
@@ -58,9 +55,22 @@ def test_slices_colour_by_sureness_and_mark_no_verdict() -> None:
 def test_the_smallest_slices_are_left_out() -> None:
     rows = [difference("x", "y", 0.1, 0.0, 0.2, slice="country", slice_value=f"{n}", n=n) for n in range(1, 60)]
     svg = comparison.slices_plot(rows, metric="nmrr", versus="y")
-    assert "country: 59   n 59" in texts(svg)
-    assert not any(text.startswith("country: 3 ") for text in texts(svg))
+    shown = texts(svg)
+    assert shown.count("59") == 1 and "country: 59" in shown, "the first of a slice bears its name; n stands at the end"
+    assert shown.count("58") == 2
+    assert "3" not in shown
     assert len(svg) < MOST_BYTES
+
+
+def test_a_difference_that_is_none_among_many_is_not_coloured() -> None:
+    """Its own interval lies beside 0, and its verdict says that chance explains it."""
+    row = difference("x", "y", 0.1, 0.02, 0.18, verdict=LEVEL, p_holm=0.4)
+    for drawn in (
+        comparison.pairs_plot([row], metric="nmrr"), comparison.slices_plot([row], metric="nmrr", versus="y"),
+        style.svg(paired.differences_figure([row | {"label": "nmrr"}], heading="x less y")),
+    ):  # fmt: skip
+        loud = (*style.DIVERGING[:2], *style.DIVERGING[3:], paired.SURE)
+        assert not any(colour.lower() in drawn.lower() for colour in loud)
 
 
 def test_days_and_countries() -> None:
@@ -72,8 +82,11 @@ def test_days_and_countries() -> None:
         for n in range(40) for name in "xyz"
     ]  # fmt: skip
     svg = comparison.countries_plot(countries, metric="nmrr")
-    assert "39   n 39" in texts(svg)
+    assert "39, n 39" in texts(svg)
     assert len(svg) < MOST_BYTES
+    unsure = [row | {c.LOW: NAN} for row in countries]
+    assert "no country with contexts enough for a verdict" in texts(comparison.countries_plot(unsure, metric="nmrr"))
+    assert not any(text.startswith("03,") for text in texts(comparison.countries_plot(countries[:15], metric="nmrr")))
 
 
 def test_the_long_tail_of_one_title_for_all() -> None:
@@ -90,7 +103,7 @@ def test_a_panel_per_metric_of_lists() -> None:
         for metric in ("novelty", "diversity", "gini", "popularity_lift") for model in ("x", "random", "ceiling")
     ]  # fmt: skip
     svg = comparison.values_plot(pa.Table.from_pylist(rows))
-    assert {"novelty@10", "popularity lift@10", "x"} <= set(texts(svg))
+    assert {"novelty@10", "Gini@10", "popularity lift@10", "x"} <= set(texts(svg))
     assert not {"random", "ceiling"} & set(texts(svg))
     assert "no metrics of lists" in texts(comparison.values_plot(pa.Table.from_pylist(rows).slice(0, 0)))
 
@@ -106,15 +119,25 @@ def test_volume_marks_the_day_that_left_its_band() -> None:
     dates = [date(2025, 1, 1) + timedelta(days=n) for n in range(8)]
     volume = Volume.of(dates, [10.0] * 7 + [50.0], first=dates[6])
     assert volume.dates == tuple(dates[6:])
+    assert [day for day, _ in volume.before] == dates[:6]
     assert volume.unexpected == [1]
     svg = data_plots.volume_plot({"plays": volume})
     assert style.PALETTE[5].lower() in svg
     assert "no partitions" in texts(data_plots.volume_plot({}))
 
 
+def test_weekdays_are_told_by_dates_where_some_never_have_a_value() -> None:
+    """A shop that is shut on Saturdays: counting rows by sevens would hold Mondays against Tuesdays."""
+    open_days = [day for n in range(42) if (day := date(2025, 1, 6) + timedelta(days=n)).weekday() != 5]
+    values = [300.0 if day.weekday() == 0 else 100.0 for day in open_days]
+    volume = Volume.of(open_days, values, first=date(2025, 2, 3))
+    assert volume.unexpected == []
+    assert volume.bands[0] == (270.0, 330.0)
+
+
 def test_shapes_name_what_is_missing() -> None:
     svg = data_plots.shapes_plot({"a": np.array([0.0, 1.0, NAN, 2.0]), "gone": np.full(4, NAN), "same": np.ones(4)})
-    assert {"25.0% missing", "all missing", "same"} <= set(texts(svg))
+    assert {"25% missing", "all missing", "same"} <= set(texts(svg))
     many = {f"feature_{n}": np.random.default_rng(n).normal(size=500) for n in range(60)}
     assert len(data_plots.shapes_plot(many)) < MOST_BYTES
 
@@ -123,12 +146,16 @@ def test_drift_puts_the_restless_on_top() -> None:
     dates = [date(2025, 1, 2), date(2025, 1, 3)]
     svg = data_plots.drift_plot({"calm": [0.01, 0.02], "restless": [0.12, 0.4], "unknown": [NAN, NAN]}, dates)
     labels = [text for text in texts(svg) if re.fullmatch("[a-z]+", text)]
+    assert labels == ["restless", "calm", "unknown"]
     assert labels[0] == "restless"
     assert "0.40" in texts(svg), "the largest of a row is written into its cell"
     assert "0.12" not in texts(svg)
     assert svg.lower().count(style.DIVERGING[0].lower()) == 1, "cells of a colour are one path"
     growing = {f"feature_{n}": list(np.linspace(0, n / 40, 60)) for n in range(60)}
     assert len(data_plots.drift_plot(growing, [date(2025, 1, 1 + n % 28) for n in range(60)])) < MOST_BYTES
+    calm = {f"calm_{n}": [0.01] for n in range(30)} | {"restless": [0.3]}
+    drawn = [text for text in texts(data_plots.drift_plot(calm, dates[:1])) if text.startswith("calm_")]
+    assert len(drawn) == data_plots.FEWEST_ROWS - 1, "of the calm ones a few"
     assert "one date only: nothing to compare with" in texts(data_plots.drift_plot({}, []))
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from rec_platform import columns as c
 from rec_platform import tables as t
-from rec_platform.reports import plots
+from rec_platform.reports import plots, style
 
 MOST_BYTES = 100_000
 NAN = float("nan")
@@ -143,13 +143,29 @@ def test_metrics_show_models_in_order_and_the_ceiling_in_figures() -> None:
         "xgboost", "popularity", "random"
     ]  # fmt: skip
     assert "ceiling" not in shown and "ceiling 0.300" in shown
-    assert [text for text in shown if "@" in text or text == "nmrr"] == ["nmrr", "ndcg@10", "recall@10"]
+    assert [text for text in shown if "@" in text or text in ("NMRR", "MAP")] == ["NMRR", "NDCG@10", "recall@10", "MAP"]
+    assert shown.count("0.300") == 4 * 3, "every value stands beside its tick"
 
 
 def test_the_metrics_worth_showing() -> None:
     chosen = plots.shown_metrics(metric_rows(1))
     pairs = list(dict.fromkeys(zip(*(chosen.column(name).to_pylist() for name in (c.METRIC, c.CUTOFF)), strict=True)))
     assert pairs == [("nmrr", 0), ("ndcg", 10), ("recall", 10), ("map", 0)]
+
+
+def test_what_only_describes_has_no_ceiling() -> None:
+    rows = metric_rows(1)
+    coverage = rows.set_column(rows.schema.get_field_index(c.METRIC), c.METRIC, pa.array(["coverage"] * rows.num_rows))
+    assert not [text for text in texts(plots.metrics_plot(coverage)) if "ceiling" in text]
+
+
+def test_a_model_has_its_colour_in_every_picture_and_its_line_where_colours_repeat() -> None:
+    order = [f"m{n}" for n in range(8)]
+    whole = plots.coloured([*order, "random"], order)
+    assert plots.coloured(["m3", "m1"], order) == {"m1": whole["m1"], "m3": whole["m3"]}
+    looks = {(colour, style.dash(whole, name)) for name, colour in whole.items()}
+    assert len(looks) == 9
+    assert whole["random"] == style.FAINT
 
 
 def test_half_of_all_recommendations_is_named() -> None:

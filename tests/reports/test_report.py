@@ -15,7 +15,7 @@ from rec_platform.errors import MissingInput
 from rec_platform.flow import Platform
 from rec_platform.lake import Lake
 from rec_platform.reports import data
-from rec_platform.reports.report import differences, judged, report, verdict
+from rec_platform.reports.report import differences, judged, report, telling, verdict
 from rec_platform.reports.stages import shown
 from rec_platform.simulation import simulate
 from rec_platform.tables import METRIC_SUMS, METRICS
@@ -45,7 +45,8 @@ def page(home: Path) -> str:
 @pytest.mark.slow
 def test_every_section_is_there_and_nothing_is_fetched(page: str) -> None:
     titles = re.findall(r"<h2>(.*?)</h2>", page)
-    expected = "Summary, Models, Slices, Lists, Calibration, Volume, Plays and contexts, Features, Drift, All numbers"
+    expected = "Summary, Models, Slices, Lists, Calibration, Volume, Plays and contexts, Features, Drift, "
+    expected += "How it was judged, All numbers"
     assert ", ".join(titles) == expected
     assert not re.findall(r'(?:src|href)="(?!#)', page)
 
@@ -57,11 +58,22 @@ def test_the_summary_says_what_the_sums_say(home: Path, page: str) -> None:
     whole = {row[c.MODEL]: row for row in found.values()}
     best = max(found.models, key=lambda name: whole[name][c.VALUE])
     assert f"{whole[best][c.VALUE]:.3f}" in page
+    assert found.models[0] == best
     said = verdict(found, best)
     assert best in said
     assert found.baseline in said
-    pairs = [row for row in differences(found) if row[c.SLICE] == "all"]
+    pairs, every = found.pairs, differences(found)
+    assert [row["difference"] for row in pairs] == [row["difference"] for row in every if row[c.SLICE] == "all"]
     assert len(pairs) == len(found.models) * (len(found.models) - 1) / 2
+
+
+def test_a_slice_that_holds_every_context_in_one_value_says_nothing() -> None:
+    def row(name: str, value: str, n: int) -> dict[str, object]:
+        return {c.SLICE: name, c.SLICE_VALUE: value, c.N: n}
+
+    whole, tv, known = row("all", "all", 9), row("device", "unknown", 9), row("country", "FR", 8)
+    parts = [row("band", "new", 5), row("band", "old", 9)]
+    assert telling([whole, tv, known, *parts]) == [whole, known, *parts]
 
 
 @pytest.mark.slow
