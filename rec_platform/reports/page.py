@@ -322,6 +322,7 @@ gap:2px 16px;align-items:center;padding:6px 0;
 border-bottom:1px solid var(--grid)}
 .who{font-weight:600;overflow-wrap:anywhere}.quiet .who,.quiet .figures{font-weight:400;color:var(--faint)}
 .bar{position:relative;height:16px;background:var(--blank);border-radius:3px;overflow:hidden}
+.bar,.dot,.key i{print-color-adjust:exact;-webkit-print-color-adjust:exact}
 .bar u{position:absolute;inset:0 auto 0 0;background:var(--c0)}.quiet .bar u{background:var(--line)}
 .bar b{position:absolute;top:5px;height:6px;background:var(--ink);opacity:.6;border-radius:3px;min-width:2px}
 .said{color:var(--faint);font-size:13.5px}
@@ -331,24 +332,25 @@ border-bottom:1px solid var(--grid)}
 figure{margin:14px 0 22px}figure svg{width:100%;height:auto;display:block}
 figcaption{color:var(--faint);font-size:13px;max-width:100ch}
 details{margin-top:6px}summary{color:var(--link);font-size:13px;cursor:pointer;width:max-content;max-width:100%}
-.wide{overflow:auto;max-height:75vh}
-table{border-collapse:collapse;font-size:13px;font-variant-numeric:tabular-nums;margin:6px 0}
-th,td{padding:4px 14px 4px 0;text-align:left;border-bottom:1px solid var(--grid);white-space:nowrap}
+.wide{overflow:auto}details .wide{max-height:75vh}
+table{border-collapse:collapse;font-size:12.5px;font-variant-numeric:tabular-nums;margin:6px 0}
+th,td{padding:4px 12px 4px 0;text-align:left;border-bottom:1px solid var(--grid);white-space:nowrap;vertical-align:top}
 th{color:var(--faint);font-weight:500;position:sticky;top:0;background:var(--card);z-index:1}
 td:first-child,th:first-child{position:sticky;left:0;background:var(--card)}th:first-child{z-index:2}
-td:last-child{white-space:normal;min-width:12ch}td.right:last-child{white-space:nowrap}
+td:last-child{white-space:normal;min-width:16ch}td.right:last-child{white-space:nowrap}
 .right{text-align:right}
 @media (max-width:720px){
 header{padding:18px 16px 8px}h1{font-size:21px;padding-right:96px}#theme{top:18px;right:16px}
 nav{padding:9px 16px}main{padding:0 8px 40px}section{padding:4px 14px 14px;border-radius:8px;margin:12px 0}
 .lead{font-size:17px}.cards{grid-template-columns:repeat(2,1fr)}.value{font-size:18px}
-.standings li{grid-template-columns:1fr max-content}.bar,.said{grid-column:1/-1}
+.standings li{grid-template-columns:1fr max-content}.bar{order:3}.said{order:4}.bar,.said{grid-column:1/-1}
+td:first-child:not(.right){white-space:normal;min-width:11ch}
 .drawn{overflow-x:auto}.drawn svg{width:680px}.key span{white-space:normal}
 }
 @media print{
 #theme,nav,.skip,summary{display:none}body{background:none;font-size:12px}main,header{max-width:none;padding:0}
 section{border:0;padding:0;margin:0 0 12px}h2,h3{break-after:avoid}figure,.card,.standings li{break-inside:avoid}
-.wide{overflow:visible;max-height:none}@page{margin:14mm}
+.wide,details .wide{overflow:visible;max-height:none}@page{margin:14mm}
 }
 """
 _SCRIPT: Final = """\

@@ -417,20 +417,31 @@ def numbers_section(found: Judged) -> Section:
     models = [*found.models, CEILING]
     by_key = {(row[c.METRIC], row[c.CUTOFF], row[c.MODEL]): row for row in rows}
     names = sorted({(row[c.METRIC], row[c.CUTOFF]) for row in rows}, key=_place)
-    parts: list[Part] = [
-        Words("Value [95 % interval], the best model by the main metric first; formulas: docs/metrics.md.")
-    ]
+    about = (
+        "Value [95 % interval], the best model by the main metric first; \u2191 higher is better, \u2193 lower is. Formulas: "
+        "docs/metrics.md."
+    )
+    parts: list[Part] = [Words(about)]
     for kind in glossary.KINDS:
         lines = [
-            {"metric": metric_name({c.METRIC: name, c.CUTOFF: k}), "better": glossary.direction(name).partition(" ")[0]}
-            | {model: _value(by_key.get((name, k, model))) for model in models}
-            | {"n": max(by_key[name, k, model][c.N] for model in models if (name, k, model) in by_key)}
+            {"metric": _pointed(name, k), "n": max(by_key[name, k, model][c.N] for model in models if (name, k, model) in by_key)}
+            | {
+                model: _value(by_key[name, k, model])
+                for model in models
+                if (name, k, model) in by_key and (model != CEILING or kind != glossary.LISTS)
+            }
             for name, k in names
             if glossary.term(name).kind == kind
-        ]
+        ]  # fmt: skip
         if lines:
             parts.append(Rows(lines, folded=f"{kind}: {len(lines)} metric{'' if len(lines) == 1 else 's'}"))
     return Section("All numbers", tuple(parts))
+
+
+def _pointed(metric: str, k: int) -> str:
+    """Its name with an arrow to its better side."""
+    arrow = {glossary.HIGHER: " \u2191", glossary.LOWER: " \u2193"}.get(glossary.term(metric).better, "")
+    return metric_name({c.METRIC: metric, c.CUTOFF: k}) + arrow
 
 
 def _place(metric: tuple[str, int]) -> tuple[int, str, int]:
@@ -439,11 +450,9 @@ def _place(metric: tuple[str, int]) -> tuple[int, str, int]:
     return (known.index(metric[0]) if metric[0] in known else len(known), *metric)
 
 
-def _value(row: Mapping[str, Any] | None) -> str:
-    if row is None:
-        return ""
-    digits = 1 if row[c.VALUE] >= 100 else 3
-    return f"{row[c.VALUE]:.{digits}f} {findings.between(row, digits) or '(no verdict)'}"
+def _value(row: Mapping[str, Any]) -> str:
+    digits = 1 if abs(row[c.VALUE]) >= 100 else 3
+    return f"{row[c.VALUE]:.{digits}f} {findings.between(row, digits) or '(no verdict)'}".replace("-", style.MINUS)
 
 
 def _difference_rows(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, str | int | float]]:
