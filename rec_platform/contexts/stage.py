@@ -27,7 +27,7 @@ from rec_platform.contexts.tagger import Tagger
 from rec_platform.contexts.weights import TrainingWeights
 from rec_platform.dmc12.frame import Frame, nested
 from rec_platform.features import FeatureGenerator, FeatureSet
-from rec_platform.features.by_bucket import OneTimeline, Swept, Timelines, segments_of
+from rec_platform.features.by_bucket import Dated, OneTimeline, Swept, Timelines, segments_of
 from rec_platform.features.sweep import Past
 from rec_platform.partition import Partition
 from rec_platform.pipeline import Column, Level, Pipeline, Sources, Transformer
@@ -127,11 +127,11 @@ class TrainingSets(Stage):
 
         before: list[Mapping[str, int]] = []
 
-        def sessions() -> Iterator[Frame]:
+        def sessions() -> Iterator[Dated]:
             for partition in partitions:
                 start = labelled_sessions(partition, told, settings)
                 before.append(_counts_before(start))
-                yield start
+                yield partition.day, start
 
         timelines = timelines_for(
             told, settings, sources, until=days[-1] + timedelta(days=settings.labels.horizon_days - 1)

@@ -8,8 +8,10 @@ them put together again. Between, frames wait in files.
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import TracebackType
@@ -20,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rec_platform import columns as c
-from rec_platform.clock import DAY, HOUR
+from rec_platform.clock import HOUR
 from rec_platform.dmc12.frame import Frame, concat, flat, packed, sliced
 from rec_platform.features.feature_set import FeatureSet
 from rec_platform.features.sweep import BucketedLog, Past, Sides, bands, bucket_of
@@ -29,8 +31,10 @@ from rec_platform.stage import silent
 from rec_platform.timetravel.kernels import Int64
 from rec_platform.timetravel.timeline import Timeline, countries_of
 
-#: What is done with a frame.
-Step: TypeAlias = Callable[[Frame, Sources], Frame]
+#: What is done with a frame, given what is read and the frame's day. Frames of a day get the same columns.
+Step: TypeAlias = Callable[[Frame, Sources, date], Frame]
+#: A frame with its day.
+Dated: TypeAlias = tuple[date, Frame]
 #: A step by context, which keeps all contexts in their order; then one of whole frames.
 Segment: TypeAlias = tuple[Step, Step]
 
@@ -42,7 +46,16 @@ _ROW: Final = "row_in_frame"
 
 def segments_of(pipeline: Pipeline) -> tuple[Segment, ...]:
     """A pipeline as `Timelines.applied` takes it."""
-    return tuple((parts.apply, whole.apply) for parts, whole in pipeline.segments)
+    return tuple((_step(parts), _step(whole)) for parts, whole in pipeline.segments)
+
+
+def _step(pipeline: Pipeline) -> Step:
+    return lambda frame, sources, _day: pipeline.apply(frame, sources)
+
+
+def as_it_is(frame: Frame, _sources: Sources, _day: date) -> Frame:
+    """The step that does nothing."""
+    return frame
 
 
 class Timelines(Protocol):
@@ -52,8 +65,8 @@ class Timelines(Protocol):
     def buckets(self) -> int:
         """How many timelines the profiles are spread over."""
 
-    def applied(self, segments: Sequence[Segment], frames: Iterable[Frame]) -> Iterator[Frame]:
-        """Each frame with all segments done, in order. A frame's contexts are of one day; frames stand in order of day."""
+    def applied(self, segments: Sequence[Segment], frames: Iterable[Dated]) -> Iterator[Frame]:
+        """Each frame with all segments done, in order. A frame's contexts are of its day; frames stand in order of day."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +76,10 @@ class OneTimeline:
     sources: Sources
     buckets: int = field(default=1, init=False)
 
-    def applied(self, segments: Sequence[Segment], frames: Iterable[Frame]) -> Iterator[Frame]:
-        for frame in frames:
+    def applied(self, segments: Sequence[Segment], frames: Iterable[Dated]) -> Iterator[Frame]:
+        for day, frame in frames:
             for parts, whole in segments:
-                frame = whole(parts(frame, self.sources), self.sources)
+                frame = whole(parts(frame, self.sources, day), self.sources, day)
             yield frame
 
 
@@ -90,19 +103,19 @@ class Swept:
     scratch: Path
     tell: Callable[[str], None] = silent
 
-    def applied(self, segments: Sequence[Segment], frames: Iterable[Frame]) -> Iterator[Frame]:
+    def applied(self, segments: Sequence[Segment], frames: Iterable[Dated]) -> Iterator[Frame]:
         # The name ends in the process id as that of a staging folder does, so that what a killed run left can be told.
         with TemporaryDirectory(prefix="sweep.", suffix=f".{os.getpid()}", dir=self.scratch) as name:
             folder, log = Path(name), None
             for number, segment in enumerate(segments, 1):
-                one = _Pass(self, segment, f"pass {number} of {len(segments)}", folder / str(number))
-                self.tell(f"{one.name}: partitions to {self.buckets} buckets")
                 waiting = _Waiting.filled(frames, folder / f"{number} waiting", self.buckets)
                 if log is None:
                     self.tell(f"plays to {self.buckets} buckets")
                     log = BucketedLog.written(self.past, self.features, waiting.profiles, folder, self.buckets)
-                frames = one.over(waiting, log)
-            yield from frames
+                frames = _Pass(self, segment, f"pass {number} of {len(segments)}", folder / str(number)).over(
+                    waiting, log
+                )
+            yield from (frame for _, frame in frames)
 
 
 @dataclass(frozen=True)
@@ -114,7 +127,7 @@ class _Pass:
     name: str
     folder: Path
 
-    def over(self, waiting: _Waiting, log: BucketedLog) -> Iterator[Frame]:
+    def over(self, waiting: _Waiting, log: BucketedLog) -> Iterator[Dated]:
         parts, whole = self.segment
         for numbers, sides in self._bands(waiting, log):
             with _Shelf(self.folder, self.of.buckets) as done:
@@ -122,26 +135,28 @@ class _Pass:
                     self.of.tell(f"{self.name}: bucket {bucket + 1} of {self.of.buckets}")
                     sources = self.of.sources(log.timeline(bucket, sides))
                     for few, together in waiting.together(bucket, numbers):
-                        made = parts(together, sources)
+                        day = waiting.days[few[0]]
+                        made = parts(together, sources, day)
                         for number, part in zip(few, _split(made, waiting.shelf.sizes(bucket, few)), strict=True):
-                            done.put(bucket, number, part)
+                            done.put(bucket, number, day, part)
             sources = self.of.sources(log.without_plays(sides))
             for number in numbers:
-                yield whole(_in_order(done.of_frame(number)), sources)
+                day = waiting.days[number]
+                yield day, whole(_in_order(done.of_frame(number)), sources, day)
 
     def _bands(self, waiting: _Waiting, log: BucketedLog) -> Iterator[tuple[Sequence[int], Sides]]:
         """The frames of as many days at a time as their ticks may take, with the sums that the segment asks for."""
         (parts, whole), countries = self.segment, countries_of(list(waiting.countries))
 
         def rehearse(timeline: Timeline) -> object:
-            sources = self.of.sources(timeline)
-            return whole(parts(waiting.none, sources), sources)
+            sources, day = self.of.sources(timeline), waiting.days[0]
+            return whole(parts(waiting.none, sources, day), sources, day)
 
         def asked(numbers: Sequence[int]) -> Sides:
             hours = [waiting.hours[number] for number in numbers]
             return log.asked(np.concatenate([_NOTHING, *hours]), countries, rehearse)
 
-        for days in bands(sorted(set(waiting.days)), asked(())):
+        for days in bands(sorted(set(waiting.days)), asked(())) if waiting.days else ():
             numbers = [number for number, day in enumerate(waiting.days) if days[0] <= day <= days[-1]]
             sides = asked(numbers)
             if any(sides.values()):
@@ -165,21 +180,21 @@ class _Waiting:
     """
 
     shelf: _Shelf
-    days: Sequence[int]
+    days: Sequence[date]
     hours: Sequence[Int64]
     countries: frozenset[str]
     profiles: Int64
     none: Frame
 
     @classmethod
-    def filled(cls, frames: Iterable[Frame], folder: Path, buckets: int) -> _Waiting:
-        days: list[int] = []
+    def filled(cls, frames: Iterable[Dated], folder: Path, buckets: int) -> _Waiting:
+        days: list[date] = []
         hours, profiles, countries = [_NOTHING], [_NOTHING], frozenset[str]()
         none = Frame.of(pa.table({}))
         with _Shelf(folder, buckets) as shelf:
-            for number, frame in enumerate(frames):
+            for number, (day, frame) in enumerate(frames):
                 profile, at = (np.asarray(frame.context(name), dtype=np.int64) for name in (c.PROFILE, c.AT))
-                days.append(int(at.min() // DAY) if len(at) else days[-1] if days else 0)
+                days.append(day)
                 hours.append(np.unique(at // HOUR) * HOUR)
                 profiles.append(np.unique(profile))
                 countries |= frozenset(pc.unique(frame.contexts.column(c.COUNTRY)).to_pylist())
@@ -187,7 +202,7 @@ class _Waiting:
                 none = numbered.take(_NOTHING)
                 bucket = bucket_of(profile, buckets)
                 for one in np.unique(bucket).tolist() or [0]:
-                    shelf.put(one, number, numbered.take(np.flatnonzero(bucket == one)))
+                    shelf.put(one, number, day, numbered.take(np.flatnonzero(bucket == one)))
         return cls(shelf, days, hours[1:], countries, np.unique(np.concatenate(profiles)), none)
 
     def together(self, bucket: int, numbers: Sequence[int]) -> Iterator[tuple[list[int], Frame]]:
@@ -204,14 +219,15 @@ class _Waiting:
 
 
 class _Shelf:
-    """Parts of frames by bucket: a file per bucket, a batch per part. Filled inside a `with` block, read after it."""
+    """Parts of frames by bucket: a file per bucket and day, a batch per part. Filled inside a `with` block, read after it."""
 
     def __init__(self, folder: Path, buckets: int) -> None:
         folder.mkdir(exist_ok=True)
-        self._paths = [folder / f"{bucket}.arrow" for bucket in range(buckets)]
-        self._writers: dict[int, pa.ipc.RecordBatchFileWriter] = {}
-        #: By bucket and frame: the number of the batch, and how many contexts it has.
-        self._places: list[dict[int, tuple[int, int]]] = [{} for _ in self._paths]
+        self._folder = folder
+        self._writers: dict[Path, pa.ipc.RecordBatchFileWriter] = {}
+        self._held: Counter[Path] = Counter()
+        #: By bucket and frame: where the part is.
+        self._places: list[dict[int, _Place]] = [{} for _ in range(buckets)]
 
     def __enter__(self) -> _Shelf:
         return self
@@ -222,37 +238,43 @@ class _Shelf:
         for writer in self._writers.values():
             writer.close()
 
-    def put(self, bucket: int, number: int, part: Frame) -> None:
+    def put(self, bucket: int, number: int, day: date, part: Frame) -> None:
         """Keep a frame's part."""
-        rows = packed(part).combine_chunks()
-        if bucket not in self._writers:
-            self._writers[bucket] = pa.ipc.new_file(str(self._paths[bucket]), rows.schema)
-        batches = rows.to_batches() or [pa.RecordBatch.from_pylist([], schema=rows.schema)]
-        (batch,) = batches
-        self._writers[bucket].write_batch(batch)
-        self._places[bucket][number] = len(self._places[bucket]), part.n_contexts
+        rows, path = packed(part).combine_chunks(), self._folder / f"{day}.{bucket}.arrow"
+        if path not in self._writers:
+            self._writers[path] = pa.ipc.new_file(str(path), rows.schema)
+        (batch,) = rows.to_batches() or [pa.RecordBatch.from_pylist([], schema=rows.schema)]
+        self._writers[path].write_batch(batch)
+        self._places[bucket][number] = _Place(path, self._held[path], part.n_contexts)
+        self._held[path] += 1
 
     def has(self, bucket: int, number: int) -> bool:
         return number in self._places[bucket]
 
     def sizes(self, bucket: int, numbers: Sequence[int]) -> list[int]:
         """The contexts of some parts."""
-        return [self._places[bucket][number][1] for number in numbers]
+        return [self._places[bucket][number].contexts for number in numbers]
 
     def parts(self, bucket: int, numbers: Sequence[int]) -> list[Frame]:
         """Some parts of a bucket."""
-        with pa.OSFile(str(self._paths[bucket])) as file, pa.ipc.open_file(file) as batches:
-            places = [self._places[bucket][number][0] for number in numbers]
-            return [flat(pa.Table.from_batches([batches.get_batch(place)])) for place in places]
+        return [self._places[bucket][number].read() for number in numbers]
 
     def of_frame(self, number: int) -> list[Frame]:
         """All parts of a frame."""
-        return [
-            part
-            for bucket in range(len(self._paths))
-            if self.has(bucket, number)
-            for part in self.parts(bucket, [number])
-        ]
+        return [places[number].read() for places in self._places if number in places]
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A batch of a file."""
+
+    path: Path
+    position: int
+    contexts: int
+
+    def read(self) -> Frame:
+        with pa.OSFile(str(self.path)) as file, pa.ipc.open_file(file) as batches:
+            return flat(pa.Table.from_batches([batches.get_batch(self.position)]))
 
 
 def _split(frame: Frame, sizes: Sequence[int]) -> Iterator[Frame]:

@@ -16,9 +16,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from datetime import date
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -47,6 +48,7 @@ _SPREAD: Final = np.uint64(0x9E3779B97F4A7C15)
 
 #: Title-side sums by the filter whose plays they are of; "" is all plays.
 Sides: TypeAlias = Mapping[str, Gathering]
+Day = TypeVar("Day", int, date)
 
 
 @dataclass(frozen=True)
@@ -124,8 +126,8 @@ def bucket_of(profile_id: Int64, buckets: int) -> Int64:
     return ((words >> np.uint64(32)) % np.uint64(buckets)).astype(np.int64)
 
 
-def bands(days: Sequence[int], sides: Sides) -> Iterator[Sequence[int]]:
-    """The days, ascending, so many at a time as their ticks may take."""
+def bands(days: Sequence[Day], sides: Sides) -> Iterator[Sequence[Day]]:
+    """Days, ascending, so many at a time as their ticks may take."""
     many = max(1, TICK_BYTES // max(sum(side.bytes_per_day for side in sides.values()), 1))
     for first in range(0, len(days), many):
         yield days[first : first + many]

@@ -29,13 +29,21 @@ class Scored:
     """Contexts with their kept items.
 
     Attributes:
-        frame: items title_id, label, weight, item_inclusion_probability, reachable; scores per model.
-        above, equal: int64 columns per model, one row per item.
+        frame: items title_id, label, weight, item_inclusion_probability, reachable, and int64 counts per model, named
+            n_above.MODEL and n_equal.MODEL; scores per model.
     """
 
     frame: Frame
-    above: pa.Table
-    equal: pa.Table
+
+    @property
+    def above(self) -> pa.Table:
+        """How many candidates each model scores above the item."""
+        return self._counts(c.N_ABOVE)
+
+    @property
+    def equal(self) -> pa.Table:
+        """How many other candidates each model scores as high."""
+        return self._counts(c.N_EQUAL)
 
     def rows(self) -> pa.Table:
         """As rows of the table `scores`."""
@@ -44,6 +52,10 @@ class Scored:
         items = (c.TITLE, c.LABEL, c.WEIGHT, c.ITEM_INCLUSION_PROBABILITY, c.REACHABLE)
         structs = {c.SCORES: self.frame.scores, c.N_ABOVE: self.above, c.N_EQUAL: self.equal}
         return nested(written, item_columns=items, structs=structs).select(SCORES_TABLE.schema.names)
+
+    def _counts(self, name: str) -> pa.Table:
+        models = self.frame.scores.column_names
+        return self.frame.items.select([f"{name}.{model}" for model in models]).rename_columns(models)
 
 
 @dataclass(frozen=True)
@@ -81,13 +93,9 @@ class ContextScorer:
         ]
         if not parts:
             parts = [self._chunk(whole_sets(played, np.zeros(1, np.int64), np.zeros(0, np.int64)))]
-        return Scored(
-            concat([part.frame for part in parts]),
-            pa.concat_tables([part.above for part in parts]),
-            pa.concat_tables([part.equal for part in parts]),
-        )
+        return Scored(concat(parts))
 
-    def _chunk(self, frame: Frame) -> Scored:
+    def _chunk(self, frame: Frame) -> Frame:
         scored = Pipeline([*self.steps, *self.scorers]).apply(frame, self.sources)
         names = [scorer.name for scorer in self.scorers]
         return _kept(scored, self._standing(scored, names), names)
@@ -109,11 +117,11 @@ def refuse_earlier(frame: Frame, as_of: date) -> None:
         )  # fmt: skip
 
 
-def _kept(frame: Frame, standing: Standing, names: list[str]) -> Scored:
+def _kept(frame: Frame, standing: Standing, names: list[str]) -> Frame:
     """The frame of the kept items alone, with their counts."""
     take, ones = pa.array(standing.rows), np.ones(len(standing.rows))
     items = frame.items.select([c.TITLE, c.LABEL, c.REACHABLE]).take(take)
     kept = Frame(frame.contexts, standing.bounds, items, pa.table({}), frame.scores.select(names).take(take))
-    kept = kept.with_items({c.WEIGHT: ones, c.ITEM_INCLUSION_PROBABILITY: ones})
-    counts = [pa.table(dict(zip(names, counted, strict=True))) for counted in (standing.above, standing.equal)]
-    return Scored(kept, *counts)
+    counts = {f"{c.N_ABOVE}.{name}": counted for name, counted in zip(names, standing.above, strict=True)}
+    counts |= {f"{c.N_EQUAL}.{name}": counted for name, counted in zip(names, standing.equal, strict=True)}
+    return kept.with_items({c.WEIGHT: ones, c.ITEM_INCLUSION_PROBABILITY: ones, **counts})

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import cache, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,10 +18,11 @@ from rec_platform.config import Settings
 from rec_platform.contexts.candidates import CandidateSets
 from rec_platform.contexts.extension import FeatureExtension
 from rec_platform.contexts.labels import with_labels
-from rec_platform.contexts.stage import read_timeline
+from rec_platform.contexts.stage import read_timeline, timelines_for
 from rec_platform.contexts.tagger import Tagger
 from rec_platform.dmc12.frame import Frame
 from rec_platform.features import FeatureGenerator, FeatureSet
+from rec_platform.features.by_bucket import as_it_is
 from rec_platform.models.artefact import from_rows
 from rec_platform.models.baselines import baselines
 from rec_platform.models.candidate_features import CandidateFeatures, CandidateModelsByDay
@@ -44,6 +46,7 @@ from rec_platform.tables import (
     WINDOWS,
     TableSpec,
 )
+from rec_platform.timetravel.timeline import Timeline
 
 
 class Scores(Stage):
@@ -80,36 +83,40 @@ class Scores(Stage):
 
     def build(self, partitions: Sequence[Partition], reader: Reader, settings: Settings) -> Iterator[Built]:
         days = sorted({partition.day for partition in partitions})
-        until = days[-1] + timedelta(days=settings.labels.horizon_days - 1)
-        work = Work.of(reader, settings, self.extension, days, until=until)
-        for day in days:
-            rankers = read_rankers(reader, day)
+        added, added_sources = self.extension.steps(reader, days, settings)
+        steps = (FeatureGenerator(FeatureSet.from_config(settings.features)), *added)
+        rankers = cache(partial(read_rankers, reader))
+
+        def sources(timeline: Timeline) -> Sources:
+            return Sources(timeline, CandidateSets(timeline, settings.rules.seen), *added_sources)
+
+        def scored(played: Frame, known: Sources, day: date) -> Frame:
             scorer = ContextScorer(
-                day, work.candidates, [*work.steps, *work.added], [*work.baselines, *rankers.values()], work.sources,
+                day, known.need(CandidateSets, step=self.name), steps, [*_baselines(steps), *rankers(day).values()], known,
                 keep_top=settings.evaluation.keep_top, seed=settings.seed,
             )  # fmt: skip
-            for partition in partitions:
-                if partition.day == day:
-                    yield _scored(partition, scorer, played_titles(partition, reader, settings))
+            return scorer.score(played).frame
+
+        until = days[-1] + timedelta(days=settings.labels.horizon_days - 1)
+        timelines = timelines_for(reader, settings, sources, until=until)
+        played = ((partition.day, played_titles(partition, reader, settings)) for partition in partitions)
+        made = zip(partitions, timelines.applied([(scored, as_it_is)], played), strict=True)
+        for partition, frame in made:
+            extra = _counts(frame) | {"buckets": timelines.buckets}
+            yield Built(partition, {SCORES_TABLE.name: Scored(frame).rows()}, extra)
 
 
-def _scored(partition: Partition, scorer: ContextScorer, played: Frame) -> Built:
-    scored = scorer.score(played)
-    kinds = pc.unique(played.contexts.column(c.KNOWN_BY)).to_pylist()
-    extra = _counts(scored, scorer) | {"contexts_known_by": kinds[0] if kinds else None}
-    return Built(partition, {SCORES_TABLE.name: scored.rows()}, extra)
-
-
-def _counts(scored: Scored, scorer: ContextScorer) -> dict[str, Any]:
-    frame = scored.frame
+def _counts(frame: Frame) -> dict[str, Any]:
     label, reachable = frame.item(c.LABEL), frame.item(c.REACHABLE).astype(np.bool_)
+    kinds = pc.unique(frame.contexts.column(c.KNOWN_BY)).to_pylist()
     return {
-        "models": [model.name for model in scorer.scorers],
+        "models": frame.scores.column_names,
         "contexts": frame.n_contexts,
         "candidates": int(frame.context(c.N_CANDIDATES).sum()),
         "kept_items": frame.n_items,
         "positives": int((label > 0).sum()),
         "unreachable_positives": int(((label > 0) & ~reachable).sum()),
+        "contexts_known_by": kinds[0] if kinds else None,
     }
 
 
@@ -216,7 +223,7 @@ class Work:
     @property
     def baselines(self) -> tuple[Scorer, ...]:
         """The baselines whose features the steps add."""
-        return baselines({column.name for step in (*self.steps, *self.added) for column in step.adds})
+        return _baselines((*self.steps, *self.added))
 
     def recommender(self, reader: Reader, settings: Settings, day: date) -> Recommender:
         """What makes the lists of a day."""
@@ -225,6 +232,11 @@ class Work:
             day, self.candidates, [Tagger(), *self.steps], self.added, self.sources, read_rankers(reader, day),
             has_candidate_models, settings.recommend, settings.seed,
         )  # fmt: skip
+
+
+def _baselines(steps: Sequence[Transformer]) -> tuple[Scorer, ...]:
+    """The baselines whose features the steps add."""
+    return baselines({column.name for step in steps for column in step.adds})
 
 
 def read_rankers(reader: Reader, day: date) -> dict[str, Scorer]:

@@ -9,9 +9,10 @@ import pytest
 
 from rec_platform import columns as c
 from rec_platform.clock import DAY, day_of, days_between
-from rec_platform.config import Settings
+from rec_platform.config import MemoryConfig, Settings
 from rec_platform.contexts.stage import TrainingSets
 from rec_platform.dmc12.frame import flat
+from rec_platform.lake import content_hash
 from rec_platform.models.artefact import from_rows
 from rec_platform.models.candidate_features import CandidateFeatures
 from rec_platform.models.stage import CandidateModels, RankerModels
@@ -158,6 +159,20 @@ def test_scores_agree_with_the_features_of_the_training_set(world):
     shared = offline.keys() & online.keys()
     assert len(shared) > 20
     assert {key: offline[key] for key in shared} == {key: online[key] for key in shared}
+
+
+@pytest.mark.parametrize("stage", [TrainingSets(CandidateFeatures()), Scores()], ids=lambda stage: stage.name)
+def test_swept_by_bucket_of_profiles_a_stage_gives_the_same_bytes(world, stage):
+    """Over days of several models, before and after the first rankers, and a country without contexts."""
+    cells = [Partition(day, place) for day in days_between(FIRST, LAST) for place in COUNTRIES]
+    nobody = {cells[2]: world.tables["contexts"][cells[2]].slice(0, 0)}
+    reader = MemoryReader({**world.tables, "contexts": {**world.tables["contexts"], **nobody}})
+    swept = SETTINGS.model_copy(update={"memory": MemoryConfig(plays_at_once=1_000)})
+    for one, other in zip(stage.build(cells, reader, SETTINGS), stage.build(cells, reader, swept), strict=True):
+        assert one.partition == other.partition
+        assert {**other.extra, "buckets": 1} == one.extra and other.extra["buckets"] == 4
+        for name, rows in one.tables.items():
+            assert content_hash(rows) == content_hash(other.tables[name])
 
 
 def test_without_rankers_the_baselines_stand_alone(world):
