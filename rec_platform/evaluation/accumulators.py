@@ -17,7 +17,7 @@ in turn. Writing one takes two functions, in a file of your own:
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -95,6 +95,18 @@ def tally(added: Added, weight: Floats, group: Ints, chosen: Bools) -> Tally:
     amount = fixed(weight)[context] if added.amount is None else fixed(added.amount[inside] * weight[context])
     size = 0 if added.size is None else int(added.size[chosen].max(initial=0))
     return tallied(added.ids[inside], group[context], amount, size)
+
+
+def joined(parts: Sequence[Added], starts: Ints) -> Added:
+    """What contexts of several blocks add, as of one block; `starts` is the row of each block's first context."""
+    amounts = [one.amount for one in parts if one.amount is not None]
+    sizes = [one.size for one in parts if one.size is not None]
+    return Added(
+        np.concatenate([one.context + start for one, start in zip(parts, starts, strict=False)]).astype(np.int64),
+        np.concatenate([one.ids for one in parts]),
+        np.concatenate(amounts) if amounts else None,
+        np.concatenate(sizes) if sizes else None,
+    )
 
 
 def left_out(given: Tally, readings: Iterable[Callable[[Tally], float]]) -> Floats:

@@ -14,7 +14,7 @@ from rec_platform import columns as c
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import ConfigError, NumericError
 from rec_platform.evaluation import kernels
-from rec_platform.evaluation.accumulators import Accumulator, tally
+from rec_platform.evaluation.accumulators import Accumulator, Added, joined, tally
 from rec_platform.evaluation.kinds import kinds_of
 from rec_platform.evaluation.knowledge import NOTHING, Knowledge
 from rec_platform.evaluation.metrics import Metric, members
@@ -22,7 +22,7 @@ from rec_platform.evaluation.plan import CONTEXT, EXACT, PROFILE, Plan, columns_
 from rec_platform.evaluation.protocol import Evidence, Protocol, data_hash
 from rec_platform.evaluation.registry import ACCUMULATORS, ALL_METRICS, check_names
 from rec_platform.evaluation.scored import CEILING, RANDOM, SAMPLED, Scored, sampled, scored, weights
-from rec_platform.evaluation.slices import ALL, Slices, context_values
+from rec_platform.evaluation.slices import ALL, Slices
 from rec_platform.evaluation.sums import LIMIT, TALLY, Key, MetricSums, added, added_by, fixed, nothing, width
 from rec_platform.evaluation.tallies import ONE, Tally, group_of, merged
 from rec_platform.evaluation.ties import Bools, Floats, Ints, Truth
@@ -80,11 +80,13 @@ class _Values:
 
 @dataclass(frozen=True)
 class _Rows:
-    """Contexts with their values: one block over all positives, then one per value of each item slice."""
+    """Contexts with their values, one block over all positives, then one per value of each item slice; and what they add
+    to each tally."""
 
     profile: Ints
     weight: Floats
     blocks: tuple[_Values, ...]
+    counted: tuple[Added, ...]
 
 
 @dataclass
@@ -140,12 +142,34 @@ class _Evaluation:
         weight, profile = weights(frame), np.asarray(frame.context(c.PROFILE), dtype=np.int64)
         self._evidence += Evidence(data=data_hash(_ids(frame), weight, block.scored.truth, block.scored.titles))
         parts = list(self._parts(block))
+        counted = (one.take(parts[0].views[model], k) for model, one, k in plan.counted)
         if plan.estimand == PROFILE:
-            self._waiting.append(_Rows(profile, weight, tuple(self._values(part) for part in parts)))
-        else:
-            self._add(_Contexts(parts, [coded(part.slices) for part in parts], weight, profile))
-        for key, part in _tallies(frame, plan, parts[0].views):
-            self._tallies[key] = merged([self._tallies[key], part]) if key in self._tallies else part
+            self._waiting.append(_Rows(profile, weight, tuple(self._values(part) for part in parts), tuple(counted)))
+            return
+        self._add(_Contexts(parts, [coded(part.slices) for part in parts], weight, profile))
+        slices = self._tallied(parts[0].slices)
+        self._add_tallies(slices, counted, profile, [[weight] * len(plan.counted)] * len(slices))
+
+    def _tallied(self, slices: Mapping[str, pa.Array]) -> list[Slice]:
+        """The slices that have tallies: everything, and countries."""
+        names = (ALL, *(name for name in self.plan.slices.contexts if name == c.COUNTRY))
+        return coded({name: slices[name] for name in names}) if self.plan.counted else []
+
+    def _add_tallies(
+        self, slices: Sequence[Slice], counted: Iterable[Added], profile: Ints, weights: Sequence[Sequence[Floats]]
+    ) -> None:
+        """Add what each model's contexts add to each accumulator, with the weights of each slice and accumulator."""
+        plan, group = self.plan, group_of(profile, self.plan.seed)
+        for place, ((model, one, k), adds) in enumerate(zip(plan.counted, counted, strict=True)):
+            named, whole = one.name + plan.suffix, None
+            key = Key(plan.protocol.kind, plan.estimand, model, named, k, "", "", TALLY, one.counted_in)
+            for by, weight in zip(slices, weights, strict=True):
+                for code, label in enumerate(by.labels):
+                    alone = len(by.labels) == 1  # then the tally is that of all contexts, in any slice
+                    part = whole if alone and whole else tally(adds, weight[place], group, by.codes == code)
+                    whole = part if alone else whole
+                    mine = key._replace(slice=by.name, slice_value=label)
+                    self._tallies[mine] = merged([self._tallies[mine], part]) if mine in self._tallies else part
 
     def _parts(self, whole: Block) -> Iterator[_Part]:
         slices = self.plan.slices
@@ -295,6 +319,12 @@ class _Evaluation:
     def _add_profiles(self, rows: _Rows) -> None:
         """Add contexts by their shares of their profiles, which differ from slice to slice."""
         drawn, n = drawn_by(rows.profile, self.plan.replicates, self.plan.seed), len(rows.profile)
+        populations = [self.plan.populations.index(one.counted_in) for _, one, _ in self.plan.counted]
+        slices = self._tallied(rows.blocks[0].slices)
+        shares = [_shares(rows, rows.blocks[0], one.codes) for one in slices]
+        self._add_tallies(
+            slices, rows.counted, rows.profile, [[part[:, place] for place in populations] for part in shares]
+        )
         for block in rows.blocks:
             for one in coded(block.slices):
                 amounts = self._amounts(block, _shares(rows, block, one.codes))
@@ -361,9 +391,12 @@ def _joined(parts: list[_Rows]) -> _Rows:
         )
         for same in zip(*(part.blocks for part in parts), strict=True)
     ]
+    starts = np.cumsum([0, *(len(part.profile) for part in parts)])
+    counted = [joined(same, starts) for same in zip(*(part.counted for part in parts), strict=True)]
     return _Rows(
-        np.concatenate([part.profile for part in parts]), np.concatenate([part.weight for part in parts]), tuple(blocks)
-    )
+        np.concatenate([part.profile for part in parts]), np.concatenate([part.weight for part in parts]), tuple(blocks),
+        tuple(counted),
+    )  # fmt: skip
 
 
 def _ids(frame: Frame) -> Ints:
@@ -380,25 +413,6 @@ def _models(frame: Frame, models: tuple[str, ...] | None) -> tuple[str, ...]:
 def _slices(frame: Frame) -> Slices:
     there = frame.contexts.column_names
     return Slices(contexts=tuple(name for name in Slices().contexts if name in there))
-
-
-def _tallies(frame: Frame, plan: Plan, views: Mapping[str, View]) -> Iterator[tuple[Key, Tally]]:
-    """What each model's contexts add to each accumulator, of all contexts and per country."""
-    if not plan.counted:
-        return
-    weight = weights(frame)
-    group = group_of(np.asarray(frame.context(c.PROFILE), dtype=np.int64), plan.seed)
-    names = (ALL, *(name for name in plan.slices.contexts if name == c.COUNTRY))
-    groups = coded({name: context_values(frame.contexts, name) for name in names})
-    for model, one, k in plan.counted:
-        added_up = one.take(views[model], k)
-        named = one.name + plan.suffix
-        key = Key(plan.protocol.kind, plan.estimand, model, named, k, "", "", TALLY, one.counted_in)
-        whole = tally(added_up, weight, group, np.ones(len(weight), dtype=np.bool_))
-        for by in groups:
-            for code, label in enumerate(by.labels):
-                part = whole if len(by.labels) == 1 else tally(added_up, weight, group, by.codes == code)
-                yield key._replace(slice=by.name, slice_value=label), part
 
 
 def _chunks(frames: Frame | Iterable[Frame]) -> Iterator[Frame]:

@@ -76,8 +76,7 @@ def judged(
         protocol: `session`, or `daily_list`: published recommendations by the plays of their date.
         estimand: `context`, or `profile`: the mean over profiles, exact, which has no slice that differs by date.
 
-    Accumulators have contexts only, no means over profiles; published lists, and means over profiles, have no metrics that
-    need what is known of titles and profiles as of a date.
+    Published lists, and means over profiles, have no metrics that need what is known of titles and profiles as of a date.
 
     Raises:
         KeyRefused: more than two slices, or a protocol that is none.
@@ -169,8 +168,7 @@ def _of_profiles(
         )  # fmt: skip
     crossed = [(names[0], names[1])] if len(names) == 2 else []
     return _evaluated(
-        reader, partitions, settings, Slices(tuple(names), crossed=tuple(crossed)), metrics, replace(own, accumulators=()),
-        PROFILE, NOTHING,
+        reader, partitions, settings, Slices(tuple(names), crossed=tuple(crossed)), metrics, own, PROFILE, NOTHING,
     )  # fmt: skip
 
 

@@ -171,6 +171,19 @@ def test_own_metrics_and_slices_are_judged_as_the_platforms_are(world):
         judged(reader, [FIRST], SETTINGS, by="length", own=OWN, estimand="profile")
 
 
+def test_own_accumulators_have_means_over_profiles(world):
+    frames, reader = world
+    rows = judged(reader, [FIRST, SECOND], SETTINGS, own=OWN, estimand="profile")
+    whole = evaluate(
+        list(frames.values()), seed=SETTINGS.seed, metrics=(), accumulators=OWN.accumulators, cutoffs=(3, 10),
+        slices=Slices(()), replicates=20, list_length=10, estimand="profile",
+    )  # fmt: skip
+    ours, theirs = (metric_rows(one, accumulators=OWN.accumulators) for one in (rows, whole))
+    wanted = {"model": "a", "metric": "effective_catalogue", "k": 3, "slice": "all"}
+    assert value(ours, **wanted)["value"] == value(theirs, **wanted)["value"] > 1
+    assert value(ours, **wanted)["estimand"] == "profile"
+
+
 def test_own_metrics_of_published_lists(tmp_path):
     """Profile 1: the second of its list; profile 2: the first. Metrics of lists have no rows, since nothing else is known."""
     reader = MemoryReader({"recommendations": {FIRST: lists()}, "play_facts": {FIRST: PLAYED}}, folder=tmp_path)
