@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from datetime import date
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 
 from rec_platform.clock import iso, parse_day
 from rec_platform.flow import Platform
-from rec_platform.flow.late import Late, ledger
-from rec_platform.flow.late_features import CONTEXTS, Difference, differences, together
-from rec_platform.terminal import DEFAULT_HOME, AsJson, Home, busy, print_rows
+from rec_platform.flow.late import Ledger, ledger
+from rec_platform.flow.late_changes import KINDS, LATE, NOW, Change, Difference, summed
+from rec_platform.flow.late_features import CONTEXTS, shares_of_rankers, training_differences
+from rec_platform.flow.late_snapshots import snapshot_differences
+from rec_platform.tables import PROFILE_SNAPSHOT, RANKER_MODELS, TITLE_SNAPSHOT, TRAINING_SETS
+from rec_platform.terminal import DEFAULT_HOME, AsJson, Home, busy, print_rows, progress
 
 Row = dict[str, Any]
+SNAPSHOTS = (PROFILE_SNAPSHOT.name, TITLE_SNAPSHOT.name)
+#: What each kind of difference is.
+ABOUT = {
+    LATE: "with the late plays, as if they had come in time",
+    NOW: "with all that is known now (what was there but not known yet, too)",
+}
 
 
 def late(
     first: Annotated[str, typer.Option("--from", help="First day of partitions to list, YYYY-MM-DD.")] = "",
     last: Annotated[str, typer.Option("--to", help="Last day of partitions to list, YYYY-MM-DD, included.")] = "",
+    contexts: Annotated[int, typer.Option(help="Training contexts compared at most; 0 for all.", min=0)] = CONTEXTS,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
@@ -30,25 +40,38 @@ def late(
     Example: rec-platform late --from 2011-11-01 --to 2011-12-09
     """
     days = (parse_day(first, place="--from") if first else None), (parse_day(last, place="--to") if last else None)
+    platform = Platform(home)
     with busy("comparing versions"):
-        found, compared = looked_up(home, *days)
+        whole = ledger(platform.lake, platform.index, platform.stages, platform.settings)
+    found = whole.between(*days)
     if as_json:
-        print(json.dumps(as_dict(found, compared)))
-    elif not found:
+        made = [one for part in _parts(platform, found, contexts) for one in part.differences()]
+        print(json.dumps(as_dict(found, made) | {"rankers": _rankers(platform, whole, found, made)}))
+    elif not found.lines:
         print("No late plays: nothing that stands was made without a play that came later.")
     else:
-        _show(found, compared)
+        _show(platform, whole, found, contexts)
 
 
-def looked_up(home: Path, first: date | None, last: date | None) -> tuple[list[Late], list[Difference]]:
-    """The ledger of the partitions from `first` to `last` (None: open), and the features of a sample of them."""
-    platform = Platform(home)
-    whole = ledger(platform.lake, platform.index, platform.stages, platform.settings)
-    found = [one for one in whole if (first or one.partition.day) <= one.partition.day <= (last or one.partition.day)]
-    return found, differences(platform, found)
+@dataclass(frozen=True)
+class _Part:
+    """Differences that are shown together: one kind, of some tables."""
+
+    kind: str
+    what: str
+    differences: Callable[..., Iterable[Difference]]
 
 
-def as_dict(found: Sequence[Late], compared: Sequence[Difference]) -> Row:
+def _parts(platform: Platform, found: Ledger, contexts: int) -> Iterator[_Part]:
+    """Snapshots, then training sets; with all that is known now, which is there sooner, before the late plays alone."""
+    for kind in reversed(KINDS):
+        yield _Part(kind, "Facts of snapshots", partial(snapshot_differences, platform, found, kinds=(kind,)))
+    for kind in reversed(KINDS):
+        made = partial(training_differences, platform, found, kinds=(kind,), at_most=contexts)
+        yield _Part(kind, "Training features", made)
+
+
+def as_dict(found: Ledger, made: Sequence[Difference]) -> Row:
     """The whole answer as JSON."""
     partitions = [
         {
@@ -56,46 +79,133 @@ def as_dict(found: Sequence[Late], compared: Sequence[Difference]) -> Row:
             "plays": one.plays, "profiles": one.profiles, "played_from": iso(one.played_from),
             "played_to": iso(one.played_to), "known_from": iso(one.known_from),
         }
-        for one in found
+        for one in found.lines
     ]  # fmt: skip
-    sampled = [
-        {
-            "date": one.partition.day.isoformat(), "country": one.partition.country, "contexts": one.contexts,
-            "of": one.of, "changed_contexts": one.changed_contexts, "changed_share": one.share,
-        }
-        for one in compared
-    ]  # fmt: skip
-    features = [
-        {
-            "feature": one.feature, "values": one.values, "changed": one.changed, "from_or_to_missing": one.changed - one.numbers,
-            "largest": one.largest if one.numbers else None, "mean": one.mean,
-        }
-        for one in together(compared)
-    ]  # fmt: skip
-    return {"partitions": partitions, "sampled": sampled, "features": features}
+    return {
+        "partitions": partitions,
+        "differences": [_difference(one) for one in made],
+        "columns": list(_columns(made)),
+    }
 
 
-def _show(found: Sequence[Late], compared: Sequence[Difference]) -> None:
-    body = as_dict(found, compared)
-    shares = {("training_sets", row["date"], row["country"]): _told(row) for row in body["sampled"]}
+def _difference(one: Difference) -> Row:
+    return {
+        "table": one.table, "date": one.partition.day.isoformat(), "country": one.partition.country, "with": one.kind,
+        "compared": one.compared, "of": one.of, "changed": one.changed, "changed_share": one.share, "added": one.added,
+        "stale": one.stale,
+    }  # fmt: skip
+
+
+def _columns(made: Sequence[Difference]) -> Iterator[Row]:
+    """Every feature and fact that would differ, over all partitions of a table, most changed first."""
+    for table, kind in dict.fromkeys((one.table, one.kind) for one in made):
+        changes = summed(one for one in made if (one.table, one.kind) == (table, kind)).values()
+        for one in sorted(changes, key=lambda one: (-one.share, one.name)):
+            if one.changed:
+                yield {"table": table, "with": kind, **_change(one)}
+
+
+def _change(one: Change) -> Row:
+    return {
+        "name": one.name, "values": one.values, "changed": one.changed, "changed_share": one.share, "contexts": one.groups,
+        "from_or_to_missing": one.changed - one.numbers, "mean": one.mean, "largest": one.largest if one.numbers else None,
+    }  # fmt: skip
+
+
+def _rankers(platform: Platform, whole: Ledger, found: Ledger, made: Sequence[Difference]) -> list[Row]:
+    """Rankers whose late training sets were all compared: the share of contexts with a feature that would differ."""
+    return [
+        {"date": day.isoformat(), "with": kind, "changed_share": share}
+        for kind in KINDS
+        for day, share in shares_of_rankers(platform, whole, found, [one for one in made if one.kind == kind]).items()
+    ]
+
+
+def _show(platform: Platform, whole: Ledger, found: Ledger, contexts: int) -> None:
+    """The ledger at once, a line for each kind of difference as soon as it is worked out, then all of them in tables."""
     rows = [
         {name: row[name] for name in ("table", "date", "country", "plays", "profiles")}
         | {
             "played": f"{row['played_from'][:10]} to {row['played_to'][:10]}",
             "known from": f"{row['known_from'][:16]}Z",
         }
-        | {"features with all known now": shares.get((row["table"], row["date"], row["country"]), "")}
-        for row in body["partitions"]
+        for row in as_dict(found, [])["partitions"]
     ]
     print_rows(rows, f"Made without plays that came later: {len(rows)} partitions", as_json=False)
-    if compared:
-        contexts = sum(one.contexts for one in compared)
-        of = f"{len(compared)} training partitions, {contexts} contexts (at most {CONTEXTS} of each)"
-        print_rows(
-            body["features"], f"Features that would differ with all that is known now, on a sample: {of}", as_json=False
-        )
+    made: list[Difference] = []
+    for part in _parts(platform, found, contexts):
+        with progress(part.what) as told:
+            fresh = list(part.differences(progress=told))
+        made += fresh
+        if fresh:
+            print(_summary(part, fresh))
+    for tables in (SNAPSHOTS, (TRAINING_SETS.name,)):
+        mine = [one for one in made if one.table in tables]
+        columns = list(_side_by_side(mine))
+        if columns:
+            what = "Features" if tables[0] == TRAINING_SETS.name else "Facts of snapshots"
+            print_rows(columns, f"{what} that would differ, of {_of(mine)}", as_json=False)
+    _show_partitions(made, _rankers(platform, whole, found, made))
     print('To build training sets with all that is known now: [training] known_by = "now" in platform.toml, then run.')
 
 
-def _told(row: Row) -> str:
-    return f"{row['changed_share']:.2%} of values, {row['changed_contexts']} of {row['contexts']} contexts"
+def _summary(part: _Part, made: Sequence[Difference]) -> str:
+    changes = summed(made).values()
+    share = sum(one.changed for one in changes) / max(sum(one.values for one in changes), 1)
+    held = f"in {sum(one.changed for one in made):,} of {sum(one.compared for one in made):,} {_unit(made)}"
+    return f"{part.what} {ABOUT[part.kind]}: {share:.2%} of values would differ, {held} ({_of(made)})."
+
+
+def _unit(made: Sequence[Difference]) -> str:
+    return "contexts" if made[0].table == TRAINING_SETS.name else "rows"
+
+
+def _of(made: Sequence[Difference]) -> str:
+    """How much was looked at: n of N, always."""
+    one_kind = [one for one in made if one.kind == made[0].kind]
+    compared, of = sum(one.compared for one in one_kind), sum(one.of for one in one_kind)
+    which = f"all {of:,}" if compared == of else f"a sample of {compared:,} of {of:,}"
+    return f"{which} {_unit(made)} of {len({one.partition for one in made})} partitions"
+
+
+def _side_by_side(made: Sequence[Difference]) -> Iterator[Row]:
+    """Each column that would differ, most changed by the late plays first: by them alone, and with all known now."""
+    for table in dict.fromkeys(one.table for one in made):
+        alone, now = (summed(one for one in made if (one.table, one.kind) == (table, kind)) for kind in (LATE, NOW))
+        for name in sorted(alone, key=lambda name: (-alone[name].changed, -now[name].changed, name)):
+            if alone[name].changed or now[name].changed:
+                late, known = alone[name], now[name]
+                yield ({} if table == TRAINING_SETS.name else {"table": table}) | {
+                    "name": name, "values": late.values, "late plays: changed": _changed(late), _unit(made): late.groups,
+                    "mean": late.mean, "largest": late.largest if late.numbers else None, "all known now": _changed(known),
+                    "largest ": known.largest if known.numbers else None,
+                }  # fmt: skip
+
+
+def _changed(one: Change) -> str:
+    missing = one.changed - one.numbers
+    return f"{one.changed:,} ({one.share:.2%})" + (f", {missing:,} missing" if missing else "")
+
+
+def _show_partitions(made: Sequence[Difference], rankers: Sequence[Row]) -> None:
+    """A row per partition and table: what would differ, by the late plays alone and with all known now."""
+    told: dict[tuple[str, str, str], Row] = {}
+    for one in made:
+        key = (one.table, one.partition.day.isoformat(), one.partition.place)
+        told.setdefault(key, dict(zip(("table", "date", "country"), key, strict=True)))[one.kind] = _said(one)
+    for row in rankers:
+        key = (RANKER_MODELS.name, row["date"], "")
+        said = f"{row['changed_share']:.2%} of the contexts trained on"
+        told.setdefault(key, dict(zip(("table", "date", "country"), key, strict=True)))[row["with"]] = said
+    rows = [{name: row.get(name, "") for name in ("table", "date", "country", *KINDS)} for row in told.values()]
+    if rows:
+        print_rows(rows, "What would differ, by partition", as_json=False)
+
+
+def _said(one: Difference) -> str:
+    if one.table == TRAINING_SETS.name:
+        said = f"{one.share:.2%} of values, {one.changed} of {one.compared} contexts"
+        said += f" (sampled of {one.of})" if one.compared < one.of else ""
+    else:
+        said = f"{one.changed} of {one.compared} rows" + (f", {one.added} more" if one.added else "")
+    return said + (" (not up to date: differs for other reasons, too)" if one.stale else "")

@@ -51,6 +51,8 @@ class Late:
         stage: the stage that made it.
         plays, profiles: how many late plays, of how many profiles.
         played_from, played_to, known_from: when the first and last of them began, and when the first became known.
+        numbers: which plays: numbers of `Ledger.plays`; equal numbers, equal plays.
+        known_by: by what it was made: `then`, `now`, or an instant.
     """
 
     stage: str
@@ -60,10 +62,33 @@ class Late:
     played_from: int
     played_to: int
     known_from: int
+    numbers: Ids = field(repr=False, compare=False)
+    known_by: str = THEN
 
 
-def ledger(lake: Lake, index: Index, stages: Mapping[str, Stage], settings: Settings) -> list[Late]:
-    """Every published partition that was made without plays that came later, by stage in flow order, then partition."""
+@dataclass(frozen=True)
+class Ledger:
+    """Every published partition that was made without plays that came later.
+
+    Attributes:
+        lines: by stage in flow order, then partition.
+    """
+
+    lines: tuple[Late, ...]
+    _arrivals: Arrivals
+
+    def between(self, first: date | None, last: date | None) -> Ledger:
+        """The partitions from `first` to `last` (None: open)."""
+        kept = (one for one in self.lines if (first or one.partition.day) <= one.partition.day)
+        return Ledger(tuple(one for one in kept if one.partition.day <= (last or one.partition.day)), self._arrivals)
+
+    def plays(self, numbers: Ids) -> dict[Partition, Ids]:
+        """Where the plays of these numbers stand: their rows in each day and country of `play_facts`, ascending."""
+        return self._arrivals.places(numbers)
+
+
+def ledger(lake: Lake, index: Index, stages: Mapping[str, Stage], settings: Settings) -> Ledger:
+    """The late ledger of what stands: see the module."""
     arrivals = Arrivals(lake, index)
     late: dict[tuple[str, Partition], Ids] = {}
     found: list[Late] = []
@@ -74,8 +99,8 @@ def ledger(lake: Lake, index: Index, stages: Mapping[str, Stage], settings: Sett
             ids = _late_of(partition, made, stage, settings, index, arrivals, late)
             if len(ids):
                 late |= {(spec.name, partition): ids for spec in stage.tables}
-                found.append(arrivals.told(stage.name, partition, ids))
-    return found
+                found.append(arrivals.told(stage.name, partition, ids, made.known_by))
+    return Ledger(tuple(found), arrivals)
 
 
 @dataclass(frozen=True)
@@ -164,12 +189,20 @@ class Arrivals:
             self._asked[one, version] = _union(found)
         return self._asked[one, version]
 
-    def told(self, stage: str, partition: Partition, ids: Ids) -> Late:
+    def told(self, stage: str, partition: Partition, ids: Ids, known_by: str) -> Late:
         """A ledger's line about some plays."""
         known, played, profile = (self._values(ids, name) for name in (c.KNOWN_AT, c.PLAYED_AT, c.PROFILE))
         return Late(
-            stage, partition, len(ids), len(np.unique(profile)), int(played.min()), int(played.max()), int(known.min())
-        )
+            stage, partition, len(ids), len(np.unique(profile)), int(played.min()), int(played.max()), int(known.min()),
+            ids, known_by,
+        )  # fmt: skip
+
+    def places(self, ids: Ids) -> dict[Partition, Ids]:
+        """The rows in which plays stand, by day and country."""
+        bases = np.array([base for base, _ in self._rows.values()], dtype=np.int64)
+        cell = np.searchsorted(bases, ids, side="right") - 1
+        cells = list(self._rows)
+        return {cells[one]: ids[cell == one] - bases[one] for one in np.unique(cell).tolist()}
 
     def _cells(self, name: str) -> _Cells:
         if name not in self._tables:
@@ -218,9 +251,9 @@ class Arrivals:
         return np.concatenate([rows[name] for _, rows in self._rows.values()])[ids]
 
 
-def counts(found: Sequence[Late], stages: Mapping[str, Stage]) -> dict[str, int]:
+def counts(found: Ledger, stages: Mapping[str, Stage]) -> dict[str, int]:
     """How many partitions of each table stand in a ledger."""
     by_stage: dict[str, int] = {}
-    for one in found:
+    for one in found.lines:
         by_stage[one.stage] = by_stage.get(one.stage, 0) + 1
     return {spec.name: number for stage, number in by_stage.items() for spec in stages[stage].tables}

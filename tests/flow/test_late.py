@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 from pathlib import Path
 
@@ -20,7 +21,9 @@ from rec_platform.config import SOURCE_FILE
 from rec_platform.flow import Platform
 from rec_platform.flow import run as flow_run
 from rec_platform.flow.late import Late, ledger
-from rec_platform.flow.late_features import differences, together
+from rec_platform.flow.late_changes import KINDS
+from rec_platform.flow.late_changes import LATE as ALONE
+from rec_platform.flow.late_features import training_differences
 from rec_platform.lake import Lake, Manifest
 from rec_platform.partition import Partition
 from rec_platform.tables import AVAILABILITY
@@ -89,12 +92,12 @@ def home(after: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path(shutil.copytree(after, tmp_path / "home"))
 
 
-def found(home: Path) -> list[Late]:
+def found(home: Path) -> tuple[Late, ...]:
     platform = Platform(home)
-    return ledger(platform.lake, platform.index, platform.stages, platform.settings)
+    return ledger(platform.lake, platform.index, platform.stages, platform.settings).lines
 
 
-def as_counts(lines: list[Late]) -> dict[tuple[str, Partition], int]:
+def as_counts(lines: Sequence[Late]) -> dict[tuple[str, Partition], int]:
     return {(one.stage, one.partition): one.plays for one in lines}
 
 
@@ -133,12 +136,12 @@ def test_it_names_exactly_what_was_made_without_the_late_plays(home: Path) -> No
 
 
 def test_an_empty_ledger_says_so(before: Path) -> None:
-    assert found(before) == []
+    assert found(before) == ()
     told = CliRunner().invoke(app, ["late", "--home", str(before)])
     assert told.exit_code == 0
     assert "No late plays" in told.output
     nothing = json.loads(CliRunner().invoke(app, ["late", "--home", str(before), "--json"]).output)
-    assert nothing == {"partitions": [], "sampled": [], "features": []}
+    assert nothing == {"partitions": [], "differences": [], "columns": [], "rankers": []}
 
 
 def test_making_it_again_as_known_then_leaves_it_in_the_ledger(home: Path) -> None:
@@ -164,24 +167,24 @@ def test_a_partition_first_made_after_the_delivery_is_not_late(home: Path) -> No
 
 
 def test_features_differ_by_what_the_late_plays_add(home: Path) -> None:
-    lines = [line for line in found(home) if line.stage == "training_sets"]
-    compared = {one.partition: one for one in differences(Platform(home), lines)}
-    assert set(compared) == {line.partition for line in lines}
+    platform = Platform(home)
+    whole = ledger(platform.lake, platform.index, platform.stages, platform.settings)
+    compared = {one.partition: one for one in training_differences(platform, whole, kinds=(ALONE,))}
+    assert set(compared) == {line.partition for line in whole.lines if line.stage == "training_sets"}
     # contexts of the 3rd are at noon, before the late plays of 15:00; those of the 4th are after them
     assert compared[Partition(DAYS[2], "DE")].share == 0.0
     fourth = compared[Partition(DAYS[3], "FR")]
-    assert (fourth.contexts, fourth.of, fourth.changed_contexts) == (2, 2, 2)
-    one_day = next(one for one in fourth.features if one.feature == "profile_plays_28d")
-    assert (one_day.changed, one_day.values, one_day.largest, one_day.mean) == (
-        one_day.values,
-        one_day.values,
+    assert (fourth.compared, fourth.of, fourth.changed, fourth.stale) == (2, 2, 2, False)
+    changes = {one.name: one for one in fourth.changes}
+    plays = changes["profile_plays_28d"]
+    assert (plays.changed, plays.values, plays.groups, plays.largest, plays.mean) == (
+        plays.values,
+        plays.values,
+        2,
         1.0,
         1.0,
     )
-    assert next(one for one in fourth.features if one.feature == "title_runtime_seconds").changed == 0
-    merged = together(list(compared.values()))
-    assert [one.changed for one in merged] == sorted((one.changed for one in merged), reverse=True)
-    assert sum(one.changed for one in merged) == sum(one.changed for part in compared.values() for one in part.features)
+    assert changes["title_runtime_seconds"].changed == 0
 
 
 def test_the_command_and_status_tell_it(home: Path) -> None:
@@ -189,12 +192,20 @@ def test_the_command_and_status_tell_it(home: Path) -> None:
     assert {(row["table"], row["date"], row["country"]): row["plays"] for row in body["partitions"]} == {
         (stage, str(partition.date), partition.country): plays for (stage, partition), plays in expected().items()
     }
-    assert body["features"] and 0 < max(row["changed_share"] for row in body["sampled"]) <= 1
+    assert {(row["table"], row["with"]) for row in body["columns"]} == {
+        (table, kind) for table in ("profile_snapshot", "title_snapshot", "training_sets") for kind in KINDS
+    }
+    assert all(0 < row["changed_share"] <= 1 and row["changed"] <= row["values"] for row in body["columns"])
+    assert [row["date"] for row in body["rankers"] if row["with"] == ALONE] == [str(day) for day in DAYS[3:]]
     days = ["late", "--from", str(DAYS[4]), "--to", str(DAYS[4]), "--home", str(home)]
     some = json.loads(CliRunner().invoke(app, [*days, "--json"]).output)
     assert {row["date"] for row in some["partitions"]} == {str(DAYS[4])}
     shown = CliRunner().invoke(app, days)
     assert shown.exit_code == 0 and "of values" in shown.output and "profile_plays_28d" in shown.output
+    assert "Training features with the late plays, as if they had come in time:" in shown.output
+    assert "in 3 of 4 contexts (all 4 contexts of 2 partitions)." in shown.output
+    sampled = CliRunner().invoke(app, [*days, "--contexts", "1"]).output
+    assert "(a sample of 2 of 4 contexts of 2 partitions)." in sampled and "(sampled of 2)" in sampled
     counts = {row["table"]: row["late"] for row in status(home)}
     by_stage = Counter(stage for stage, _ in expected())
     assert counts["training_sets"] == counts["contexts"] == by_stage["training_sets"]
