@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import date, timedelta
 from functools import partial
 from typing import Any, ClassVar, Final
@@ -14,13 +13,12 @@ import pyarrow.compute as pc
 from rec_platform import columns as c
 from rec_platform.clock import midnight, usable_days
 from rec_platform.config import Settings
-from rec_platform.dmc12.frame import Frame, flat
 from rec_platform.errors import ConfigError
 from rec_platform.models.artefact import to_rows
 from rec_platform.models.features import feature_notes
 from rec_platform.models.parallel import in_order
 from rec_platform.models.registry import CANDIDATE_TRAINERS, RANKER_TRAINERS, ranker_trainers
-from rec_platform.models.training import compact
+from rec_platform.models.window import TrainingDay, TrainingWindow, thinned
 from rec_platform.partition import Partition
 from rec_platform.stage import Built, Input, Reader, Stage
 from rec_platform.tables import CANDIDATE_MODELS, INSTANT, PLAY_FACTS, RANKER_MODELS, TITLES, TRAINING_SETS, TableSpec
@@ -117,14 +115,14 @@ class RankerModels(Stage):
         )
 
     def build(self, partitions: Sequence[Partition], reader: Reader, settings: Settings) -> Iterator[Built]:
-        """Days slide through memory: each training partition is read once, and let go when no later date needs it."""
+        """Days slide through memory: each is read, as far as fits read it, and let go when no later date needs it."""
         ranker_trainers(settings.rankers.models)
-        window, rankers, horizon = _Window(reader, settings), settings.rankers, settings.labels.horizon_days
+        window, rankers, horizon = TrainingWindow(reader, settings), settings.rankers, settings.labels.horizon_days
         fits = (
             partial(
                 _fitted_rankers,
                 partition,
-                window.frames(usable_days(partition.day, rankers.training_days, horizon)),
+                window.days(usable_days(partition.day, rankers.training_days, horizon)),
                 settings,
             )
             for partition in partitions
@@ -132,30 +130,8 @@ class RankerModels(Stage):
         yield from in_order(fits, job_bytes=rankers.max_items * len(feature_notes(settings)) * BYTES_PER_VALUE)
 
 
-@dataclass
-class _Window:
-    """Training frames by day, those of the current window only."""
-
-    reader: Reader
-    settings: Settings
-    held: dict[date, Frame] = field(default_factory=dict)
-
-    def frames(self, days: Sequence[date]) -> dict[date, Frame]:
-        """The frames of the days that hold at least one context."""
-        self.held = {day: self.held[day] if day in self.held else self._read(day) for day in days}
-        return {day: frame for day, frame in self.held.items() if frame.n_contexts}
-
-    def _read(self, day: date) -> Frame:
-        countries = self.settings.countries
-        published = self.reader.published(TRAINING_SETS.name, day)
-        wanted = [part for part in published if countries is None or part.country in countries]
-        read = flat(self.reader.read(TRAINING_SETS.name, wanted, (c.CONTEXT_ID, c.KNOWN_BY, c.ITEMS)))
-        return compact(read, [note.name for note in feature_notes(self.settings)]) if read.n_items else read
-
-
-def known_by(frames: Mapping[date, Frame]) -> str | None:
+def known_by(found: Mapping[date, Set[str]]) -> str | None:
     """By what rule the training sets of these days were built, None without any; `ConfigError` if by several."""
-    found = {day: sorted(pc.unique(frame.contexts.column(c.KNOWN_BY)).to_pylist()) for day, frame in frames.items()}
     kinds = sorted({kind for kinds in found.values() for kind in kinds})
     if len(kinds) > 1:
         told = ", ".join(f"{kind} on {min(day for day in found if kind in found[day])}" for kind in kinds)
@@ -166,22 +142,22 @@ def known_by(frames: Mapping[date, Frame]) -> str | None:
     return kinds[0] if kinds else None
 
 
-def _fitted_rankers(partition: Partition, frames: dict[date, Frame], settings: Settings) -> Built:
-    kind = known_by(frames)
-    if len(frames) < settings.rankers.min_training_days:
-        why = f"{len(frames)} usable days with contexts, fewer than min_training_days = {settings.rankers.min_training_days}"
+def _fitted_rankers(partition: Partition, days: Mapping[date, TrainingDay], settings: Settings) -> Built:
+    kind = known_by({day: one.known_by for day, one in days.items()})
+    if len(days) < settings.rankers.min_training_days:
+        why = f"{len(days)} usable days with contexts, fewer than min_training_days = {settings.rankers.min_training_days}"
         return Built(
             partition, {RANKER_MODELS.name: to_rows([])}, {"models": {}, "baselines_only": why, "known_by": kind}
         )
     notes = feature_notes(settings)
     fitted = [
-        trainer.fit(list(frames.values()), features=notes, config=settings.rankers, seed=settings.seed)
+        trainer.fit(thinned(days), features=notes, config=settings.rankers, seed=settings.seed)
         for trainer in ranker_trainers(settings.rankers.models).values()
     ]
     made = [artefact for artefact in fitted if artefact is not None]
     extra: dict[str, Any] = {
         "models": {artefact.model: artefact.manifest["data"] | {"artefact": artefact.sha256} for artefact in made},
-        "days": [day.isoformat() for day in frames],
+        "days": [day.isoformat() for day in days],
         "known_by": kind,
     }
     if not made:

@@ -25,6 +25,24 @@ READ_OF_ITEMS: Final = (c.LABEL, c.WEIGHT, c.ITEM_INCLUSION_PROBABILITY)
 
 
 @dataclass(frozen=True)
+class Thinned(Sequence[Frame]):
+    """Frames without contexts that no fit of all of them reads.
+
+    Attributes:
+        items: how many items of contexts that teach there were before.
+    """
+
+    frames: tuple[Frame, ...]
+    items: int
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    def __getitem__(self, position: Any) -> Any:
+        return self.frames[position]
+
+
+@dataclass(frozen=True)
 class TrainingFrames:
     """The contexts a ranker reads, with the columns it reads. They are copied out of their frames only while they are read.
 
@@ -49,12 +67,11 @@ class TrainingFrames:
         some hundred thousand; which contexts stay depends on no other context's presence but through that probability.
         """
         teaching = [both_labels(frame) for frame in frames]
-        items = sum(int(np.diff(frame.offsets)[mine].sum()) for frame, mine in zip(frames, teaching, strict=True))
+        found = sum(int(np.diff(frame.offsets)[mine].sum()) for frame, mine in zip(frames, teaching, strict=True))
+        items = frames.items if isinstance(frames, Thinned) else found
         if items > max_items:
-            words = seeded(seed, purpose="ranker contexts")
-            ids = [frame.context(c.CONTEXT_ID)[mine] for frame, mine in zip(frames, teaching, strict=True)]
             teaching = [
-                mine[uniform(mix(words, own)) < max_items / items] for mine, own in zip(teaching, ids, strict=True)
+                mine[draws(frame, seed)[mine] < max_items / items] for frame, mine in zip(frames, teaching, strict=True)
             ]
         read = [(frame, mine) for frame, mine in zip(frames, teaching, strict=True) if len(mine)]
         return cls(tuple(frame for frame, _ in read), tuple(mine for _, mine in read), tuple(features))
@@ -109,6 +126,11 @@ class TrainingFrames:
     def _joined(self, columns: Sequence[npt.NDArray[Any]], dtype: type[np.floating[Any]]) -> npt.NDArray[Any]:
         parts = [values[rows] for values, rows in zip(columns, self._rows, strict=True)]
         return np.concatenate(parts) if parts else np.zeros(0, dtype=dtype)
+
+
+def draws(frame: Frame, seed: int) -> Floats:
+    """The number in [0, 1) that decides whether a context is read where there are too many."""
+    return uniform(mix(seeded(seed, purpose="ranker contexts"), frame.context(c.CONTEXT_ID)))
 
 
 def notes_of(artefact: Artefact) -> tuple[FeatureNote, ...]:

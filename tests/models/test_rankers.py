@@ -205,13 +205,9 @@ def test_the_sampling_margin_is_the_surprise_of_a_draw_from_the_contexts_mean() 
     assert sampling_margin(frame).tolist() == pytest.approx([0.0, -ln2, ln2, 0.0, 0.0])
 
 
-def built_by(*kinds: str) -> dict[date, Frame]:
-    """A day of two contexts for each kind of `known_by`."""
-    frames = [frame_of([[1, 0], [0, 1]]) for _ in kinds]
-    return {
-        date(2025, 3, 1 + day): frame.with_contexts({c.KNOWN_BY: pa.array([kind, kind])})
-        for day, (kind, frame) in enumerate(zip(kinds, frames, strict=True))
-    }
+def built_by(*kinds: str) -> dict[date, set[str]]:
+    """A day for each kind of `known_by`."""
+    return {date(2025, 3, 1 + day): {kind} for day, kind in enumerate(kinds)}
 
 
 def test_a_ranker_says_by_what_its_training_sets_were_known_and_refuses_to_mix():
