@@ -16,6 +16,7 @@ the context's id: the same ones each time, and every answer says how many of how
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -137,7 +138,7 @@ def _differences(
     else:
         reader = told.as_known_by(InTime(reader, ledger.plays(lines[0].numbers)), lines[0].known_by)
     timelines = timelines_for(reader, settings, Sources, until=lines[-1].partition.day)
-    published: list[Frame] = []
+    published: deque[Frame] = deque()
 
     def bare() -> Iterator[Dated]:
         for line in lines:
@@ -145,13 +146,10 @@ def _differences(
             yield line.partition.day, _bare(published[-1])
 
     steps = Pipeline([Tagger(), FeatureGenerator(features)])
-    for number, made in enumerate(timelines.applied(segments_of(steps), bare())):
-        then, published[number] = published[number], _NOTHING
+    for line, made in zip(lines, timelines.applied(segments_of(steps), bare()), strict=True):
+        then = published.popleft()
         names = [name for name in features.names if name in then.features.column_names]
-        yield _difference(lines[number].partition, kind, then, made, names)
-
-
-_NOTHING: Final = Frame.of(pa.table({}))
+        yield _difference(line.partition, kind, then, made, names)
 
 
 def _reader(platform: Platform, last: date) -> Reader:

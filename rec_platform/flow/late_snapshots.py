@@ -12,7 +12,7 @@ record is left as it was known then.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import Final
 
@@ -90,7 +90,7 @@ def snapshot_differences(
                     late = {key: _late(platform, ledger, tiles, line, places)}
                 hidden = (late[key] if now is None else now).as_of(_number(line.partition.day))
                 found = _difference(platform, spec, line.partition, kind, hidden, places)
-                yield Difference(**{**found.__dict__, "stale": line.partition in stale})
+                yield replace(found, stale=line.partition in stale)
 
 
 def _late(platform: Platform, ledger: Ledger, tiles: TableSpec, line: Late, places: dict[str, int]) -> Hidden:
