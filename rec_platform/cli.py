@@ -22,6 +22,8 @@ from rec_platform.errors import PlatformError
 from rec_platform.flow.travel import travelled
 from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last, With
 from rec_platform.terminal import busy as _busy
+from rec_platform.terminal import next_step as _next_step
+from rec_platform.terminal import of_home as _of_home
 from rec_platform.terminal import plain as _plain
 from rec_platform.terminal import print_pairs as _print_pairs
 from rec_platform.terminal import print_rows as _print_rows
@@ -137,7 +139,16 @@ def metrics(
             home, *days, countries=commands.countries(countries), by=by, metrics=commands.names(metric), versus=versus,
             estimand=estimand, protocol=protocol, files=own or [],
         )  # fmt: skip
-    _print_rows(rows, f"Metrics of {first} to {last}", as_json=as_json)
+    over = (
+        f"less {versus}, paired" if versus else "mean over contexts" if estimand == "context" else "mean over profiles"
+    )
+    _print_rows(rows, f"Metrics of {first} to {last}: {over}, [95 % interval]", as_json=as_json)
+    if not as_json:
+        print(
+            "random is any order, ceiling the best that any order could reach. Other metrics: --metric map,mrr; slices: "
+            "--by country"
+        )
+        _next_step(f"rec-platform {commands.after_metrics(rows, versus)} --from {first} --to {last}{_of_home(home)}")
 
 
 @app.command()
@@ -162,7 +173,11 @@ def report(
         made = commands.reported(
             home, *days, countries=commands.countries(countries), out=out, progress=progress, ageing=ageing, files=own or [],
         )  # fmt: skip
-    _print_pairs(made, "Report", as_json=as_json)
+    if as_json:
+        print(json.dumps(made))
+        return
+    size = f"{made['bytes'] / 1e6:.1f} MB" if made["bytes"] >= 1e5 else f"{made['bytes'] / 1e3:.0f} kB"
+    print(f"{made['report']}: {size}, of {made['partitions']:,} partitions; open it in a browser.")
 
 
 @app.command()
@@ -212,12 +227,21 @@ def travel(
     if as_json:
         _print_rows(found.rows(), "", as_json=True)
         return
-    title_of = f"Profile {profile} as of {clock.iso(instant)}"
-    for rows, head in (
-        (found.context_rows(), title_of), (found.feature_rows(), "Features"), (found.fact_rows(), "Facts they read")
-    ):  # fmt: skip
-        _print_rows([{n: v for n, v in row.items() if n != "what"} for row in rows], head, as_json=False)
+    of_what = f"Profile {profile} as of {clock.iso(instant)}"
+    _print_rows(found.context_rows(), of_what, as_json=False, hide={"what"})
+    _print_rows(_told(found.feature_rows()), "Features, and the facts they read", as_json=False, hide={"what"})
+    _print_rows(
+        _told(found.fact_rows()), "These facts, the plays they count and those left out (meaning and unit: --json)",
+        as_json=False, hide={"what", "unit", "window", "meaning"},
+    )  # fmt: skip
     _print_rows(found.play_rows(plays), f"The plays behind them, the newest {plays} of each", as_json=False)
+    day = clock.iso(instant)[:10]
+    _next_step(f"rec-platform prove leak --from {day} --to {day}{_of_home(home)}")
+
+
+def _told(rows: list[commands.Row]) -> list[commands.Row]:
+    """Values that are not there are called missing, as in docs/features.md."""
+    return [row | {"value": "missing" if row["value"] in ("nan", "") else row["value"]} for row in rows]
 
 
 @app.command()

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from rec_platform import clock, commands, judging
-from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last, With, busy, print_rows
+from rec_platform.terminal import (
+    DEFAULT_HOME,
+    AsJson,
+    Countries,
+    First,
+    Home,
+    Last,
+    With,
+    busy,
+    next_step,
+    of_home,
+    print_rows,
+)
 
 SLICES = (
     "Slice: all, country, tenure_band, activity_band, device, profile_band, popularity, title_age, any column of contexts, "
     "a slice of a file given --with, or two with a comma."
 )
+METRICS = "Comma-separated metric names; the main ones if not given, of every pair of models the first of them."
 By = Annotated[str, typer.Option(help=SLICES)]
 Estimand = Annotated[
     str, typer.Option(help="context: mean over contexts; profile: mean over profiles, from stored scores.")
@@ -28,7 +42,7 @@ def compare(
     models: Annotated[list[str] | None, typer.Argument(help="Two models; every pair if none is named.")] = None,
     countries: Countries = "",
     by: By = "all",
-    metric: Annotated[str, typer.Option(help="Comma-separated metric names; the main ones if not given.")] = "",
+    metric: Annotated[str, typer.Option(help=METRICS)] = "",
     estimand: Estimand = "context",
     own: With = None,
     out: Out = None,
@@ -48,11 +62,14 @@ def compare(
     if as_json:
         print(json.dumps({"sentence": found.sentence, "rows": found.rows}, default=str))
         return
+    what = f" in {found.rows[0]['metric']}" if found.rows and not (models or metric) else ""
     print_rows(
-        found.rows, f"Paired differences of {first} to {last}: intervals each by itself, verdicts for all rows together",
+        found.told, f"Paired differences{what}, {first} to {last}: intervals each by itself, verdicts for all rows together",
         as_json=False,
     )  # fmt: skip
     print(found.sentence)
+    print("Every test and effect size: --json." + ("" if models or metric else " Other metrics: --metric ndcg,recall."))
+    next_step(f"rec-platform report --from {first} --to {last} --out report.html{of_home(home)}")
 
 
 def ageing(
@@ -76,4 +93,11 @@ def ageing(
             home, day, days=days, countries=commands.countries(countries), models=commands.names(models), metric=metric,
             out=out, files=own or [],
         )  # fmt: skip
-    print_rows(rows, f"{metric} of the models as of {as_of}, by age in days", as_json=as_json)
+    if as_json:
+        print(json.dumps(rows, default=str))
+        return
+    print_rows(
+        judging.narrow(rows), f"{metric} of the models as of {as_of}, by age in days, [95 % interval]", as_json=False
+    )
+    last = day + timedelta(days=days)
+    next_step(f"rec-platform report --from {as_of} --to {last} --ageing --out report.html{of_home(home)}")

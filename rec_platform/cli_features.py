@@ -21,7 +21,19 @@ from rec_platform.features.feature_set import FeatureSet
 from rec_platform.features.sample import Sample
 from rec_platform.flow import Platform
 from rec_platform.flow.trial import TRIAL_ITEMS, Trained, Trial, examined, home_sample, trained
-from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last, plain, print_rows, progress
+from rec_platform.terminal import (
+    DEFAULT_HOME,
+    AsJson,
+    Countries,
+    First,
+    Home,
+    Last,
+    next_step,
+    of_home,
+    plain,
+    print_rows,
+    progress,
+)
 
 Row = dict[str, Any]
 
@@ -95,9 +107,11 @@ def listed(
         some = [
             {name: value for name, value in row.items() if name not in hidden} for row in rows if row["what"] == what
         ]
-        print_rows(some, f"{len(some)} {what}s", as_json=False)
+        about = {"fact": "facts, counted from plays and records", "feature": "features, each made of the facts it reads"}
+        print_rows(some, f"{len(some)} {about[what]}", as_json=False)
     if cost:
         print(f"CPU-seconds per million item rows, on {where}; added below {resolution:.3f} is not told from 0")
+    next_step(f"rec-platform features try {file or 'my_features.py'} --from A --to B --train{of_home(home)}")
 
 
 def _whole(home: Path, file: Path | None) -> FeatureSet:

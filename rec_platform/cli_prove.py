@@ -16,7 +16,7 @@ from rec_platform.errors import KeyRefused
 from rec_platform.flow import Platform
 from rec_platform.proofs import Proof
 from rec_platform.proofs import flow as proofs
-from rec_platform.terminal import DEFAULT_HOME, AsJson, First, Home, Last, busy, plain, print_rows
+from rec_platform.terminal import DEFAULT_HOME, AsJson, First, Home, Last, busy, next_step, of_home, plain, print_rows
 
 prove = typer.Typer(help="Prove that nothing of the future reaches the past: docs/proofs.md.", no_args_is_help=True)
 
@@ -38,7 +38,7 @@ def leak(
     """
     _show(
         proofs.prove_leak(_platform(home), *_days(first, last), instants=instants, seed=seed),
-        "Future-scramble", as_json=as_json,
+        "Future-scramble", as_json=as_json, then=f"rec-platform prove replay --from {first} --to {last}{of_home(home)}",
     )  # fmt: skip
 
 
@@ -117,8 +117,8 @@ def _days(first: str, last: str, option: str = "--") -> tuple[date, date]:
     return days
 
 
-def _show(proofs_made: Iterable[Proof], title: str, *, as_json: bool, rows: str = "") -> None:
-    """The proofs as they come, then the verdict; exit code 1 if one of them fails."""
+def _show(proofs_made: Iterable[Proof], title: str, *, as_json: bool, rows: str = "", then: str = "") -> None:
+    """The proofs as they come, then the verdict and, if all hold, what to do next; exit code 1 if one of them fails."""
     with busy(title):
         found = list(proofs_made)
     failed = [proof for proof in found if not proof.passed]
@@ -128,6 +128,8 @@ def _show(proofs_made: Iterable[Proof], title: str, *, as_json: bool, rows: str 
         _print(found, title, rows)
     if failed:
         raise typer.Exit(1)
+    if then and not as_json:
+        next_step(then)
 
 
 def _print(found: list[Proof], title: str, rows: str) -> None:
@@ -138,7 +140,7 @@ def _print(found: list[Proof], title: str, rows: str) -> None:
     print_rows(
         [
             {"proof": proof.proof, "of": proof.subject, "verdict": "holds" if proof.passed else "FAILS",
-             "found": proof.observed, "CPU s": proof.cpu_seconds}
+             "found": proof.observed, "CPU s": round(proof.cpu_seconds, 2)}
             for proof in found
         ],
         title, as_json=False,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -20,6 +20,7 @@ from rec_platform.evaluation.accumulators import Accumulator
 from rec_platform.evaluation.comparison import compare_pairs, only
 from rec_platform.evaluation.intervals import measured, metric_rows
 from rec_platform.evaluation.own import Own
+from rec_platform.evaluation.scored import CEILING
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.flow import Platform, Window
 from rec_platform.flow.late import counts, ledger
@@ -29,6 +30,7 @@ from rec_platform.plays.ingest import ingest
 from rec_platform.plays.mapping import load_mapping
 from rec_platform.plays.reconciliation import Reconciliation
 from rec_platform.plays.reference import resolve_id, source_ids
+from rec_platform.reports.glossary import LOWER, term
 from rec_platform.scoring.stage import recommend_one
 from rec_platform.stage import Input
 from rec_platform.tables import METRIC_SUMS, PLAY_FACTS, PROFILES, RECOMMENDATIONS, TABLES, TITLES
@@ -36,10 +38,8 @@ from rec_platform.tables import METRIC_SUMS, PLAY_FACTS, PROFILES, RECOMMENDATIO
 Row = dict[str, Any]
 Progress = Callable[[str, float], None]
 
-#: The columns of the metrics table: metric and cut-off (0: the metric has none).
-MAIN_METRICS: Final = (
-    ("nmrr", 0), ("ndcg", 10), ("recall", 10), ("precision", 10), ("map", 0), ("hit_rate", 10), ("coverage", 10),
-)  # fmt: skip
+#: The columns of the metrics table unless others are asked for: metric and cut-off (0: the metric has none).
+MAIN_METRICS: Final = (("nmrr", 0), ("ndcg", 10), ("recall", 10), ("hit_rate", 10), ("coverage", 10))
 
 
 def names(text: str) -> list[str]:
@@ -152,6 +152,12 @@ def metrics(
     return _pivot(found, by, wanted, lambda row: (row[c.MODEL],), (c.MODEL,), c.VALUE)
 
 
+def after_metrics(rows: Sequence[Row], versus: str) -> str:
+    """What one would look at after a table of metrics: the two best models paired, or the page."""
+    models = [name for name in dict.fromkeys(str(row.get(c.MODEL, "")) for row in rows) if name not in ("", CEILING)]
+    return f"compare {models[0]} {models[1]}" if not versus and len(models) > 1 else "report --out report.html"
+
+
 def _chosen(known: list[tuple[str, int]], asked: list[str], own: Own) -> list[tuple[str, int]]:
     if not asked:
         return [pair for pair in MAIN_METRICS if pair in known] + own.shown(known)
@@ -159,7 +165,7 @@ def _chosen(known: list[tuple[str, int]], asked: list[str], own: Own) -> list[tu
     if strange:
         have = ", ".join(sorted({name for name, _ in known}))
         raise KeyRefused(f"no metric {', '.join(strange)}", place="--metric", repair=f"There are: {have}.")
-    return [pair for pair in known if pair[0] in asked]
+    return [pair for name in dict.fromkeys(asked) for pair in known if pair[0] == name]
 
 
 def _differences(
@@ -189,7 +195,8 @@ def _pivot(
 ) -> list[Row]:
     """One row per model and slice value, one column per metric: value [low, high]; no interval is no verdict.
 
-    The model with the highest value of the first metric stands on top: by its mean over slice values, where there are some.
+    The model with the best value of the first metric stands on top: by its mean over slice values, where there are some.
+    The ceiling, which is no model, stands at the foot.
     """
     chosen = [row for row in rows if row[c.SLICE] == by]
     if not chosen:
@@ -198,6 +205,7 @@ def _pivot(
     named = f"by {by}" if by in heads else by  # published lists are sliced by the model that made each
     lines: dict[tuple[str, ...], Row] = {}
     leading: dict[tuple[str, ...], list[float]] = {}
+    sign = -1 if wanted and term(wanted[0][0]).better == LOWER else 1
     for row in chosen:
         key = (*who(row), row[c.SLICE_VALUE])
         line = lines.setdefault(
@@ -206,13 +214,20 @@ def _pivot(
         if (row[c.METRIC], row[c.CUTOFF]) in wanted:
             if (row[c.METRIC], row[c.CUTOFF]) == wanted[0]:
                 line["n"] = row[c.N]
-                leading.setdefault(who(row), []).append(row[value])
-            line[_heading(row[c.METRIC], row[c.CUTOFF])] = _interval(row[value], row[c.LOW], row[c.HIGH])
+                leading.setdefault(who(row), []).append(sign * row[value])
+            ends = row[c.LOW], row[c.HIGH]
+            line[_heading(row[c.METRIC], row[c.CUTOFF])] = _interval(row[value], *ends, sign=value != c.VALUE)
     order = [_heading(*pair) for pair in wanted]
     return [
         {name: line[name] for name in line if name not in order} | {name: line.get(name, "") for name in order}
-        for _, line in sorted(lines.items(), key=lambda one: (*_downwards(leading.get(one[0][:-1], [])), one[0]))
+        for _, line in sorted(lines.items(), key=lambda one: _order(one[0], leading))
     ]
+
+
+def _order(line: tuple[str, ...], leading: Mapping[tuple[str, ...], list[float]]) -> tuple[Any, ...]:
+    """Where a line stands: models from the best to the worst, slice values inside them, the ceiling at the foot."""
+    foot = line[0] == CEILING or line[0].startswith(f"{CEILING} - ")
+    return foot, *_downwards(leading.get(line[:-1], [])), line
 
 
 def _downwards(values: list[float]) -> tuple[bool, float]:
@@ -225,10 +240,12 @@ def _heading(metric: str, k: int) -> str:
     return f"{metric}@{k}" if k else metric
 
 
-def _interval(value: float, low: float, high: float) -> str:
+def _interval(value: float, low: float, high: float, *, sign: bool) -> str:
     if np.isnan(value):
         return "-"
-    return f"{value:.3f}\nno verdict" if np.isnan(low) else f"{value:.3f}\n[{low:.3f}, {high:.3f}]"
+    if sign:
+        return f"{value:+.3f}\n" + ("no verdict" if np.isnan(low) else f"[{low:+.3f},{high:+.3f}]")
+    return f"{value:.3f}\n" + ("no verdict" if np.isnan(low) else f"[{low:.3f}, {high:.3f}]")
 
 
 def reported(

@@ -29,16 +29,19 @@ from rec_platform.evaluation.comparison import (
     corrected,
     only,
 )
-from rec_platform.evaluation.intervals import measured
+from rec_platform.evaluation.intervals import measured, metric_rows
 from rec_platform.evaluation.metrics import STANDARD
 from rec_platform.evaluation.own import NONE, Own, load, tried
 from rec_platform.evaluation.plan import CONTEXT
 from rec_platform.evaluation.protocol import SESSION
 from rec_platform.evaluation.registry import ACCUMULATORS
+from rec_platform.evaluation.scored import CEILING
 from rec_platform.evaluation.slices import ALL
 from rec_platform.evaluation.stage import rolled_up, stored_sums
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.flow import Platform
+from rec_platform.reports.glossary import LOWER as LOWER_IS_BETTER
+from rec_platform.reports.glossary import term
 from rec_platform.stage import Input
 from rec_platform.tables import METRIC_SUMS, SCORES_TABLE
 
@@ -56,10 +59,14 @@ BAR: Final = 15
 
 @dataclass(frozen=True)
 class Compared:
-    """A comparison: a sentence that sums it up, and a row per pair, metric and slice value."""
+    """A comparison: a sentence that sums it up, and a row per pair, metric and slice value.
+
+    `told`: the rows as a terminal shows them, with fewer columns; the model that is ahead is named.
+    """
 
     sentence: str
     rows: list[Row]
+    told: list[Row]
 
 
 @dataclass(frozen=True)
@@ -168,16 +175,33 @@ def compared(
         sums_of(platform, first, last, countries, by=by, estimand=estimand, files=own), lambda key: key.slice == by
     )
     least, pairs = platform.settings.evaluation.min_contexts, [(models[0], models[1])] if models else None
+    wanted = _wanted(measured(sums, own.accumulators), metrics, own.given)
+    if pairs is None and not metrics:
+        wanted = wanted[:1]  # every pair by every metric is a wall that nobody reads
     table = (
-        compare_all(sums, min_contexts=least, accumulators=own.accumulators)
+        compare_all(sums, _leading(sums, wanted), min_contexts=least, accumulators=own.accumulators)
         if pairs is None
         else compare_pairs(sums, pairs, min_contexts=least, accumulators=own.accumulators)
     )
-    table = corrected(_chosen(table, _wanted(measured(sums, own.accumulators), metrics, own.given), by))
+    table = corrected(_chosen(table, wanted, by))
     rows = table.to_pylist()
     if out is not None:
         _draw(rows, by, out)
-    return Compared(_sentence(rows), _shown(rows, by, several=not models))
+    shown = _shown(rows, by, several=not models)
+    return Compared(_sentence(rows), shown, _told(rows, shown, several=not models))
+
+
+def _leading(sums: MetricSums, wanted: Sequence[tuple[str, int]]) -> list[str]:
+    """The models, the best by the first wanted metric first; the ceiling is none."""
+    rows = metric_rows(
+        only(sums, lambda key: (key.metric, key.k) in (*wanted[:1], ("", 0))), accumulators=()
+    ).to_pylist()
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        values.setdefault(row[c.MODEL], []).append(row[c.VALUE])
+    sign = -1 if wanted and term(wanted[0][0]).better == LOWER_IS_BETTER else 1
+    best = {name: sign * float(np.nanmean(found)) for name, found in values.items() if np.isfinite(found).any()}
+    return sorted({key.model for key in sums.keys} - {CEILING}, key=lambda name: (-best.get(name, -np.inf), name))
 
 
 def _wanted(known: Sequence[tuple[str, int]], asked: Sequence[str], own: Own) -> list[tuple[str, int]]:
@@ -188,7 +212,7 @@ def _wanted(known: Sequence[tuple[str, int]], asked: Sequence[str], own: Own) ->
     if strange:
         have = ", ".join(sorted({name for name, _ in known}))
         raise KeyRefused(f"no metric {', '.join(strange)} to pair", place="--metric", repair=f"There are: {have}.")
-    return [pair for pair in known if pair[0] in asked]
+    return [pair for name in dict.fromkeys(asked) for pair in known if pair[0] == name]
 
 
 def _chosen(table: pa.Table, wanted: Sequence[tuple[str, int]], by: str) -> pa.Table:
@@ -230,6 +254,18 @@ def _shown(rows: list[Row], by: str, *, several: bool) -> list[Row]:
         }
         for row in rows
     ]  # fmt: skip
+
+
+def _told(rows: list[Row], shown: list[Row], *, several: bool) -> list[Row]:
+    """What a terminal shows of the rows: without what only few ask for, and with the name of who is surely higher."""
+    hidden = {"p t", "p flips", "p BH", "effect", "detectable", "by", "verdict"} | ({"a", "b"} if several else set())
+    if several and len({line["metric"] for line in shown}) == 1:
+        hidden.add("metric")
+    ahead = [{HIGHER: row["model_a"], LOWER: row["model_b"]}.get(row["verdict"], row["verdict"]) for row in rows]
+    return [
+        {name: value for name, value in line.items() if name not in hidden} | {"surely higher": name}
+        for line, name in zip(shown, ahead, strict=True)
+    ]
 
 
 def _p(value: float) -> str:
@@ -349,7 +385,7 @@ def aged(
     platform = Platform(home)
     own = Files.of(platform.settings, files)
     rows = ages(platform, as_of, days=days, countries=countries, metric=metric, own=own.stored + own.given)
-    names = sorted({row[c.MODEL] for row in rows} - {"ceiling"}) if not models else list(models)
+    names = _best_first(rows) if not models else list(models)
     strange = sorted(set(names) - {row[c.MODEL] for row in rows})
     if strange:
         have = ", ".join(sorted({row[c.MODEL] for row in rows}))
@@ -360,6 +396,14 @@ def aged(
 
         paired.save(paired.ageing_figure(chosen, heading=f"{_heading(chosen[0])}, models as of {as_of}"), out)
     return _by_country_and_age(chosen, names)
+
+
+def narrow(rows: Sequence[Row]) -> list[Row]:
+    """Rows of `aged` with each interval under its value, for a terminal: a column per model would be too wide."""
+    return [
+        {name: value.replace(" [", "\n[") if isinstance(value, str) else value for name, value in row.items()}
+        for row in rows
+    ]
 
 
 def ages(
@@ -375,6 +419,15 @@ def ages(
     parts = ageing.aged_sums(reader, settings, as_of=as_of, days=days, countries=list(countries) or None, own=plain)
     rows = _of_metric(ageing.by_age(parts, as_of, min_contexts=settings.evaluation.min_contexts), metric)
     return [row | {c.COUNTRY: row[c.SLICE_VALUE]} for row in rows]
+
+
+def _best_first(rows: Sequence[Row]) -> list[str]:
+    """The models by their mean over ages, all countries together."""
+    values: dict[str, list[float]] = {}
+    for row in rows:
+        if row[c.COUNTRY] == ALL and row[c.MODEL] != CEILING and not np.isnan(row[c.VALUE]):
+            values.setdefault(row[c.MODEL], []).append(row[c.VALUE])
+    return sorted(values, key=lambda name: (-float(np.mean(values[name])), name))
 
 
 def _of_metric(rows: list[Row], metric: str) -> list[Row]:
@@ -395,4 +448,12 @@ def _by_country_and_age(rows: list[Row], models: Sequence[str]) -> list[Row]:
         )
         interval = "" if np.isnan(row[c.LOW]) else f" [{row[c.LOW]:.3f}, {row[c.HIGH]:.3f}]"
         line[row[c.MODEL]] = "-" if np.isnan(row[c.VALUE]) else f"{row[c.VALUE]:.3f}{interval}"
-    return [{"country": line.pop(c.COUNTRY), **line} | {m: line.get(m, "") for m in models} for line in lines.values()]
+    return [
+        {
+            "country": line[c.COUNTRY],
+            "age": line["age"],
+            "n": line["n"],
+            **{model: line.get(model, "") for model in models},
+        }
+        for line in lines.values()
+    ]

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import math
+import os
+import re
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final, Literal
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -31,7 +35,11 @@ With = Annotated[
 ]
 DEFAULT_HOME = Path(".rec-platform")
 #: Columns of a table that goes to a file or a pipe.
-WIDTH = 170
+WIDTH: Final = 120
+#: A column with blanks and more letters than this is running text, which may be folded down to about `TEXT` letters.
+RUNNING: Final = 34
+TEXT: Final = 24
+_NUMBER: Final = re.compile(r"$|(-|missing|no verdict)$|[+-]?\d[\d,.]*(e[+-]?\d+)?\s?(%|$|\n|[(\[])")
 
 
 def plain(text: str) -> str:
@@ -63,29 +71,94 @@ def print_pairs(pairs: dict[str, Any], title: str, *, as_json: bool) -> None:
     print_rows([{"what": name, "value": value} for name, value in pairs.items()], title, as_json=False)
 
 
-def print_rows(rows: list[dict[str, Any]], title: str, *, as_json: bool) -> None:
-    """Rows as JSON, or as a table whose number columns stand right."""
+def print_rows(
+    rows: list[dict[str, Any]], title: str, *, as_json: bool, hide: Collection[str] = (), then: str = ""
+) -> None:  # fmt: skip
+    """Rows as JSON, or as a table whose number columns stand right.
+
+    Args:
+        hide: columns that only JSON has.
+        then: the command that one would most likely type next; printed under the table.
+    """
     if as_json:
         print(json.dumps(rows, default=str))
         return
-    table = Table(title=title, title_justify="left")
-    for name in rows[0] if rows else ():
-        number = all(isinstance(row[name], int | float) for row in rows)
-        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    shown = [{name: _shown(value) for name, value in row.items() if name not in hide} for row in rows]
+    console = _wide(least=_least(shown))
+    # A title inside a table is folded to the table's width.
+    console.print(f"[bold]{plain(title)}[/bold]", soft_wrap=True, highlight=False)
+    if rows:
+        console.print(_table(shown, _right(rows, shown), console.width))
+    if then:
+        next_step(then)
+
+
+def next_step(command: str) -> None:
+    """The command that one would most likely type next."""
+    Console().print(f"[dim]Next:[/dim] {plain(command)}", soft_wrap=True, highlight=False)
+
+
+def of_home(home: Path) -> str:
+    """The option of a command that names this home; nothing for the usual one.
+
+    >>> of_home(DEFAULT_HOME), of_home(Path("other"))
+    ('', ' --home other')
+    """
+    return "" if home == DEFAULT_HOME or "REC_PLATFORM_HOME" in os.environ else f" --home {home}"
+
+
+def _right(rows: Sequence[Mapping[str, Any]], shown: Sequence[Mapping[str, str]]) -> set[str]:
+    """Columns of numbers, and of texts that begin with one (0.459 [0.432, 0.491])."""
+    return {
+        name
+        for name in shown[0]
+        if all(
+            isinstance(row[name], int | float) or _NUMBER.match(line[name])
+            for row, line in zip(rows, shown, strict=True)
+        )
+        and any(line[name] for line in shown)
+    }
+
+
+def _table(rows: Sequence[Mapping[str, str]], right: Collection[str], width: int) -> Table:
+    """A table without walls. Only columns of running text are folded, if `width` allows, and only between words."""
+    running, fits = _running(rows), _least(rows) <= width
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    for name in rows[0]:
+        side: Literal["left", "right"] = "right" if name in right else "left"
+        table.add_column(name, justify=side, overflow="fold", no_wrap=fits and name not in running)
     for row in rows:
-        table.add_row(*(plain(_shown(value)) for value in row.values()))
-    _wide().print(table)
+        table.add_row(*(plain(text) for text in row.values()))
+    return table
 
 
-def _wide() -> Console:
-    """The terminal as wide as it is; elsewhere wide enough that tables do not fold."""
+def _longest(rows: Sequence[Mapping[str, str]]) -> dict[str, int]:
+    """Letters of the longest line of each column, its name's among them."""
+    return {name: max(len(line) for row in rows for line in (name, *row[name].split("\n"))) for name in rows[0]}
+
+
+def _running(rows: Sequence[Mapping[str, str]]) -> set[str]:
+    """Columns of running text."""
+    return {name for name, size in _longest(rows).items() if size > RUNNING and any(" " in row[name] for row in rows)}
+
+
+def _least(rows: Sequence[Mapping[str, str]]) -> int:
+    """The width at which nothing but running text is folded."""
+    if not rows:
+        return 0
+    running = _running(rows)
+    return sum((TEXT if name in running else size) + 2 for name, size in _longest(rows).items())
+
+
+def _wide(*, least: int) -> Console:
+    """The terminal as wide as it is; elsewhere wide enough for `least`."""
     console = Console()
-    return console if console.is_terminal else Console(width=WIDTH)
+    return console if console.is_terminal else Console(width=max(WIDTH, least))
 
 
 def _shown(value: Any) -> str:
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return "" if math.isnan(value) else f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     return "" if value is None else str(value)

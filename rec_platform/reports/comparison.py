@@ -24,6 +24,10 @@ from rec_platform.reports.plots import coloured
 Floats = npt.NDArray[np.float64]
 Row = Mapping[str, Any]
 
+_COLOURS: Final = (
+    "blue: surely better, orange: surely worse, deep: very sure (Holm's correction over all cells), grey: no difference shown, "
+    "?: too few"
+)
 #: Slice values and countries drawn; the rest is left to tables.
 MOST_ROWS: Final = 34
 #: Points of a long curve.
@@ -57,13 +61,16 @@ def pairs_plot(differences: Sequence[Row], *, metric: str, order: Sequence[str] 
     return style.svg(figure)
 
 
-def slices_plot(differences: Sequence[Row], *, metric: str, versus: str, order: Sequence[str] = ()) -> str:
+def slices_plot(
+    differences: Sequence[Row], *, metric: str, versus: str, order: Sequence[str] = (), explained: bool = False
+) -> str:
     """A heat map: for each slice value (rows) and model (columns), the difference to one baseline, coloured by sureness.
 
     Args:
         differences: model_a, slice, slice_value, difference, verdict, p_holm, n; one row per model and slice value.
         metric, versus: for the title.
         order: as of `coloured`.
+        explained: whether what the colours mean stands under it; a page has a key of its own.
     """
     models = list(coloured({row["model_a"] for row in differences}, order))
     sizes: dict[tuple[str, str], int] = {}
@@ -87,6 +94,8 @@ def slices_plot(differences: Sequence[Row], *, metric: str, versus: str, order: 
     style.title(axes, f"{metric} less that of {versus}" + (f" ({hidden} small slices left out)" if hidden else ""))
     if not names:
         style.nothing(axes, "no slices")
+    elif explained:
+        axes.set_xlabel(_COLOURS, fontsize=8, loc="left")
     return style.svg(figure)
 
 

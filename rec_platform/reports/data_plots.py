@@ -199,7 +199,8 @@ def _shape(axes: Axes, name: str, values: Floats) -> None:
     axes.set_xticks([low, high], [style.short(float(f"{low:.3g}")), style.short(float(f"{high:.3g}"))])
     missing = 1 - len(there) / len(values)
     if missing >= 0.0005:
-        axes.text(1, 0.9, f"{_share(missing)} missing", ha="right", va="top", fontsize=7, color=style.PALETTE[5],
+        # Between the two labels of the axis, where no bar can be under it.
+        axes.text(0.5, -0.07, f"{_share(missing)} missing", ha="center", va="top", fontsize=7, color=style.PALETTE[5],
                   transform=axes.transAxes)  # fmt: skip
 
 

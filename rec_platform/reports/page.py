@@ -345,7 +345,7 @@ nav{padding:9px 16px}main{padding:0 8px 40px}section{padding:4px 14px 14px;borde
 .lead{font-size:17px}.cards{grid-template-columns:repeat(2,1fr)}.value{font-size:18px}
 .standings li{grid-template-columns:1fr max-content}.bar{order:3}.said{order:4}.bar,.said{grid-column:1/-1}
 td:first-child:not(.right){white-space:normal;min-width:11ch}
-.drawn{overflow-x:auto}.drawn svg{width:680px}.key span{white-space:normal}
+.drawn{overflow-x:auto}.drawn svg{width:760px}.key span{white-space:normal}
 }
 @media print{
 #theme,nav,.skip,summary{display:none}body{background:none;font-size:12px}main,header{max-width:none;padding:0}

@@ -40,7 +40,7 @@ def metrics(lake: Lake, chosen: Sequence[Partition]) -> tuple[pa.Table, dict[str
     found = judged(lake, chosen)
     main = plots.shown_metrics(gather.unsliced(found.rows))
     slices = comparison.slices_plot(
-        against_baseline(found), metric=found.metric, versus=found.baseline, order=found.models
+        against_baseline(found), metric=found.metric, versus=found.baseline, order=found.models, explained=True
     )  # fmt: skip
     main = main.take(sorted(range(main.num_rows), key=_place(found, main)))
     return main, {"picture": plots.metrics_plot(main, order=found.models, baseline=found.baseline), "slices": slices}

@@ -174,8 +174,8 @@ def ranker_models_plot(fits: pa.Table, importances: pa.Table) -> str:
     models = sorted(set(importances.column(c.MODEL).to_pylist()))[:2]
     figure, panels = style.panels(1 + max(len(models), 1), height=_tall(MOST_FEATURES if models else 6))
     dates, sums = _by_date(fits, ("contexts",))
-    _stacked(panels[0], dates, sums, {"contexts": style.PALETTE[0]})
-    style.title(panels[0], "Training contexts, by as-of date")
+    _stacked(panels[0], dates, sums, {"contexts": style.PALETTE[0]}, most=2)
+    style.title(panels[0], "Training contexts")
     for axes, model in zip(panels[1:], models, strict=False):
         _importances(axes, model, importances.filter(pc.equal(importances.column(c.MODEL), model)))
     if not models:
@@ -201,11 +201,13 @@ def scores_plot(ranks: pa.Table, *, order: Sequence[str] = ()) -> str:
     Args:
         ranks: model, rank (from 1), share: one row per model and rank drawn. Unreachable positives are in the
             denominator, so a curve may end below 1.
-        order: as of `coloured`.
+        order: as of `coloured`; without one, models that find more at every rank stand first.
     """
     figure, (axes,) = style.panels()
     style.title(axes, "Watched titles found up to a rank")
-    colours = coloured(ranks.column(c.MODEL).to_pylist(), order)
+    found = ranks.group_by(c.MODEL).aggregate([("share", "sum")]).to_pylist()
+    by_share = sorted(found, key=lambda row: (-row["share_sum"], row[c.MODEL]))
+    colours = coloured(ranks.column(c.MODEL).to_pylist(), order or [row[c.MODEL] for row in by_share])
     if not colours:
         style.nothing(axes, "no positives")
         return style.svg(figure)
@@ -299,7 +301,7 @@ def recommendations_plot(shown: pa.Table, catalogue: int) -> str:
     """
     figure, (axes,) = style.panels()
     lists = np.sort(_numbers(shown, "lists"))[::-1]
-    of = f" of {catalogue:,} ({len(lists) / catalogue:.0%})" if catalogue else ""
+    of = f" of {catalogue:,} ({100 * len(lists) / catalogue:.0f} %)" if catalogue else ""
     style.title(axes, f"Share of recommendations by title; titles shown: {len(lists):,}{of}")
     if not len(lists):
         style.nothing(axes, "no recommendations")
@@ -346,9 +348,14 @@ def _largest(rows: pa.Table, measure: str) -> list[str]:
     return [str(name) for name in ordered.column(c.COUNTRY).to_pylist()[:MOST_LINES]]
 
 
-def _stacked(axes: Axes, dates: list[date], sums: dict[str, Floats], colours: dict[str, str]) -> None:
-    """Stacked bars, one a day; past `MOST_BARS` days one outline per kind, since a shape per bar would be 200 KB."""
-    places = style.days(axes, dates)
+def _stacked(
+    axes: Axes, dates: list[date], sums: dict[str, Floats], colours: dict[str, str], *, most: int = style.MOST_DATES
+) -> None:
+    """Stacked bars, one a day; past `MOST_BARS` days one outline per kind, since a shape per bar would be 200 KB.
+
+    At most `most` of the days are labelled.
+    """
+    places = style.days(axes, dates, most=most)
     base = np.zeros(len(dates))
     for name, colour in colours.items():
         if len(dates) <= MOST_BARS:

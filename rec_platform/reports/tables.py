@@ -72,11 +72,10 @@ def metric_name(row: Mapping[str, Any]) -> str:
 def metrics_table(metrics: pa.Table) -> list[dict[str, Cell]]:
     """Rows of `metrics` as a row per model and a column per metric, each value with its interval, in order of first use.
 
-    `n` is the largest n of the row's metrics.
+    `n` is that of the first metric: others may be means over more contexts, or over fewer.
     """
     models: dict[str, dict[str, Cell]] = {}
     for row in metrics.to_pylist():
-        line = models.setdefault(row[c.MODEL], {c.MODEL: row[c.MODEL], c.N: 0})
-        line[c.N] = max(int(line[c.N]), row[c.N])
+        line = models.setdefault(row[c.MODEL], {c.MODEL: row[c.MODEL], c.N: row[c.N]})
         line[metric_name(row)] = with_interval(row[c.VALUE], row[c.LOW], row[c.HIGH])
     return list(models.values())

@@ -50,6 +50,8 @@ def test_slices_colour_by_sureness_and_mark_no_verdict() -> None:
     assert "+0.300 ?" in texts(svg)
     assert all(colour.lower() in svg.lower() for colour in (style.DIVERGING[0], style.DIVERGING[-1], style.BLANK))
     assert "no slices" in texts(comparison.slices_plot([], metric="nmrr", versus="y"))
+    alone = comparison.slices_plot(rows, metric="nmrr", versus="y", explained=True)
+    assert [text for text in texts(alone) if text.startswith("blue: surely better")], "where no page has a key"
 
 
 def test_the_smallest_slices_are_left_out() -> None:

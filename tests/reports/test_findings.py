@@ -89,7 +89,8 @@ def test_slices_are_counted_by_their_verdicts() -> None:
         pair("a", "base", 0.4, NO_VERDICT, NAN, slice="device", slice_value="tv"), pair("b", "base", 0.1, HIGHER),
     ]  # fmt: skip
     assert findings.slices(rows, model="a", versus="base") == (
-        "a is surely better than base in 2 of 4 slices, surely worse in 1 (tenure band new); in 1 there is too little for a verdict."
+        "a is surely better than base in 2 of 4 slices, surely worse in 1 (tenure band new); "
+        "in 1 there is too little for a verdict."
     )
 
 

@@ -171,7 +171,7 @@ def test_a_model_has_its_colour_in_every_picture_and_its_line_where_colours_repe
 def test_half_of_all_recommendations_is_named() -> None:
     shown = pa.table({c.TITLE: [1, 2, 3, 4], "lists": [1, 1, 5, 1]})
     assert "half of all recommendations: 1 title" in texts(plots.recommendations_plot(shown, 8))
-    assert "Share of recommendations by title; titles shown: 4 of 8 (50%)" in texts(
+    assert "Share of recommendations by title; titles shown: 4 of 8 (50 %)" in texts(
         plots.recommendations_plot(shown, 8)
     )
 

@@ -1,0 +1,89 @@
+"""Tables of the terminal: nothing is broken inside a word, titles are not folded, numbers stand right, JSON has everything."""
+
+from __future__ import annotations
+
+import doctest
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from rec_platform import commands, terminal
+from rec_platform.terminal import DEFAULT_HOME, WIDTH, of_home, print_rows
+
+
+@pytest.fixture(autouse=True)
+def _no_home_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REC_PLATFORM_HOME", raising=False)
+
+
+def printed(capsys: pytest.CaptureFixture[str], rows: list[dict[str, Any]], title: str = "T", **more: Any) -> list[str]:
+    print_rows(rows, title, as_json=False, **more)
+    return capsys.readouterr().out.splitlines()
+
+
+def test_doctests_hold() -> None:
+    assert doctest.testmod(terminal).failed == 0
+
+
+def test_a_title_longer_than_its_table_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    title = "Metrics of 2011-11-28 to 2011-12-09: [95 % interval]"
+    assert printed(capsys, [{"a": 1}], title)[0] == title
+
+
+def test_numbers_and_texts_that_begin_with_one_stand_right(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        {"model": "a", "n": 1_056, "nmrr": "0.349\n[0.333, 0.363]", "word": "x1"},
+        {"model": "bb", "n": 7, "nmrr": "-", "word": "yy"},
+    ]
+    lines = printed(capsys, rows)
+    assert lines[3].startswith("a      1,056           0.349  x1")
+    assert lines[5].startswith("bb         7               -  yy")
+
+
+def test_only_running_text_is_folded_and_only_between_words(capsys: pytest.CaptureFixture[str]) -> None:
+    name = "days_since_title_played_by_anyone"
+    row = {"name": name, "about": "word " * 60, "value": "0.123456 [0.1, 0.2]", "when": "2011-12-01 11:59:00"}
+    lines = printed(capsys, [row])
+    assert max(map(len, lines)) <= WIDTH
+    assert name in lines[3] and "0.123456 [0.1, 0.2]" in lines[3] and "2011-12-01 11:59:00" in lines[3]
+    assert {word for line in lines[4:] for word in line.split()} == {"word"}
+
+
+def test_a_table_of_many_columns_is_as_wide_as_it_must_be(capsys: pytest.CaptureFixture[str]) -> None:
+    """In a file or a pipe; a terminal has the width it has."""
+    row = {f"column_{n}": "x" * 12 for n in range(20)}
+    lines = printed(capsys, [row])
+    assert lines[3].split() == ["x" * 12] * 20
+
+
+def test_no_rows_have_their_title_and_what_is_missing_is_blank(capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(capsys, [], "None found") == ["None found"]
+    lines = printed(capsys, [{"a": float("nan"), "b": None, "c": 1_234_567.8, "d": 0.25}])
+    assert lines[3].split() == ["1,234,568", "0.25"]
+
+
+def test_markup_in_data_is_text(capsys: pytest.CaptureFixture[str]) -> None:
+    assert printed(capsys, [{"a": "[red]x[/red]"}])[3].startswith("[red]x[/red]")
+
+
+def test_json_has_the_hidden_columns_and_no_advice(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"a": 1, "b": 2}]
+    assert printed(capsys, rows, hide={"b"}, then="rec-platform ui")[1:] == ["a", "─", "1", "Next: rec-platform ui"]
+    print_rows(rows, "T", as_json=True, hide={"b"}, then="rec-platform ui")
+    assert json.loads(capsys.readouterr().out) == rows
+
+
+def test_advice_names_a_home_that_is_not_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert of_home(DEFAULT_HOME) == ""
+    assert of_home(Path("/tmp/one")) == " --home /tmp/one"
+    monkeypatch.setenv("REC_PLATFORM_HOME", "/tmp/one")
+    assert of_home(Path("/tmp/one")) == ""
+
+
+def test_after_metrics_the_two_best_are_compared() -> None:
+    rows = [{"model": name, "country": place} for name in ("b", "a", "ceiling") for place in ("FR", "DE")]
+    assert commands.after_metrics(rows, "") == "compare b a"
+    assert commands.after_metrics(rows, "popularity") == "report --out report.html"
+    assert commands.after_metrics(rows[-2:], "") == "report --out report.html"
