@@ -108,7 +108,7 @@ class TrainingWindow:
         return replace(read, features=read.features.select(self._names)) if read.n_items else read
 
 
-_NOBODY: Final = Frame.of(pa.table({c.CONTEXT_ID: pa.array([], pa.int64())}))
+_NOBODY: Final = Frame.of(pa.schema([(c.CONTEXT_ID, pa.int64())]).empty_table())  # `pa.array` would import pandas
 
 
 def thinned(days: Mapping[date, TrainingDay]) -> Thinned:
