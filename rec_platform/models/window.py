@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -101,14 +102,17 @@ class TrainingWindow:
                 parts += [compact(frame.take(kept), self._names)] if len(kept) else []
         # What reading took and let go stands in Arrow's pool: three quarters of a gigabyte beside the days of a window.
         pa.default_memory_pool().release_unused()
-        return TrainingDay(concat(parts) if parts else _NOBODY, below, items, contexts, frozenset(kinds))
+        return TrainingDay(concat(parts) if parts else _nobody(), below, items, contexts, frozenset(kinds))
 
     def _frame(self, partition: Partition) -> Frame:
         read = flat(self._reader.read(TRAINING_SETS.name, [partition], (c.CONTEXT_ID, c.KNOWN_BY, c.ITEMS)))
         return replace(read, features=read.features.select(self._names)) if read.n_items else read
 
 
-_NOBODY: Final = Frame.of(pa.schema([(c.CONTEXT_ID, pa.int64())]).empty_table())  # `pa.array` would import pandas
+@cache
+def _nobody() -> Frame:
+    """A frame without contexts; made when asked for, since making it imports pandas."""
+    return Frame.of(pa.table({c.CONTEXT_ID: pa.array([], pa.int64())}))
 
 
 def thinned(days: Mapping[date, TrainingDay]) -> Thinned:
