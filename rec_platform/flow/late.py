@@ -177,6 +177,7 @@ class Arrivals:
     _entered: dict[tuple[Partition, str | None], Ids] = field(default_factory=dict)
     _tables: dict[str, _Cells] = field(default_factory=dict)
     _asked: dict[tuple[Input, int], Ids] = field(default_factory=dict)
+    _joined: dict[str, tuple[int, Ids]] = field(default_factory=dict)
 
     def late(self, one: Input, version: int) -> Ids:
         """The plays an input names that entered after a version of its table and that its cut hides."""
@@ -248,7 +249,11 @@ class Arrivals:
         return ids[rows[c.KNOWN_AT][ids - base] >= midnight(cut)]
 
     def _values(self, ids: Ids, name: str) -> Ids:
-        return np.concatenate([rows[name] for _, rows in self._rows.values()])[ids]
+        held, values = self._joined.get(name, (0, _NOBODY))
+        if held < len(self._rows):  # a big ledger asks thousands of times, and cells only come
+            values = np.concatenate([rows[name] for _, rows in self._rows.values()])
+            self._joined[name] = len(self._rows), values
+        return values[ids]
 
 
 def counts(found: Ledger, stages: Mapping[str, Stage]) -> dict[str, int]:
