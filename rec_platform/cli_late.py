@@ -45,7 +45,8 @@ def late(
         whole = ledger(platform.lake, platform.index, platform.stages, platform.settings)
     found = whole.between(*days)
     if as_json:
-        made = [one for part in _parts(platform, found, contexts) for one in part.differences()]
+        with progress("comparing features") as told:
+            made = [one for part in _parts(platform, found, contexts) for one in part.differences(progress=told)]
         print(json.dumps(as_dict(found, made) | {"rankers": _rankers(platform, whole, found, made)}))
     elif not found.lines:
         print("No late plays: nothing that stands was made without a play that came later.")
@@ -114,8 +115,9 @@ def _change(one: Change) -> Row:
 
 def _rankers(platform: Platform, whole: Ledger, found: Ledger, made: Sequence[Difference]) -> list[Row]:
     """Rankers whose late training sets were all compared: the share of contexts with a feature that would differ."""
+    sampled = any(one.compared < one.of for one in made)
     return [
-        {"date": day.isoformat(), "with": kind, "changed_share": share}
+        {"date": day.isoformat(), "with": kind, "changed_share": share, "sampled": sampled}
         for kind in KINDS
         for day, share in shares_of_rankers(platform, whole, found, [one for one in made if one.kind == kind]).items()
     ]
@@ -195,7 +197,7 @@ def _show_partitions(made: Sequence[Difference], rankers: Sequence[Row]) -> None
         told.setdefault(key, dict(zip(("table", "date", "country"), key, strict=True)))[one.kind] = _said(one)
     for row in rankers:
         key = (RANKER_MODELS.name, row["date"], "")
-        said = f"{row['changed_share']:.2%} of the contexts trained on"
+        said = f"{row['changed_share']:.2%} of the contexts trained on" + (" (by the sample)" if row["sampled"] else "")
         told.setdefault(key, dict(zip(("table", "date", "country"), key, strict=True)))[row["with"]] = said
     rows = [{name: row.get(name, "") for name in ("table", "date", "country", *KINDS)} for row in told.values()]
     if rows:

@@ -196,6 +196,7 @@ def test_the_command_and_status_tell_it(home: Path) -> None:
         (table, kind) for table in ("profile_snapshot", "title_snapshot", "training_sets") for kind in KINDS
     }
     assert all(0 < row["changed_share"] <= 1 and row["changed"] <= row["values"] for row in body["columns"])
+    assert not any(row["sampled"] for row in body["rankers"])
     assert [row["date"] for row in body["rankers"] if row["with"] == ALONE] == [str(day) for day in DAYS[3:]]
     days = ["late", "--from", str(DAYS[4]), "--to", str(DAYS[4]), "--home", str(home)]
     some = json.loads(CliRunner().invoke(app, [*days, "--json"]).output)
@@ -206,6 +207,8 @@ def test_the_command_and_status_tell_it(home: Path) -> None:
     assert "in 3 of 4 contexts (all 4 contexts of 2 partitions)." in shown.output
     sampled = CliRunner().invoke(app, [*days, "--contexts", "1"]).output
     assert "(a sample of 2 of 4 contexts of 2 partitions)." in sampled and "(sampled of 2)" in sampled
+    every = CliRunner().invoke(app, ["late", "--home", str(home), "--contexts", "1"]).output
+    assert "of the contexts trained on (by the sample)" in every
     counts = {row["table"]: row["late"] for row in status(home)}
     by_stage = Counter(stage for stage, _ in expected())
     assert counts["training_sets"] == counts["contexts"] == by_stage["training_sets"]
