@@ -50,8 +50,8 @@ def volume_section(lake: Lake, partitions: Sequence[Partition]) -> Section:
         else f"{len(odd)} value{'s' if len(odd) > 1 else ''} left the band of what was expected (the dots): {listed(where)}."
     )  # fmt: skip
     caption = (
-        "The thin line is the days before; the grey band is what they let one expect: the median and 3 robust standard "
-        "deviations around it, of the same weekday where there are 3 of them, else of up to 28 days."
+        "The thin line is the days before; the grey band is what they let one expect: the median of the same weekday of the last "
+        "four weeks, and 3 standard deviations around it, told by how much days differ from the same weekday a week before."
     )
     return Section("Volume", (Picture(data_plots.volume_plot(series), caption, odd, title=title),))
 

@@ -173,13 +173,13 @@ def _section(section: Section, numbers: count[int]) -> str:
 
 def _part(part: Part, numbers: count[int]) -> str:
     if isinstance(part, Words):
-        return f"<p{_class('lead', part.lead)}>{escape(part.text)}</p>"
+        return f"<p{_class('lead', part.lead)}>{_text(part.text)}</p>"
     if isinstance(part, Figures):
         return f'<div class="cards">{"".join(_card(card) for card in part.cards)}</div>'
     if isinstance(part, Standings):
         return _standings(part)
     if isinstance(part, Rows):
-        caption = f'<p class="caption">{escape(part.caption)}</p>' if part.caption else ""
+        caption = f'<p class="caption">{_text(part.caption)}</p>' if part.caption else ""
         table = _table(part.rows, part.caption or part.folded)
         return _folded(part.folded, caption + table) if part.folded else caption + table
     return _figure(part, next(numbers))
@@ -188,7 +188,7 @@ def _part(part: Part, numbers: count[int]) -> str:
 def _figure(picture: Picture, number: int) -> str:
     said = escape(picture.title or picture.caption, quote=True)
     drawn = themed(picture.svg, f"f{number}").replace("<svg", f'<svg role="img" aria-label="{said}"', 1)
-    heading = f"<h3>{escape(picture.title)}</h3>" if picture.title else ""
+    heading = f"<h3>{_text(picture.title)}</h3>" if picture.title else ""
     key = "".join(
         f'<span><i style="background:var({VARIABLES[colour]})"></i>{escape(words)}</span>'
         for colour, words in picture.key
@@ -197,10 +197,15 @@ def _figure(picture: Picture, number: int) -> str:
     return (
         f"<figure>{heading}<div{frame}>{drawn}</div>"
         + (f'<div class="key">{key}</div>' if key else "")
-        + (f"<figcaption>{escape(picture.caption)}</figcaption>" if picture.caption else "")
+        + (f"<figcaption>{_text(picture.caption)}</figcaption>" if picture.caption else "")
         + (_folded(f"The numbers ({_rows(picture.rows)})", _table(picture.rows, said)) if picture.rows else "")
         + "</figure>"
     )
+
+
+def _text(text: str) -> str:
+    """Text for the page; a number is not parted from its per cent."""
+    return escape(text).replace(" %", "&nbsp;%")
 
 
 def _class(name: str, there: bool) -> str:
@@ -217,7 +222,7 @@ def _folded(summary: str, inside: str) -> str:
 
 def _standings(standings: Standings) -> str:
     lines = "".join(_standing(line, standings.top or 1.0) for line in standings.lines)
-    caption = f'<p class="caption">{escape(standings.caption)}</p>' if standings.caption else ""
+    caption = f'<p class="caption">{_text(standings.caption)}</p>' if standings.caption else ""
     return f'<ul class="standings">{lines}</ul>{caption}'
 
 

@@ -385,18 +385,26 @@ def own_section(found: Judged, own: Own) -> Section:
 
 def ageing_section(aged: Sequence[Mapping[str, Any]], first: date, order: Sequence[str] = ()) -> Section:
     """What models are worth when nobody trains them any more."""
-    rows = [row for row in aged if row[c.MODEL] != CEILING]
-    heading = spoken(rows[0][c.METRIC], rows[0][c.CUTOFF])
+    every = [row for row in aged if row[c.MODEL] != CEILING]
+    judged_here = {row[c.COUNTRY] for row in every if findings.between(row)}
+    small = sorted({row[c.COUNTRY] for row in every} - judged_here)
+    rows = [row for row in every if row[c.COUNTRY] in judged_here] or every
+    models = [name for name in order if name != RANDOM] or sorted({row[c.MODEL] for row in rows})
     words = (
         f"The models as of {first} on the contexts of each later date; features are those of the date, models stand still. "
         "last_played and random are never trained: where they move, the days differ."
+        + (
+            f" Left out, with too few contexts for a verdict: {findings.listed(small)}."
+            if small and judged_here
+            else ""
+        )
     )
-    drawn = style.svg(paired.ageing_figure(rows, heading=heading, order=order))
+    drawn = paired.ageing_figure(rows, heading=spoken(rows[0][c.METRIC], rows[0][c.CUTOFF]), order=order)
     names = (c.COUNTRY, "age", c.MODEL, c.VALUE, c.LOW, c.HIGH, c.N)
-    table = compact(pa.Table.from_pylist([{name: row[name] for name in names} for row in rows]), rows=2_000)
-    return Section(
-        "Ageing", (Picture(drawn, words, table, title="What models are worth when nobody trains them any more."),)
-    )
+    table = compact(pa.Table.from_pylist([{name: row[name] for name in names} for row in every]), rows=2_000)
+    whole = [row for row in rows if row[c.COUNTRY] == "all"]
+    title = "When nobody trains them any more: " + findings.winners(whole, "age", "days of age", models=models)
+    return Section("Ageing", (Picture(style.svg(drawn), words, table, title=title),))
 
 
 def rules_section(found: Judged) -> Section:

@@ -80,6 +80,19 @@ def test_weekends_are_compared_with_weekends() -> None:
         assert not low <= value * 1.5 <= high
 
 
+@pytest.mark.parametrize("spread", [0.05, 0.15, 0.4])
+def test_days_drawn_alike_seldom_leave_their_band(spread: float) -> None:
+    """A band from the spread of three or four days of a weekday called up to a fifth of such days unexpected."""
+    draws = np.random.default_rng(3)
+    outside = days = 0
+    for _ in range(40):
+        values = 100.0 * np.array([1, 1, 1, 1, 1, 1.6, 1.6] * 10) * np.exp(draws.normal(0, spread, 70))
+        for value, (low, high) in list(zip(values, expected(values.tolist()), strict=True))[28:]:
+            days += 1
+            outside += not low <= value <= high
+    assert 0 < outside / days < 0.05
+
+
 def test_a_day_that_is_not_as_the_others_is_outside() -> None:
     values = [100.0, 104.0, 97.0, 101.0, 99.0, 102.0, 20.0]
     low, high = expected(values)[-1]
@@ -90,6 +103,14 @@ def test_days_without_a_number_are_passed_over() -> None:
     values = [1.0, NAN, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0]
     assert expected(values)[6] == (0.9, 1.1)
     assert np.isnan(expected([NAN] * 8)).all()
+
+
+def test_a_weekday_without_values_is_not_held_against_the_others() -> None:
+    """A shop that is shut on Saturdays, and once writes down that it sold nothing."""
+    week = [100.0] * 5 + [NAN] + [50.0]
+    bands = expected([*(week * 4), *[100.0] * 5, 0.0])
+    assert np.isnan(bands[-1]).all()
+    assert bands[-2] == (90.0, 110.0)
 
 
 @given(st.lists(st.floats(0, 1e6), max_size=40))
