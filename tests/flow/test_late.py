@@ -207,8 +207,8 @@ def test_the_command_and_status_tell_it(home: Path) -> None:
     assert "in 3 of 4 contexts (all 4 contexts of 2 partitions)." in shown.output
     sampled = CliRunner().invoke(app, [*days, "--contexts", "1"]).output
     assert "(a sample of 2 of 4 contexts of 2 partitions)." in sampled and "(sampled of 2)" in sampled
-    every = CliRunner().invoke(app, ["late", "--home", str(home), "--contexts", "1"]).output
-    assert "of the contexts trained on (by the sample)" in every
+    every = json.loads(CliRunner().invoke(app, ["late", "--home", str(home), "--contexts", "1", "--json"]).output)
+    assert every["rankers"] and all(row["sampled"] for row in every["rankers"])
     counts = {row["table"]: row["late"] for row in status(home)}
     by_stage = Counter(stage for stage, _ in expected())
     assert counts["training_sets"] == counts["contexts"] == by_stage["training_sets"]
