@@ -107,7 +107,10 @@ def listed(
         some = [
             {name: value for name, value in row.items() if name not in hidden} for row in rows if row["what"] == what
         ]
-        about = {"fact": "facts, counted from plays and records", "feature": "features, each made of the facts it reads"}
+        about = {
+            "fact": "facts, counted from plays and records",
+            "feature": "features, each made of the facts it reads",
+        }
         print_rows(some, f"{len(some)} {about[what]}", as_json=False)
     if cost:
         print(f"CPU-seconds per million item rows, on {where}; added below {resolution:.3f} is not told from 0")

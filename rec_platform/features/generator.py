@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -21,16 +23,15 @@ from rec_platform.pipeline import Column, Level, Sources, Transformer
 from rec_platform.tables import INSTANT
 from rec_platform.timetravel import kernels
 from rec_platform.timetravel.certificate import Witness, certificate_columns
+from rec_platform.timetravel.codes import Coded
 from rec_platform.timetravel.declared import Fact
-from rec_platform.timetravel.kernels import Float32, Int64
+from rec_platform.timetravel.kernels import Float32, Int32, Int64
 from rec_platform.timetravel.meter import Meter
 from rec_platform.timetravel.reading import DeclaredReader
 from rec_platform.timetravel.timeline import Timeline
 
-#: Items of a chunk of contexts in runs: what is in float64 at a time, so that it stays in the processor's caches.
+#: Items of a chunk of contexts: what is in float64 at a time, so that it stays in the processor's caches.
 CHUNK: Final = 1 << 17
-#: Items of a chunk of contexts as they stand: many, for a title of a country and tick is encoded once in each.
-PIECE: Final = 1 << 18
 
 _TYPES: Final = {
     c.PROFILE: pa.int64(), c.COUNTRY: pa.string(), c.AT: INSTANT, c.DEVICE: pa.string(), c.TENURE_DAYS: pa.float64(),
@@ -42,11 +43,11 @@ _TYPES: Final = {
 class FeatureGenerator(Transformer):
     """Adds a float32 column per feature. Needs a `Timeline` among the sources.
 
-    Works in bands of days, whose ticks are kept together, in two passes over a band's contexts: by country, profile and
-    time, so that a profile's plays are walked once; and as they stand in the frame, to write what is one number for a
-    whole context, or for all contexts of a country between two ticks, title by title. Either in chunks, in as many
-    threads as there are processors. Besides the float32 columns it holds the contexts' own features and a chunk's numbers
-    per thread. The values do not depend on bands, chunks or threads.
+    Works in bands of days, whose ticks are kept together, and walks a band's contexts twice: by country, profile and time,
+    so that a profile's plays are walked once; and as they stand in the frame, to write what is one number for a whole
+    context, or for all contexts of a country between two ticks, title by title. Either in chunks, in as many threads as
+    there are processors. Besides the float32 columns it holds the items' codes, the contexts' own features, what titles
+    have by country and tick, and a chunk's numbers per thread. The values do not depend on bands, chunks or threads.
 
     Attributes:
         feature_set: the features.
@@ -83,14 +84,18 @@ class FeatureGenerator(Transformer):
         filling = _Filling(self.feature_set, frame, timeline, witness, sources.find(Meter) or Meter())
         asked = filling.asked
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            list(pool.map(filling.code, _chunks(np.arange(frame.n_contexts), frame.offsets, CHUNK)))
             for band in _bands(asked.at, asked.reader.days_kept):
                 ticks = pool.submit(asked.reader.prepare, asked.at[band])
+                tables = filling.tables(band)
                 if filling.runs_read_ticks:
                     ticks.result()
                 list(pool.map(filling.in_runs, _chunks(asked.by_run(band), frame.offsets, CHUNK)))
                 ticks.result()
-                list(pool.map(filling.in_order, _chunks(band, frame.offsets, PIECE)))
-        made = frame.with_features(filling.out)
+                for table in tables:
+                    list(pool.map(partial(table.fill, asked), table.pieces(CHUNK)))
+                list(pool.map(partial(filling.in_order, tables), _chunks(band, frame.offsets, CHUNK)))
+        made = frame.with_features(dict(zip(self.feature_set.names, filling.out, strict=True)))
         return made.with_contexts(certificate_columns(*filling.newest)) if witness else made
 
 
@@ -100,14 +105,16 @@ class _Asked:
 
     Attributes:
         columns: columns as NumPy, by name.
-        country: as Arrow has it; `place` is its code.
+        place, countries: the contexts' countries: their codes and their names.
+        title: the items' titles as codes of the timeline, filled in chunk by chunk.
     """
 
     reader: DeclaredReader
     offsets: Int64
     columns: Mapping[str, Array]
-    country: pa.ChunkedArray
-    place: Int64
+    place: Int32
+    countries: pa.StringArray
+    title: Int32
 
     @classmethod
     def of(
@@ -116,14 +123,14 @@ class _Asked:
     ) -> _Asked:  # fmt: skip
         country = frame.contexts.column(c.COUNTRY)
         countries = pc.unique(country)
-        place = kernels.plain(pc.index_in(country, value_set=countries).to_numpy(), np.int64)
+        place = kernels.plain(pc.index_in(country, value_set=countries).to_numpy(), np.int32)
         columns = {
             name: frame.context(name) if level == "context" else frame.item(name)
             for name, level in COLUMNS.items()
             if name in names
         }
         reader = DeclaredReader(timeline, facts, countries.to_pylist(), beside=beside, meter=meter)
-        return cls(reader, frame.offsets, columns, country, place)
+        return cls(reader, frame.offsets, columns, place, countries, np.empty(frame.n_items, dtype=np.int32))
 
     @property
     def at(self) -> Array:
@@ -133,50 +140,111 @@ class _Asked:
         """Contexts in order of country, profile and time."""
         return members[np.lexsort((self.at[members], self.columns[c.PROFILE][members], self.place[members]))]
 
+    def ends(self, members: Int64) -> tuple[Int64, Int64]:
+        """The first row of each context's items, and the row after the last."""
+        return self.offsets[members], self.offsets[members + 1]
+
     def rows(self, members: Int64) -> tuple[Int64, Int64]:
         """The first row of each context's items, and the offsets of their items put together."""
-        rows = self.offsets[members]
-        return rows, np.concatenate([[0], np.cumsum(self.offsets[members + 1] - rows)]).astype(np.int64)
+        begins, ends = self.ends(members)
+        return begins, np.concatenate([[0], np.cumsum(ends - begins)]).astype(np.int64)
 
-    def titles(self, members: Int64) -> Int64:
-        """The titles of the contexts' items."""
-        return kernels.gathered(self.columns[c.TITLE], *self.rows(members))
-
-    def read(self, members: Int64, offsets: Int64, title_id: Int64, facts: Sequence[Fact]) -> dict[str, Array]:
-        """Some facts of the contexts, of items of their own (`offsets`, `title_id`)."""
+    def read(self, members: Int64, offsets: Int64, title: Int32, facts: Sequence[Fact]) -> dict[str, Array]:
+        """Some facts of the contexts, of items of their own (`offsets`, `title`)."""
         return dict(
             self.reader.read(
-                profile_id=self.columns[c.PROFILE][members], country=self.country.take(members), at=self.at[members],
-                offsets=offsets, title_id=title_id, only=[fact.name for fact in facts],
+                profile_id=self.columns[c.PROFILE][members], at=self.at[members], offsets=offsets, title_id=Coded(title),
+                country=pa.DictionaryArray.from_arrays(self.place[members], self.countries),
+                only=[fact.name for fact in facts],
             )
         )  # fmt: skip
 
 
+class _Table:
+    """The features that titles have by country and tick: encoded once for each title that a context of those asks for.
+
+    Groups are the contexts of a band in one country between two ticks. Of a group's titles, the last stands for all
+    that the timeline does not know.
+
+    Attributes:
+        asked: bool (groups, titles): which titles contexts ask for.
+        values: float32 (features, groups, titles), made for those.
+    """
+
+    def __init__(self, part: FeatureSet, tick: int, asked: _Asked, band: Int64, n_titles: int) -> None:
+        self._part = part
+        key = asked.at[band] // tick * len(asked.countries) + asked.place[band]
+        _, first, group = np.unique(key, return_index=True, return_inverse=True)
+        self._some, self._band, self._group = band[first], band, group.astype(np.int64)
+        self.asked = np.zeros((len(first), n_titles + 1), dtype=np.bool_)
+        kernels.mark(self.asked, self._group, *asked.ends(band), asked.title)
+        self.values = np.empty((len(part.names), *self.asked.shape), dtype=np.float32)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        return self._part.names
+
+    def group(self, members: Int64) -> Int64:
+        """The group of some contexts of the band."""
+        return self._group[np.searchsorted(self._band, members)]
+
+    def pieces(self, titles: int) -> Iterator[slice]:
+        """Groups in order, with about so many titles asked for."""
+        ends = np.cumsum(np.count_nonzero(self.asked, axis=1))
+        cuts = np.flatnonzero(np.diff(ends // titles)) + 1
+        yield from (slice(int(a), int(b)) for a, b in itertools.pairwise([0, *cuts, len(ends)]))
+
+    def fill(self, asked: _Asked, piece: slice) -> None:
+        """Read the facts of some groups' titles, and encode them."""
+        some, (group, title) = self._some[piece], np.nonzero(self.asked[piece])
+        bounds = np.searchsorted(group, np.arange(len(some) + 1))
+        code = np.where(title == self.asked.shape[1] - 1, -1, title).astype(np.int32)
+        values = asked.read(some, bounds, code, self._part.needed)
+        values |= {name: asked.columns[name][some] for name in self._part.columns}
+        mine = self.values[:, piece]
+        for name, feature in self._part.encode(values, np.diff(bounds)):
+            mine[self.names.index(name), group, title] = narrowed(feature)
+
+
 class _Filling:
-    """The output columns, and how chunks of contexts are written to them; chunks share nothing that they write to."""
+    """The output, and how chunks of contexts are written to it; chunks share nothing that they write to.
+
+    Attributes:
+        out: float32 (features, items).
+    """
 
     def __init__(
         self, features: FeatureSet, frame: Frame, timeline: Timeline, witness: Witness | None, meter: Meter
     ) -> None:
-        self._witness, self._meter, self._titles = witness, meter, timeline.titles
-        self._own = features.by_tick.get(None)
-        self._ticked = [(tick, part) for tick, part in features.by_tick.items() if tick is not None]
+        self._witness, self._meter, self._titles, self._parts = witness, meter, timeline.titles, features.by_tick
+        self._own = self._parts.get(None)
         beside = witness.facts if witness else ()
         self._facts = (*(self._own.needed if self._own else ()), *beside)
-        names = (c.PROFILE, c.AT, c.TITLE, *features.columns, *((c.COUNTRY,) if witness else ()))
+        witnessed = (c.PROFILE, c.COUNTRY, c.AT, c.TITLE) if witness else ()
+        self._columns = {*(self._own.columns if self._own else ()), *witnessed}
+        names = (c.PROFILE, c.AT, c.TITLE, *features.columns, *witnessed)
         self.asked = _Asked.of(frame, timeline, features.needed, names, beside=beside, meter=meter)
         self.newest = np.empty((2, frame.n_contexts), dtype=np.int64)
-        self.out = {name: np.empty(frame.n_items, dtype=np.float32) for name in features.names}
-        self._of_contexts = {
-            name: np.empty(frame.n_contexts, dtype=np.float32)
-            for name in features.names
-            if features.feature_level(name) == "context"
-        }
+        self.out = np.empty((len(features.names), frame.n_items), dtype=np.float32)
+        self._row = {name: row for row, name in enumerate(features.names)}
+        of_contexts = [name for name in features.names if features.feature_level(name) == "context"]
+        self._of_contexts = {name: row for row, name in enumerate(of_contexts)}
+        self._kept = np.empty((len(of_contexts), frame.n_contexts), dtype=np.float32)
 
     @property
     def runs_read_ticks(self) -> bool:
         """Whether `in_runs` reads facts as of ticks; otherwise ticks may be made meanwhile."""
         return any(fact.by_tick for fact in self._facts)
+
+    def tables(self, band: Int64) -> list[_Table]:
+        """A table for each kind of tick."""
+        ticked = [(tick, part) for tick, part in self._parts.items() if tick is not None]
+        return [_Table(part, tick, self.asked, band, len(self._titles)) for tick, part in ticked]
+
+    def code(self, members: Int64) -> None:
+        """The codes of the titles of contexts that follow one another."""
+        items = slice(self.asked.offsets[members[0]], self.asked.offsets[members[-1] + 1])
+        self.asked.title[items] = self._titles.codes(self.asked.columns[c.TITLE][items])
 
     def in_runs(self, members: Int64) -> None:
         """Contexts by country, profile and time: their own features, kept, and those that differ by item, written."""
@@ -184,46 +252,37 @@ class _Filling:
             return
         asked, (rows, inner) = self.asked, self.asked.rows(members)
         values = {
-            name: column[members] if COLUMNS[name] == "context" else asked.titles(members)
+            name: column[members] if COLUMNS[name] == "context" else kernels.gathered(column, rows, inner)
             for name, column in asked.columns.items()
+            if name in self._columns
         }
-        values |= asked.read(members, inner, values[c.TITLE], self._facts)
+        values |= asked.read(members, inner, kernels.gathered(asked.title, rows, inner), self._facts)
         for name, feature in self._own.encode(values, np.diff(inner)) if self._own else ():
             if name in self._of_contexts:
-                self._of_contexts[name][members] = narrowed(feature)
+                self._kept[self._of_contexts[name], members] = narrowed(feature)
             else:
-                kernels.scatter(kernels.plain(feature, np.float64), rows, inner, self.out[name])
+                kernels.scatter(kernels.plain(feature, np.float64), rows, inner, self.out[self._row[name]])
         if self._witness:
             with self._meter.counting():
                 self.newest[:, members] = self._witness.newest(values, inner)
 
-    def in_order(self, members: Int64) -> None:
-        """Contexts as they stand: what `in_runs` kept of them, and the features that a country's titles have by tick."""
-        rows, inner = self.asked.rows(members)
-        for name, values in self._of_contexts.items():
-            kernels.spread(values[members], rows, inner, self.out[name])
-        for tick, part in self._ticked:
-            self._by_tick(tick, part, members)
+    def in_order(self, tables: Sequence[_Table], members: Int64) -> None:
+        """Contexts as they stand: what `in_runs` kept of them, and what titles have by country and tick."""
+        begins, ends = self.asked.ends(members)
+        kernels.spread(self._kept[:, members], begins, ends, self._rows(self._of_contexts), self.out)
+        for table in tables:
+            kernels.look_up(
+                table.values, table.group(members), begins, ends, self.asked.title, self._rows(table.names), self.out
+            )
 
-    def _by_tick(self, tick: int, part: FeatureSet, members: Int64) -> None:
-        """Each distinct title of a country and tick is read and encoded once, and looked up for all items that have it."""
-        asked, (rows, inner) = self.asked, self.asked.rows(members)
-        key = asked.at[members] // tick * (asked.place.max(initial=0) + 1) + asked.place[members]
-        _, first, group = np.unique(key, return_index=True, return_inverse=True)
-        code = [self._titles.codes(asked.titles(few)) for few in _chunks(members, asked.offsets, CHUNK)]
-        bounds, stand_ins, which = kernels.distinct_titles(
-            np.argsort(group, kind="stable"), group, len(first), rows, inner, np.concatenate(code), len(self._titles)
-        )
-        values = asked.read(members[first], bounds, asked.columns[c.TITLE][stand_ins], part.needed)
-        values |= {name: asked.columns[name][members[first]] for name in part.columns}
-        for name, feature in part.encode(values, np.diff(bounds)):
-            kernels.looked_up(narrowed(feature), which, rows, inner, self.out[name])
+    def _rows(self, names: Iterable[str]) -> Int64:
+        return np.array([self._row[name] for name in names], dtype=np.int64)
 
 
 def narrowed(feature: Array) -> Float32:
     """Numbers as float32, by way of float64 whatever they are."""
     with np.errstate(over="ignore"):
-        return feature.astype(np.float64).astype(np.float32)
+        return feature.astype(np.float64, copy=False).astype(np.float32)
 
 
 def _bands(at: Array, days: int) -> Iterator[Int64]:
@@ -236,4 +295,5 @@ def _bands(at: Array, days: int) -> Iterator[Int64]:
 def _chunks(members: Int64, offsets: Int64, items: int) -> Iterator[Int64]:
     """Contexts in chunks of about so many items (at least one context each)."""
     ends = np.cumsum(offsets[members + 1] - offsets[members])
-    yield from np.split(members, np.flatnonzero(np.diff(ends // items)) + 1)
+    cuts = np.flatnonzero(np.diff(ends // items)) + 1
+    yield from (chunk for chunk in np.split(members, cuts) if len(chunk))

@@ -16,6 +16,13 @@ _FEWEST_BITS = 4
 
 
 @dataclass(frozen=True)
+class Coded:
+    """Ids that are codes already: of a timeline's titles or profiles, -1 for those it does not know."""
+
+    codes: Int32
+
+
+@dataclass(frozen=True)
 class Ids:
     """A set of integer ids.
 
@@ -45,8 +52,10 @@ class Ids:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def codes(self, wanted: npt.ArrayLike) -> Int32:
+    def codes(self, wanted: npt.ArrayLike | Coded) -> Int32:
         """The code of each wanted id, -1 for ids that are not in the set (int32)."""
+        if isinstance(wanted, Coded):
+            return wanted.codes
         return kernels.hash_codes(self.table, self.ids, self.shift, kernels.plain(wanted, np.int64))
 
 

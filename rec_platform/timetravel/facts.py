@@ -22,6 +22,7 @@ import pyarrow.compute as pc
 from rec_platform import columns as c
 from rec_platform.errors import ConfigError
 from rec_platform.timetravel import kernels
+from rec_platform.timetravel.codes import Coded
 from rec_platform.timetravel.declared import (
     DISTINCT,
     FACTS_VERSION,
@@ -44,7 +45,7 @@ from rec_platform.timetravel.zones import Zones
 Values = Float64 | Int64
 #: An entity of facts by tick, and whether they are instants.
 _Group = tuple[str, bool]
-Countries: TypeAlias = Sequence[str] | npt.NDArray[np.generic] | pa.ChunkedArray
+Countries: TypeAlias = Sequence[str] | npt.NDArray[np.generic] | pa.ChunkedArray | pa.DictionaryArray
 
 #: What the slabs that a reader keeps may take, in bytes.
 KEPT_BYTES: Final = 1 << 28
@@ -257,7 +258,7 @@ class FactReader:
         country: Countries,
         at: npt.ArrayLike,
         offsets: npt.ArrayLike,
-        title_id: npt.ArrayLike,
+        title_id: npt.ArrayLike | Coded,
         only: Collection[str] | None = None,
     ) -> dict[str, Values]:
         """As `compute`, for contexts of the reader's countries; `ConfigError` for another one.
@@ -285,15 +286,18 @@ class FactReader:
         }
 
     def _places(self, country: Countries) -> Int32:
+        if isinstance(country, pa.DictionaryArray):
+            place: Int32 = self._places(country.dictionary.to_pylist())[country.indices.to_numpy()]
+            return place
         names = country if isinstance(country, pa.ChunkedArray) else pa.array(np.asarray(country, object), pa.string())
-        place = pc.index_in(names, value_set=pa.array(self._countries, pa.string()))
-        if place.null_count:
-            other = names.filter(pc.is_null(place))[0].as_py()
+        found = pc.index_in(names, value_set=pa.array(self._countries, pa.string()))
+        if found.null_count:
+            other = names.filter(pc.is_null(found))[0].as_py()
             raise ConfigError(
                 f"a context of country {other!r}", place="fact reader",
                 repair=f"This reader was made for {list(self._countries)}; name every country when making it.",
             )  # fmt: skip
-        return cast(Int32, kernels.plain(place.to_numpy(zero_copy_only=False), np.int32))
+        return cast(Int32, kernels.plain(found.to_numpy(zero_copy_only=False), np.int32))
 
     def _check(self) -> None:
         held = self._timeline.histories.measures

@@ -17,6 +17,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from rec_platform.config import SourceRules
+from rec_platform.timetravel.codes import Coded
 from rec_platform.timetravel.declared import SHARE, Fact, filters_of, measures_of
 from rec_platform.timetravel.facts import Countries, FactReader, Values
 from rec_platform.timetravel.kernels import Int64
@@ -91,6 +92,7 @@ class DeclaredReader:
         distinct = dict.fromkeys(one for lowered in self._lowered.values() for one in lowered.all)
         self._names = {one: f"fact_{position}" for position, one in enumerate(distinct)}
         metered = {name for one, name in self._names.items() if one not in own}
+        self._parts = {name: tuple(self._names[one] for one in lowered.all) for name, lowered in self._lowered.items()}
         self._readers = [
             FactReader(
                 timeline.subset(where) if where else timeline, self._of(where), countries, metered=metered, meter=meter
@@ -119,12 +121,12 @@ class DeclaredReader:
         country: Countries,
         at: npt.ArrayLike,
         offsets: npt.ArrayLike,
-        title_id: npt.ArrayLike,
+        title_id: npt.ArrayLike | Coded,
         only: Collection[str] | None = None,
     ) -> dict[str, Values]:
         """As `FactReader.read`: each fact's values, by name."""
-        wanted = {name: lowered for name, lowered in self._lowered.items() if only is None or name in only}
-        plain = {self._names[one] for lowered in wanted.values() for one in lowered.all}
+        wanted = {name: parts for name, parts in self._parts.items() if only is None or name in only}
+        plain = {name for parts in wanted.values() for name in parts}
         found: dict[str, Values] = {}
         for reader in self._readers:
             found |= reader.read(
@@ -132,13 +134,14 @@ class DeclaredReader:
             )
         bounds = np.asarray(offsets, dtype=np.int64)
         lengths = bounds[1:] - bounds[:-1]
-        return {name: self._composed(lowered, found, lengths) for name, lowered in wanted.items()}
+        return {name: self._composed(self._lowered[name], parts, found, lengths) for name, parts in wanted.items()}
 
-    def _composed(self, lowered: _Lowered, found: dict[str, Values], lengths: Int64) -> Values:
-        part = found[self._names[lowered.part]]
+    @staticmethod
+    def _composed(lowered: _Lowered, parts: tuple[str, ...], found: dict[str, Values], lengths: Int64) -> Values:
+        part = found[parts[0]]
         if lowered.whole is None:
             return part
-        whole: Values = found[self._names[lowered.whole]]
+        whole: Values = found[parts[1]]
         if lowered.part.level != lowered.whole.level:
             whole = cast(Values, np.repeat(whole, lengths))
         return np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.nan)

@@ -58,13 +58,13 @@ class TitlePlays:
     @classmethod
     def of(cls, log: Log, n_titles: int) -> TitlePlays:
         """The plays of a log, in its order (day by day is fastest)."""
-        return cls(log.country, log.title, log.played, _ticks(log.known, 1), log.measures, n_titles)
+        return cls(log.country, log.title, log.played, kernels.ticks_of(log.known, 1), log.measures, n_titles)
 
     def by_tick(self, per_tick: int) -> TickGroups:
         """The plays grouped by tick, of so many hours each."""
         if per_tick not in self._groups:
             visible = self.visible_hour if per_tick == 1 else self.visible_hour // per_tick
-            self._groups[per_tick] = TickGroups.of(_ticks(self.played, per_tick), visible)
+            self._groups[per_tick] = TickGroups.of(kernels.ticks_of(self.played, per_tick), visible)
         return self._groups[per_tick]
 
     def amounts(self, names: tuple[str, ...], rows: Int32) -> Int64:
@@ -74,14 +74,6 @@ class TitlePlays:
             if name != c.PLAYS:
                 row[:] = self.measures[name][rows]
         return out
-
-
-def _ticks(instants: Int64, per_tick: int) -> Int32:
-    out = np.empty(len(instants), dtype=np.int32)
-    for first in range(0, len(out), _PIECE):
-        piece = slice(first, first + _PIECE)
-        out[piece] = instants[piece] // (per_tick * HOUR)
-    return out
 
 
 @dataclass(frozen=True)

@@ -81,16 +81,17 @@ def _group_columns() -> None:
 
 def _write_columns() -> None:
     """Move an item's values in and out of a frame, whose columns may be Arrow's own memory or NumPy's."""
-    rows, bounds, one = np.array([0]), np.array([0, 1]), np.ones(1)
+    rows, bounds, one, code = np.array([0]), np.array([0, 1]), np.ones(1), np.zeros(1, dtype=np.int32)
     column = np.array([1])
     kernels.gathered(column, rows, bounds)
     column.flags.writeable = False
     kernels.gathered(column, rows, bounds)
-    kernels.scatter(one, rows, bounds, np.empty(1, dtype=np.float32))
-    narrow, code = np.ones(1, dtype=np.float32), np.zeros(1, dtype=np.int32)
-    kernels.spread(narrow, rows, bounds, np.empty(1, dtype=np.float32))
-    _, _, which = kernels.distinct_titles(rows, rows, 1, rows, bounds, code, 1)
-    kernels.looked_up(narrow, which, rows, bounds, np.empty(1, dtype=np.float32))
+    kernels.gathered(code, rows, bounds)
+    out = np.empty((1, 1), dtype=np.float32)
+    kernels.scatter(one, rows, bounds, out[0])
+    kernels.spread(out, rows, rows + 1, rows, out)
+    kernels.mark(np.zeros((1, 1), dtype=np.bool_), rows, rows, rows + 1, code)
+    kernels.look_up(out[None], rows, rows, rows + 1, code, rows, out)
     for width in (np.int8, np.int16, np.int32, np.int64):
         kernels.signed(np.zeros(1, dtype=width), code)
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from rec_platform.timetravel.kernels.availability import offered_since
 from rec_platform.timetravel.kernels.codes import hash_codes, hash_table, recode, take_in, take_in_close
-from rec_platform.timetravel.kernels.columns import distinct_titles, gathered, looked_up, scatter, spread
+from rec_platform.timetravel.kernels.columns import gathered, look_up, mark, scatter, spread
 from rec_platform.timetravel.kernels.compiling import (
     ALL_TIME,
     DAY,
@@ -53,6 +53,7 @@ from rec_platform.timetravel.kernels.ticks import (
     add_to_ticks,
     drop_plays,
     item_columns,
+    ticks_of,
 )
 from rec_platform.timetravel.kernels.windows import (
     first_moves,
@@ -85,7 +86,6 @@ __all__ = [
     "add_to_ticks",
     "compiled",
     "count_above",
-    "distinct_titles",
     "drop_plays",
     "first_moves",
     "first_played",
@@ -98,8 +98,9 @@ __all__ = [
     "item_columns",
     "keep_best",
     "local_keys",
-    "looked_up",
+    "look_up",
     "lower_bound",
+    "mark",
     "moved_attributes",
     "moved_keys",
     "moved_lasts",
@@ -123,6 +124,7 @@ __all__ = [
     "take_in",
     "take_in_close",
     "take_least",
+    "ticks_of",
     "unsorted_groups",
     "window_moves",
 ]
