@@ -194,7 +194,11 @@ def packed(frame: Frame) -> pa.Table:
         for name, part in parts.items()
         if part.num_columns
     }
-    inner = pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
+    inner = (
+        pa.StructArray.from_arrays(list(fields.values()), names=list(fields))
+        if fields
+        else pa.StructArray.from_buffers(pa.struct([]), frame.n_items, [None])
+    )
     lists = pa.ListArray.from_arrays(pa.array(frame.offsets.astype(np.int32)), inner)
     return frame.contexts.append_column(c.ITEMS, lists)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Final
@@ -16,7 +16,8 @@ from rec_platform.clock import midnight
 from rec_platform.config import RecommendConfig
 from rec_platform.contexts.candidates import CandidateSets
 from rec_platform.contexts.hashing import context_ids
-from rec_platform.dmc12.frame import Frame, keep_items
+from rec_platform.contexts.segments import offsets_of
+from rec_platform.dmc12.frame import Frame, concat, keep_items
 from rec_platform.errors import ConfigError
 from rec_platform.models.baselines import BASELINES, PopularityScorer
 from rec_platform.models.contract import Scorer
@@ -59,16 +60,18 @@ class Recommender:
     @property
     def scorer(self) -> Scorer:
         """The first model of `config.models` that exists for the date; popularity if none does."""
-        existing = existing_models(self.rankers, has_candidate_models=self.has_candidate_models)
-        return next((existing[name] for name in self.config.models if name in existing), PopularityScorer())
+        return chosen_model(self.config, self.rankers, has_candidate_models=self.has_candidate_models)
 
     def warm(self, profile_id: Ints, country: str, *, max_items: int = MAX_ITEMS) -> pa.Table:
         """Lists of profiles with visible plays: rows of the table `recommendations`, in its order."""
-        return self._lists(self.steps, self.scorer, profile_id, country, max_items)
+        return rows_of(
+            self.listed(contexts_at(np.sort(profile_id), country, midnight(self.as_of)), max_items=max_items)
+        )
 
     def cold(self, profile_id: Ints, country: str, *, max_items: int = MAX_ITEMS) -> pa.Table:
         """Lists of profiles without a visible play, by popularity; the profiles may be unknown altogether."""
-        return self._lists((), PopularityScorer(), profile_id, country, max_items)
+        asked = contexts_at(np.sort(profile_id), country, midnight(self.as_of))
+        return rows_of(self.listed(asked, warm=False, max_items=max_items))
 
     def one(self, profile_id: int, country: str) -> pa.Table:
         """The list of one profile, known or not."""
@@ -76,16 +79,16 @@ class Recommender:
         asked = np.array([profile_id], dtype=np.int64)
         return self.warm(asked, country) if offsets[-1] else self.cold(asked, country)
 
-    def _lists(
-        self, steps: Sequence[Transformer], scorer: Scorer, profile_id: Ints, country: str, max_items: int
-    ) -> pa.Table:
-        contexts = contexts_at(np.sort(profile_id), country, midnight(self.as_of))
-        whole = Frame.of(contexts)
-        parts = [RECOMMENDATIONS.schema.empty_table()]
-        for run, offsets, titles in self.candidates.chunks(whole, max_items):
-            chunk = Frame.of(contexts.slice(run.start, run.stop - run.start), offsets, items={c.TITLE: titles})
-            parts.append(self._rows(self._scored(chunk, steps, scorer), scorer))
-        return pa.concat_tables(parts).combine_chunks()
+    def listed(self, contexts: pa.Table, *, warm: bool = True, max_items: int = MAX_ITEMS) -> Frame:
+        """The contexts of profiles with visible plays, or of some without, with their lists as items (`LIST_COLUMNS`)."""
+        steps, scorer = (self.steps, self.scorer) if warm else ((), PopularityScorer())
+        chunks: Iterator[Frame] = (
+            Frame.of(contexts.slice(run.start, run.stop - run.start), offsets, items={c.TITLE: titles})
+            for run, offsets, titles in self.candidates.chunks(Frame.of(contexts), max_items)
+        )
+        if not contexts.num_rows:
+            chunks = iter([Frame.of(contexts, items={c.TITLE: np.empty(0, dtype=np.int64)})])
+        return concat([self._best(chunk, self._scored(chunk, steps, scorer), scorer) for chunk in chunks])
 
     def _scored(self, chunk: Frame, steps: Sequence[Transformer], scorer: Scorer) -> Frame:
         """Candidate features first, for all; the declared features and the score for the shortlist only."""
@@ -111,7 +114,7 @@ class Recommender:
         played = np.repeat(np.arange(frame.n_contexts), np.diff(offsets)) * len(known) + codes[frame.n_items :]
         return np.isin(mine, played)
 
-    def _rows(self, frame: Frame, scorer: Scorer) -> pa.Table:
+    def _best(self, asked: Frame, frame: Frame, scorer: Scorer) -> Frame:
         scores = np.asarray(frame.scores.column(scorer.name))
         words = tie_words(self.seed, frame.context(c.CONTEXT_ID)[frame.context_of_item], frame.item(c.TITLE))
         runs = zip(frame.offsets[:-1], frame.offsets[1:], strict=True)
@@ -119,20 +122,37 @@ class Recommender:
         rows = np.concatenate([np.zeros(0, np.int64), *best])
         reasons = scorer.explain(frame, rows)
         values = {
-            c.PROFILE: np.repeat(frame.context(c.PROFILE), [len(part) for part in best]),
             c.RANK: np.concatenate([np.zeros(0, np.int64), *(np.arange(len(part)) + 1 for part in best)]),
             c.TITLE: frame.item(c.TITLE)[rows],
             c.SCORE: scores[rows],
             c.MODEL: [scorer.name] * len(rows),
             c.REASONS: [texts[: self.config.reasons] for texts in reasons],
         }
-        schema = RECOMMENDATIONS.schema
-        return pa.table([pa.array(values[field.name]).cast(field.type) for field in schema], schema=schema)
+        items = {name: pa.array(values[name]).cast(RECOMMENDATIONS.schema.field(name).type) for name in LIST_COLUMNS}
+        return Frame.of(asked.contexts, offsets_of(np.array([len(part) for part in best], dtype=np.int64)), items=items)
+
+
+#: What a list has of each title: the columns of the table `recommendations`, but for the profile's.
+LIST_COLUMNS: Final = tuple(name for name in RECOMMENDATIONS.schema.names if name != c.PROFILE)
+
+
+def rows_of(lists: Frame) -> pa.Table:
+    """Contexts with their lists as rows of the table `recommendations`."""
+    profile = lists.contexts.column(c.PROFILE).take(pa.array(lists.context_of_item))
+    columns = {c.PROFILE: profile} | {name: lists.items.column(name) for name in LIST_COLUMNS}
+    schema = RECOMMENDATIONS.schema
+    return pa.table([columns[name] for name in schema.names], schema=schema).combine_chunks()
 
 
 def _largest(values: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.intp]:
     """Positions of the `most` largest values, in no order; which of equal ones at the border is fixed by the values alone."""
     return np.argpartition(-values, most - 1)[:most] if len(values) > most else np.arange(len(values))
+
+
+def chosen_model(config: RecommendConfig, rankers: Mapping[str, Scorer], *, has_candidate_models: bool) -> Scorer:
+    """The first model of `config.models` that exists; popularity if none does."""
+    existing = existing_models(rankers, has_candidate_models=has_candidate_models)
+    return next((existing[name] for name in config.models if name in existing), PopularityScorer())
 
 
 def existing_models(rankers: Mapping[str, Scorer], *, has_candidate_models: bool) -> dict[str, Scorer]:

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from functools import cache, partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from rec_platform import columns as c
-from rec_platform.clock import FIRST_DAY, days_between, label_close
+from rec_platform.clock import FIRST_DAY, days_between, label_close, midnight
 from rec_platform.config import Settings
 from rec_platform.contexts.candidates import CandidateSets
 from rec_platform.contexts.extension import FeatureExtension
 from rec_platform.contexts.labels import with_labels
 from rec_platform.contexts.stage import read_timeline, timelines_for
 from rec_platform.contexts.tagger import Tagger
-from rec_platform.dmc12.frame import Frame
+from rec_platform.dmc12.frame import Frame, concat
 from rec_platform.features import FeatureGenerator, FeatureSet
 from rec_platform.features.by_bucket import as_it_is
 from rec_platform.models.artefact import from_rows
@@ -30,7 +30,7 @@ from rec_platform.models.contract import Scorer
 from rec_platform.models.registry import load_scorer
 from rec_platform.partition import Partition
 from rec_platform.pipeline import Sources, Transformer
-from rec_platform.scoring.recommend import Recommender, who_gets_a_list
+from rec_platform.scoring.recommend import Recommender, chosen_model, contexts_at, rows_of, who_gets_a_list
 from rec_platform.scoring.score import ContextScorer, Scored
 from rec_platform.stage import Built, Input, Reader, Stage
 from rec_platform.tables import (
@@ -161,22 +161,56 @@ class Recommendations(Stage):
 
     def build(self, partitions: Sequence[Partition], reader: Reader, settings: Settings) -> Iterator[Built]:
         days = sorted({partition.day for partition in partitions})
-        work = Work.of(reader, settings, self.extension, days, until=days[-1] - timedelta(days=1))
-        for day in days:
-            recommender = work.recommender(reader, settings, day)
-            for partition in partitions:
-                if partition.day == day:
-                    yield _recommended(
-                        partition, recommender, reader.read(PROFILE_SNAPSHOT.name, [partition]), settings
-                    )
+        added, added_sources = self.extension.steps(reader, days, settings)
+        models = next((thing for thing in added_sources if isinstance(thing, CandidateModelsByDay)), None)
+        rankers = cache(partial(read_rankers, reader))
+
+        def work(timeline: Timeline) -> Work:
+            return Work.from_timeline(timeline, settings, added, added_sources)
+
+        def listed(asked: Frame, known: Sources, day: date) -> Frame:
+            return _listed(asked, known.need(Work, step=self.name).recommender(rankers(day), settings, day))
+
+        timelines = timelines_for(
+            reader, settings, lambda timeline: Sources(work(timeline)), until=days[-1] - timedelta(days=1)
+        )
+        asked = ((partition.day, who_asks(partition, reader, settings)) for partition in partitions)
+        made = zip(partitions, timelines.applied([(listed, as_it_is)], asked), strict=True)
+        for partition, frame in made:
+            has_models = models is not None and models.for_day(partition.day) is not None
+            model = chosen_model(settings.recommend, rankers(partition.day), has_candidate_models=has_models)
+            extra = {"model": model.name, **_kinds(frame), "buckets": timelines.buckets}
+            yield Built(partition, {RECOMMENDATIONS.name: rows_of(frame)}, extra)
 
 
-def _recommended(partition: Partition, recommender: Recommender, snapshot: pa.Table, settings: Settings) -> Built:
+#: Context column: the profile has no visible play, so its list is by popularity.
+_COLD: Final = "cold"
+
+
+def who_asks(partition: Partition, reader: Reader, settings: Settings) -> Frame:
+    """The profiles that get a list, in order, as contexts at 00:00 UTC of the date; without items."""
+    snapshot = reader.read(PROFILE_SNAPSHOT.name, [partition])
     active, cold = who_gets_a_list(snapshot, active_days=settings.recommend.active_days, windows=WINDOWS)
-    lists = [recommender.warm(active, partition.place), recommender.cold(cold, partition.place)]
-    rows = pa.concat_tables(lists).sort_by([(name, "ascending") for name in RECOMMENDATIONS.order])
-    extra = {"model": recommender.scorer.name, "active_profiles": len(active), "cold_profiles": len(cold)}
-    return Built(partition, {RECOMMENDATIONS.name: rows.combine_chunks()}, extra)
+    profile = np.sort(np.concatenate([active, cold]))
+    contexts = contexts_at(profile, partition.place, midnight(partition.day))
+    return Frame.of(contexts.append_column(_COLD, pa.array(np.isin(profile, cold))))
+
+
+def _listed(asked: Frame, recommender: Recommender) -> Frame:
+    """The contexts with their lists, in the order given."""
+    cold = asked.context(_COLD).astype(np.bool_)
+    warm_first = np.argsort(cold, kind="stable")
+    warm, rest = np.split(warm_first, [int((~cold).sum())])
+    made = [
+        recommender.listed(asked.contexts.take(pa.array(warm))),
+        recommender.listed(asked.contexts.take(pa.array(rest)), warm=False),
+    ]
+    return concat(made).take(np.argsort(warm_first))
+
+
+def _kinds(lists: Frame) -> dict[str, int]:
+    cold = int(lists.context(_COLD).sum())
+    return {"active_profiles": lists.n_contexts - cold, "cold_profiles": cold}
 
 
 def recommend_one(
@@ -194,7 +228,7 @@ def recommend_one(
     profile without a visible play, or that nobody has ever heard of, gets the popular titles.
     """
     work = Work.of(reader, settings, extension or CandidateFeatures(), [as_of], until=as_of - timedelta(days=1))
-    return work.recommender(reader, settings, as_of).one(profile_id, country)
+    return work.recommender(read_rankers(reader, as_of), settings, as_of).one(profile_id, country)
 
 
 @dataclass(frozen=True)
@@ -211,8 +245,14 @@ class Work:
     def of(
         cls, reader: Reader, settings: Settings, extension: FeatureExtension, days: Sequence[date], *, until: date
     ) -> Work:
-        timeline = read_timeline(reader, settings, until=until)
-        added, added_sources = extension.steps(reader, days, settings)
+        return cls.from_timeline(
+            read_timeline(reader, settings, until=until), settings, *extension.steps(reader, days, settings)
+        )
+
+    @classmethod
+    def from_timeline(
+        cls, timeline: Timeline, settings: Settings, added: Sequence[Transformer], added_sources: Sequence[object]
+    ) -> Work:
         candidates = CandidateSets(timeline, settings.rules.seen)
         models = next((thing for thing in added_sources if isinstance(thing, CandidateModelsByDay)), None)
         return cls(
@@ -225,11 +265,11 @@ class Work:
         """The baselines whose features the steps add."""
         return _baselines((*self.steps, *self.added))
 
-    def recommender(self, reader: Reader, settings: Settings, day: date) -> Recommender:
+    def recommender(self, rankers: Mapping[str, Scorer], settings: Settings, day: date) -> Recommender:
         """What makes the lists of a day."""
         has_candidate_models = self.models is not None and self.models.for_day(day) is not None
         return Recommender(
-            day, self.candidates, [Tagger(), *self.steps], self.added, self.sources, read_rankers(reader, day),
+            day, self.candidates, [Tagger(), *self.steps], self.added, self.sources, rankers,
             has_candidate_models, settings.recommend, settings.seed,
         )  # fmt: skip
 

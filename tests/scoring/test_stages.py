@@ -1,5 +1,6 @@
 """The four stages on a small made world, from plays to recommendations, through a reader in memory."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -55,12 +56,12 @@ def facts() -> MemoryReader:
     return reader
 
 
-def snapshot() -> pa.Table:
-    """Profiles 3 and 6 are active; one profile is there by its record alone."""
-    n = 3
+def snapshot(active: Sequence[int] = (3, 6)) -> pa.Table:
+    """Some profiles are active; one profile is there by its record alone."""
+    n = len(active) + 1
     values = {field.name: np.zeros(n, dtype=np.int64) for field in PROFILE_SNAPSHOT.schema if field.type == pa.int64()}
-    values[c.PROFILE] = np.array([3, 6, NEVER_PLAYED])
-    values |= {f"plays_{days}d": np.array([5, 5, 0]) for days in (7, 28, 90)}
+    values[c.PROFILE] = np.array([*active, NEVER_PLAYED])
+    values |= {f"plays_{days}d": np.array([5] * len(active) + [0]) for days in (7, 28, 90)}
     columns = [pa.array(values.get(f.name, [None] * n), f.type) for f in PROFILE_SNAPSHOT.schema]
     return pa.table(columns, schema=PROFILE_SNAPSHOT.schema)
 
@@ -175,6 +176,21 @@ def test_swept_by_bucket_of_profiles_a_stage_gives_the_same_bytes(world, stage):
             assert content_hash(rows) == content_hash(other.tables[name])
 
 
+@pytest.mark.parametrize("days", [1, 2])
+def test_swept_lists_are_the_same_bytes(world, days):
+    """Warm and cold profiles in one bucket, in several, and nobody; two dates with models of their own."""
+    profiles = {Partition(AS_OF, "FR"): range(1, 60), Partition(AS_OF, "GB"): (), Partition(LAST, "FR"): (2, 5)}
+    reader = MemoryReader(
+        {**world.tables, PROFILE_SNAPSHOT.name: {one: snapshot(held) for one, held in profiles.items()}}
+    )
+    cells = [Partition(LAST, "FR"), Partition(AS_OF, "FR"), Partition(AS_OF, "GB")][-days - 1 :]
+    swept = SETTINGS.model_copy(update={"memory": MemoryConfig(plays_at_once=1_000)})
+    pairs = zip(*(Recommendations().build(cells, reader, chosen) for chosen in (SETTINGS, swept)), strict=True)
+    for whole, other in pairs:
+        assert content_hash(whole.tables["recommendations"]) == content_hash(other.tables["recommendations"])
+        assert {**other.extra, "buckets": 1} == whole.extra and other.extra["buckets"] == 4
+
+
 def test_without_rankers_the_baselines_stand_alone(world):
     lacking = MemoryReader({name: rows for name, rows in world.tables.items() if name != "ranker_models"})
     (made,) = Scores().build([Partition(LAST, "FR")], lacking, SETTINGS)
@@ -197,7 +213,7 @@ def test_recommendations_need_no_play_of_their_date(world):
     assert rows[c.PROFILE].to_pylist() == [3] * 4 + [6] * 4 + [NEVER_PLAYED] * 4
     assert rows[c.MODEL].to_pylist() == ["xgboost"] * 8 + ["popularity"] * 4
     assert all(rows[c.REASONS].to_pylist()[:8])
-    assert made.extra == {"model": "xgboost", "active_profiles": 2, "cold_profiles": 1}
+    assert made.extra == {"model": "xgboost", "active_profiles": 2, "cold_profiles": 1, "buckets": 1}
 
 
 def test_one_profile_asked_for_gets_its_published_list(world):
