@@ -12,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 from matplotlib.axes import Axes
-from matplotlib.patches import Rectangle
+from matplotlib.patches import PathPatch
+from matplotlib.path import Path
+from matplotlib.transforms import Affine2D
 
 from rec_platform import columns as c
 from rec_platform.evaluation.comparison import sureness
@@ -30,6 +32,8 @@ _COLOURS: Final = (
 )
 #: Slice values and countries drawn; the rest is left to tables.
 MOST_ROWS: Final = 34
+#: Cells of a heat map: a cell with its number is 250 bytes.
+MOST_CELLS: Final = 360
 #: Points of a long curve.
 _CURVE: Final = 120
 #: Columns of a reliability curve, and the least probability drawn.
@@ -77,7 +81,7 @@ def slices_plot(
     for row in differences:
         place = (row[c.SLICE], row[c.SLICE_VALUE])
         sizes[place] = max(sizes.get(place, 0), row[c.N])
-    chosen = _ordered_slices(sizes)[:MOST_ROWS]
+    chosen = _ordered_slices(sizes, min(MOST_ROWS, MOST_CELLS // max(len(models), 1)))
     heads = [y == 0 or name != chosen[y - 1][0] for y, (name, _) in enumerate(chosen)]
     ys = np.arange(len(chosen)) + 0.35 * np.cumsum(heads)
     names = [
@@ -115,7 +119,7 @@ def days_plot(rows: pa.Table, *, metric: str, order: Sequence[str] = ()) -> str:
         places = style.days(axes, [row[c.DATE] for row in mine], least=2)
         value, low, high = (np.array([row[name] for row in mine]) for name in (c.VALUE, c.LOW, c.HIGH))
         axes.fill_between(places, low, high, color=colour, alpha=0.13, linewidth=0)
-        axes.plot(places, value, color=colour, linewidth=1.8, marker="o", markersize=3.5, label=model,
+        axes.plot(places, value, color=colour, linewidth=1.8, marker=style.dots(len(mine)), markersize=3.5, label=model,
                   linestyle=style.dash(colours, model), zorder=3 - depth / 99)  # fmt: skip
     if colours:
         axes.set_ylim(bottom=0)
@@ -146,10 +150,10 @@ def countries_plot(rows: Sequence[Row], *, metric: str, order: Sequence[str] = (
     figure, (axes,) = style.panels(height=1.3 + max(0.13 * len(models), 0.3) * max(len(chosen), 2))
     for y in range(1, len(chosen)):
         axes.axhline(y - 0.5, color=style.GRID, linewidth=0.8)
-    for row in rows:
-        if row[c.SLICE_VALUE] in chosen and row[c.MODEL] in colours:
-            shift = (models.index(row[c.MODEL]) - (len(models) - 1) / 2) * 0.8 / max(len(models), 1)
-            _interval(axes, row, chosen.index(row[c.SLICE_VALUE]) + shift, colours[row[c.MODEL]])
+    for place, (model, colour) in enumerate(colours.items()):
+        mine = [row for row in rows if row[c.SLICE_VALUE] in chosen and row[c.MODEL] == model]
+        shift = (place - (len(models) - 1) / 2) * 0.8 / max(len(models), 1)
+        _intervals(axes, mine, [chosen.index(row[c.SLICE_VALUE]) + shift for row in mine], colour)
     for model, colour in colours.items():
         axes.plot([], [], "o", color=colour, markersize=4.5, label=model)
     axes.set_yticks(range(len(chosen)), [f"{name}, n {sizes[name]:,}" for name in chosen])
@@ -217,9 +221,8 @@ def values_plot(rows: pa.Table, *, order: Sequence[str] = ()) -> str:
     across = 2 if len(names) in (2, 4) else min(max(len(names), 1), 3)
     figure, panels = style.panels(across, rows=-(-max(len(names), 1) // across), height=1.1 + 0.24 * len(models))
     for axes, name in zip(panels, names, strict=False):
-        for row in listed:
-            if (row[c.METRIC], row[c.CUTOFF]) == name:
-                _interval(axes, row, models.index(row[c.MODEL]), style.PALETTE[0])
+        mine = [row for row in listed if (row[c.METRIC], row[c.CUTOFF]) == name]
+        _intervals(axes, mine, [models.index(row[c.MODEL]) for row in mine], style.PALETTE[0])
         axes.set_yticks(range(len(models)), models if axes in panels[::across] else [""] * len(models))
         axes.set_ylim(len(models) - 0.4, -0.6)
         axes.grid(axis="x", color=style.GRID)
@@ -302,12 +305,14 @@ def _grid(
         cells: by row and column.
         notes: n of each row, at its end; none for none.
     """
+    shapes: dict[str, list[Path]] = {}
     for (row, x), (value, sure) in cells.items():
         y = ys[row]
-        colour = style.BLANK if sure is None else style.DIVERGING[sure + 2]
-        axes.add_patch(Rectangle((x - 0.48, y - 0.46), 0.96, 0.92, color=colour, linewidth=0))
+        shapes.setdefault(style.BLANK if sure is None else style.DIVERGING[sure + 2], []).append(_cell_at(x, y))
         text = "" if np.isnan(value) else style.signed(value) + (" ?" if sure is None else "")
         axes.text(x, y, text, ha="center", va="center", fontsize=8, color=style.FAINT if sure is None else style.INK)
+    for colour, paths in shapes.items():  # cells of a colour are one path: half the bytes
+        axes.add_patch(PathPatch(Path.make_compound_path(*paths), color=colour, linewidth=0))
     end = max(len(columns), 1) - 0.45
     for y, note in zip(ys, notes, strict=False):
         axes.text(end, y, note, va="center", fontsize=8, color=style.FAINT)
@@ -323,20 +328,26 @@ def _grid(
     axes.spines["bottom"].set_visible(False)
 
 
-def _ordered_slices(sizes: Mapping[tuple[str, str], int]) -> list[tuple[str, str]]:
+def _cell_at(x: float, y: float) -> Path:
+    return Path.unit_rectangle().transformed(Affine2D().scale(0.96, 0.92).translate(x - 0.48, y - 0.46))
+
+
+def _ordered_slices(sizes: Mapping[tuple[str, str], int], most: int) -> list[tuple[str, str]]:
     """The whole first, then slice by slice, inside one by size; the smallest slices are the ones left out."""
-    kept = sorted(sizes, key=lambda place: (place[0] != "all", -sizes[place], place))[:MOST_ROWS]
-    rest = [place for place in sizes if place not in kept]
-    ordered = sorted(kept, key=lambda place: (place[0] != "all", place[0], -sizes[place], place[1]))
-    return ordered + rest
+    kept = sorted(sizes, key=lambda place: (place[0] != "all", -sizes[place], place))[:most]
+    return sorted(kept, key=lambda place: (place[0] != "all", place[0], -sizes[place], place[1]))
 
 
 def _spoken(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _interval(axes: Axes, row: Row, y: float, colour: str) -> None:
-    sure = np.isfinite(row[c.LOW]) and np.isfinite(row[c.HIGH])
-    if sure:
-        axes.plot([row[c.LOW], row[c.HIGH]], [y, y], color=colour, linewidth=1.4, solid_capstyle="butt")
-    axes.plot([row[c.VALUE]], [y], "o", color=colour, markersize=4.5, markerfacecolor=colour if sure else "none")
+def _intervals(axes: Axes, rows: Sequence[Row], ys: Sequence[float], colour: str) -> None:
+    """A dot inside its interval for each row; an open one without an interval. All of a colour are one shape, as bytes go."""
+    value, low, high = (np.array([row[name] for row in rows], dtype=np.float64) for name in (c.VALUE, c.LOW, c.HIGH))
+    y, sure = np.asarray(ys, dtype=np.float64), np.isfinite(low) & np.isfinite(high)
+    gap = np.full(int(sure.sum()), np.nan)
+    across, up = (np.stack(ends, axis=1).ravel() for ends in ((low[sure], high[sure], gap), (y[sure], y[sure], gap)))
+    axes.plot(across, up, color=colour, linewidth=1.4, solid_capstyle="butt")
+    for which, inside in ((sure, colour), (~sure, "none")):
+        axes.plot(value[which], y[which], "o", color=colour, markersize=4.5, markerfacecolor=inside)

@@ -20,6 +20,9 @@ from rec_platform.reports.plots import coloured
 
 Row = Mapping[str, Any]
 SURE, UNSURE = "#0072B2", "#8a8f98"
+#: Panels of a picture of ageing, and curves on all of them.
+MOST_PANELS = 6
+MOST_CURVES = 36
 
 
 def differences_figure(rows: Sequence[Row], *, heading: str) -> Figure:
@@ -62,15 +65,19 @@ def _differences(axes: Axes, rows: Sequence[Row]) -> None:
 
 
 def ageing_figure(rows: Sequence[Row], *, heading: str, order: Sequence[str] = ()) -> Figure:
-    """A metric by age of the models in days: a panel per country, a line per model with its 95 % band.
+    """A metric by age of the models in days: a panel per country, the largest ones, and a line per model with its 95 % band.
 
     Args:
-        rows: country, model, age, value, low, high.
+        rows: country, model, age, value, low, high, n.
         heading: the title's beginning.
         order: as of `coloured`.
     """
-    places = sorted({row[c.COUNTRY] for row in rows}, key=lambda name: (name != "all", name))
+    sizes: dict[str, int] = {}
+    for row in rows:
+        sizes[row[c.COUNTRY]] = sizes.get(row[c.COUNTRY], 0) + row[c.N]
     colours = coloured({row[c.MODEL] for row in rows}, order)
+    most = min(MOST_PANELS, max(2, MOST_CURVES // max(len(colours), 1)))
+    places = sorted(sizes, key=lambda name: (name != "all", -sizes[name], name))[:most]
     columns = min(max(len(places), 1), 2)
     figure, panels = style.panels(columns, rows=-(-max(len(places), 1) // columns))
     for axes, place in zip(panels, places, strict=False):
@@ -78,7 +85,7 @@ def ageing_figure(rows: Sequence[Row], *, heading: str, order: Sequence[str] = (
             mine = sorted((row for row in rows if row[c.COUNTRY] == place and row[c.MODEL] == model), key=_age)
             age, value, low, high = (np.array([row[name] for row in mine]) for name in ("age", c.VALUE, c.LOW, c.HIGH))
             axes.fill_between(age, low, high, color=colour, alpha=0.15, linewidth=0)
-            axes.plot(age, value, color=colour, linewidth=1.8, marker="o", markersize=3.5, label=model,
+            axes.plot(age, value, color=colour, linewidth=1.8, marker=style.dots(3 * len(mine)), markersize=3.5, label=model,
                       linestyle=style.dash(colours, model))  # fmt: skip
         axes.set_ylim(bottom=0)
         axes.set_xlabel("age of the models in days")

@@ -381,8 +381,15 @@ def _outline(axes: Axes, places: Floats, low: Floats, high: Floats, colour: str,
 
 
 def _dated_line(axes: Axes, dates: list[date], values: Floats, colour: str, **more: Any) -> None:
-    marker = "o" if len(dates) <= 31 else ""
-    axes.plot(style.days(axes, dates), values, color=colour, linewidth=1.8, marker=marker, markersize=3.5, **more)
+    axes.plot(
+        style.days(axes, dates),
+        values,
+        color=colour,
+        linewidth=1.8,
+        marker=style.dots(len(dates)),
+        markersize=3.5,
+        **more,
+    )
 
 
 def _share_line(axes: Axes, dates: list[date], share: Floats, colour: str, *, top: float) -> None:

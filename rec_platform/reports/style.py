@@ -37,6 +37,7 @@ CARD: Final = "#FCFCFB"
 Floats = npt.NDArray[np.float64]
 
 MOST_DATES: Final = 6
+MOST_DOTS: Final = 31
 _EPOCH: Final = date(1970, 1, 1)
 _MONTHS: Final = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -201,6 +202,15 @@ def nothing(axes: Axes, why: str) -> None:
 def colour_of(names: Sequence[str]) -> dict[str, str]:
     """A colour per name, in the order given; past the palette's end they repeat, and `dash` tells them apart."""
     return {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(names)}
+
+
+def dots(points: int) -> str:
+    """The marker of a line of so many points: past a month it is a line alone, since a marker is as many bytes as six points.
+
+    >>> dots(31), dots(32)
+    ('o', '')
+    """
+    return "o" if points <= MOST_DOTS else ""
 
 
 def dash(colours: Mapping[str, str], name: str) -> str:

@@ -91,6 +91,37 @@ def test_days_and_countries() -> None:
     assert not any(text.startswith("03,") for text in texts(comparison.countries_plot(countries[:15], metric="nmrr")))
 
 
+def some(draws: np.random.Generator) -> dict[str, float]:
+    value = float(draws.random())
+    return {c.VALUE: value, c.LOW: value - 0.1, c.HIGH: value + 0.1}
+
+
+def test_pictures_of_a_dozen_models_stay_small() -> None:
+    """Ninety days, forty countries, sixty slices, a month of age in twenty countries."""
+    draws, models = np.random.default_rng(0), [f"model_number_{n}" for n in range(12)]
+    days = [date(2025, 1, 1) + timedelta(days=n) for n in range(90)]
+    places = [f"{n:02}" for n in range(60)]
+    dated = pa.Table.from_pylist([{c.DATE: day, c.MODEL: model} | some(draws) for day in days for model in models])
+    by_country = [{c.SLICE_VALUE: one, c.MODEL: model, c.N: 9} | some(draws) for one in places[:40] for model in models]
+    pairs = [difference(a, b, float(draws.normal()), -0.1, 0.1) for a in models for b in models if a < b]
+    sliced = [
+        difference(model, "b", float(draws.normal()), -0.1, 0.1, slice="country", slice_value=one, n=9)
+        for one in places for model in models
+    ]  # fmt: skip
+    ages = [
+        {c.COUNTRY: one, c.MODEL: model, "age": age, c.N: 9} | some(draws)
+        for one in ["all", *places[:20]] for model in models for age in range(1, 31)
+    ]  # fmt: skip
+    drawn = {
+        "days": comparison.days_plot(dated, metric="nmrr"),
+        "countries": comparison.countries_plot(by_country, metric="nmrr"),
+        "pairs": comparison.pairs_plot(pairs, metric="nmrr"),
+        "slices": comparison.slices_plot(sliced, metric="nmrr", versus="b"),
+        "ageing": style.svg(paired.ageing_figure(ages, heading="nmrr")),
+    }
+    assert {name: len(svg) for name, svg in drawn.items() if len(svg) >= MOST_BYTES} == {}
+
+
 def test_the_long_tail_of_one_title_for_all() -> None:
     coverage = pa.table({c.MODEL: ["x", "x"], c.CUTOFF: [5, 10], c.VALUE: [0.01, 0.02]})
     svg = comparison.long_tail_plot({"x": np.array([30.0])}, 100, coverage)
