@@ -127,3 +127,16 @@ def test_schema_of_lists_all_four_levels() -> None:
         (Level.FEATURE, "rate"),
         (Level.SCORE, "model"),
     }
+
+
+class CountsAll(AddPlays):
+    by_context: ClassVar[bool] = False
+
+
+def test_a_pipeline_is_cut_before_each_stretch_of_steps_by_context() -> None:
+    steps = [AddPlays(), CountsAll(1), CountsAll(2), AddRate(), AddPlays(3), CountsAll(4)]
+    assert [(parts.steps, whole.steps) for parts, whole in Pipeline(steps).segments] == [
+        ((AddPlays(),), (CountsAll(1), CountsAll(2))), ((AddRate(), AddPlays(3)), (CountsAll(4),))
+    ]  # fmt: skip
+    assert [parts.steps for parts, _ in Pipeline([CountsAll()]).segments] == [()]
+    assert Pipeline([]).segments == ()

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rec_platform import columns as c
-from rec_platform.dmc12.frame import Frame, concat, flat, nested, to_numpy
+from rec_platform.dmc12.frame import Frame, concat, flat, nested, packed, sliced, to_numpy
 from rec_platform.errors import SchemaError
 from rec_platform.tables import INSTANT, TRAINING_SETS
 
@@ -141,6 +141,17 @@ def test_concat_undoes_cutting(lengths: list[int], cut: int) -> None:
     frame = frame_of(lengths)
     rows = np.arange(len(lengths), dtype=np.int64)
     same(concat([frame.take(rows[:cut]), frame.take(rows[cut:])]), frame)
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=8), st.data(), st.booleans())
+def test_packed_and_cut_into_slices_a_frame_is_put_together_again(
+    lengths: list[int], data: st.DataObject, bare: bool
+) -> None:
+    frame = Frame.of(frame_of(lengths).contexts) if bare else frame_of(lengths)
+    cut = data.draw(st.integers(0, len(lengths)))
+    parts = [sliced(frame, 0, cut), sliced(frame, cut, len(lengths))]
+    same(concat([flat(packed(part)) for part in parts]), frame)
+    assert packed(frame).column(c.ITEMS).chunk(0).offsets.to_pylist() == frame.offsets.tolist()
 
 
 def test_feature_matrix_is_row_major_float32() -> None:

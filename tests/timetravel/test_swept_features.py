@@ -168,6 +168,22 @@ def test_no_contexts_give_empty_columns(tmp_path: Path) -> None:
     assert done.features.num_rows == 0 and done.features.column_names == list(FeatureSet.standard().names)
 
 
+def test_sums_that_were_not_asked_for_are_refused_and_not_taken_for_none(tmp_path: Path) -> None:
+    sample, features = Sample.drawn(), FeatureSet.standard()
+    at, profile = sample.frame.context(c.AT), sample.frame.context(c.PROFILE)
+    log = BucketedLog.written(past_of(sample), features, profile, tmp_path, 1)
+    silent = log.gathered(log.asked(at, ["FR"], lambda _: None))
+    with pytest.raises(ConfigError, match=r"'plays'.*by 24 h were not gathered"):
+        log.timeline(0, silent).country_title_plays("FR", int(at[0]), 28)
+    asked = log.gathered(log.asked(at, ["FR"], lambda timeline: timeline.ask_country_title_plays(28)))
+    whole = timeline_of(
+        sample.plays, sample.titles, sample.profiles, sample.availability, rules=RULES, facts=features.needed
+    )
+    expected = [part.tolist() for part in whole.country_title_plays("FR", int(at[0]), 28)]
+    assert [part.tolist() for part in log.timeline(0, asked).country_title_plays("FR", int(at[0]), 28)] == expected
+    assert expected[0]
+
+
 def test_what_cannot_be_swept_is_said(tmp_path: Path) -> None:
     sample, features = Sample.drawn(), FeatureSet.standard()
     with pytest.raises(ConfigError, match=r"0 buckets.*at least 1"):
