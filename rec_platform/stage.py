@@ -65,13 +65,12 @@ class Earlier:
     Attributes:
         day: the date.
         rows: per table of the stage the rows of all countries, as `Reader.read` gives them.
-        newest: per input table that says when its rows became known: partition -> the newest known date in it. Empty
-            partitions are left out.
+        news: per input table with a `known_date`: the rows of dates before `day` that became known on it or later.
     """
 
     day: date
     rows: Mapping[str, pa.Table]
-    newest: Mapping[str, Mapping[Partition, date]]
+    news: Mapping[str, pa.Table]
 
 
 def silent(what: str) -> None:

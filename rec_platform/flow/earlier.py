@@ -17,12 +17,13 @@ from datetime import date
 
 import pyarrow as pa
 
+from rec_platform import columns as c
 from rec_platform.errors import MissingInput, StorageFault
 from rec_platform.flow.index import Index
 from rec_platform.lake import content_hash_like
 from rec_platform.partition import Partition
 from rec_platform.stage import Earlier, Input
-from rec_platform.tables import TableSpec
+from rec_platform.tables import TableSpec, table
 
 
 def earlier_of(
@@ -31,7 +32,7 @@ def earlier_of(
     """The rows of these partitions, all of one date and known to be current; None where some are not intact.
 
     Args:
-        inputs: what the stage will read besides; the newest known dates are those of the partitions they name.
+        inputs: what the stage will read besides; the news are of the partitions they name.
     """
     rows = {}
     for spec in tables:
@@ -39,7 +40,7 @@ def earlier_of(
         if found is None:
             return None
         rows[spec.name] = found
-    return Earlier(partitions[0].day, rows, _newest(index, inputs))
+    return Earlier(partitions[0].day, rows, _news(index, inputs, partitions[0].day))
 
 
 def _intact(index: Index, spec: TableSpec, partitions: Sequence[Partition]) -> pa.Table | None:
@@ -58,11 +59,21 @@ def _intact(index: Index, spec: TableSpec, partitions: Sequence[Partition]) -> p
     return rows if start == rows.num_rows else None
 
 
-def _newest(index: Index, inputs: Iterable[Input]) -> dict[str, dict[Partition, date]]:
-    newest: dict[str, dict[Partition, date]] = {}
+def _news(index: Index, inputs: Iterable[Input], day: date) -> dict[str, pa.Table]:
+    """Which partitions have news is read off their states, so that only these are opened."""
+    named: dict[str, set[Partition]] = {}
     for one in dict.fromkeys(inputs):
-        known, states = newest.setdefault(one.table, {}), index.state(one.table)
-        for partition in index.partitions(one):
-            if states[partition].known and partition not in known:
-                known[partition] = date.fromisoformat(states[partition].known[-1][0])
-    return newest
+        if c.KNOWN_DATE in table(one.table).schema.names:
+            named.setdefault(one.table, set()).update(index.partitions(one))
+    return {
+        name: index.lake.read(
+            name, _with_news(index, name, partitions, day), None, index.versions[name], known_from=day
+        )
+        for name, partitions in named.items()
+    }
+
+
+def _with_news(index: Index, name: str, partitions: Iterable[Partition], day: date) -> list[Partition]:
+    states = index.state(name)
+    before = (partition for partition in partitions if partition.day < day)
+    return sorted(one for one in before if (known := states[one].known) and known[-1][0] >= day.isoformat())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -14,7 +16,7 @@ from rec_platform.partition import Grain
 from rec_platform.tables import TableSpec
 
 #: Bytes of files that are read faster one after another than as a dataset (decision 0098).
-_SMALL: Final = 8_000_000
+_SMALL: Final = 32_000_000
 
 
 def partition_columns(spec: TableSpec) -> list[str] | None:
@@ -26,8 +28,14 @@ def partition_fields(spec: TableSpec) -> list[pa.Field]:
     return [pa.field(name, kinds[name]) for name in partition_columns(spec) or []]
 
 
-def read_files(spec: TableSpec, paths: Sequence[str], root: str, columns: Sequence[str] | None) -> pa.Table:
-    """Rows of files in the order given, with partition columns; several files of a partition merge in table order."""
+def read_files(
+    spec: TableSpec, paths: Sequence[str], root: str, columns: Sequence[str] | None, known_from: date | None = None
+) -> pa.Table:
+    """Rows of files in the order given, with partition columns; several files of a partition merge in table order.
+
+    Args:
+        known_from: only rows known on that day or later, of a table in the order of `known_date` (asked for with it).
+    """
     keys = partition_fields(spec)
     names = [*spec.schema.names, *(key.name for key in keys)] if columns is None else list(columns)
     if not paths:
@@ -35,18 +43,20 @@ def read_files(spec: TableSpec, paths: Sequence[str], root: str, columns: Sequen
     sort = [*(key.name for key in keys), *spec.order]
     several = len({path.rpartition("/")[0] for path in paths}) < len(paths)
     needed = [*names, *(name for name in sort if name not in names)] if several else names
-    loaded = _in_turn(spec, paths, keys, needed)
+    loaded = _in_turn(spec, paths, keys, needed, known_from)
     if loaded is None:
-        loaded = _as_dataset(spec, paths, root, keys, needed)
+        loaded = _as_dataset(spec, paths, root, keys, needed, known_from)
     return loaded.sort_by([(name, "ascending") for name in sort]).select(names) if several else loaded
 
 
-def _in_turn(spec: TableSpec, paths: Sequence[str], keys: Sequence[pa.Field], names: Sequence[str]) -> pa.Table | None:
+def _in_turn(
+    spec: TableSpec, paths: Sequence[str], keys: Sequence[pa.Field], names: Sequence[str], known_from: date | None
+) -> pa.Table | None:
     """Small files, one after another; None where they are large, or not all of one schema, that of today."""
     if sum(Path(path).stat().st_size for path in paths) > _SMALL:
         return None
     own = [name for name in names if name in spec.schema.names]
-    parts = [_rows(path, own) for path in paths]
+    parts = [_rows(path, own, known_from) for path in paths]
     today = parts[-1].schema if spec.open_structs else spec.schema
     if any(part.column_names != own for part in parts):
         return None
@@ -60,9 +70,15 @@ def _in_turn(spec: TableSpec, paths: Sequence[str], keys: Sequence[pa.Field], na
     return pa.table({name: pa.chunked_array(chunks[name], types[name]) for name in names})
 
 
-def _rows(path: str, columns: list[str]) -> pa.Table:
+def _rows(path: str, columns: list[str], known_from: date | None) -> pa.Table:
     with pq.ParquetFile(path) as file:
-        return file.read(columns, use_threads=False)
+        rows = file.read(columns, use_threads=False)
+    return rows if known_from is None else rows.slice(_first_known(rows.column(c.KNOWN_DATE), known_from))
+
+
+def _first_known(known: pa.ChunkedArray, known_from: date) -> int:
+    """The first of the rows, which stand in the order of `known_date`, that became known on a day or later."""
+    return int(np.searchsorted(np.asarray(known), np.datetime64(known_from)))
 
 
 def _said_by_folders(key: pa.Field, paths: Sequence[str], rows: Sequence[int]) -> list[pa.Array]:
@@ -72,7 +88,12 @@ def _said_by_folders(key: pa.Field, paths: Sequence[str], rows: Sequence[int]) -
 
 
 def _as_dataset(
-    spec: TableSpec, paths: Sequence[str], root: str, keys: Sequence[pa.Field], names: Sequence[str]
+    spec: TableSpec,
+    paths: Sequence[str],
+    root: str,
+    keys: Sequence[pa.Field],
+    names: Sequence[str],
+    known_from: date | None,
 ) -> pa.Table:
     """Files of any size, on all cores; a column that a file does not have is null in its rows."""
     import pyarrow.dataset as ds  # brings pandas: a fifth of a second of every command's start
@@ -84,7 +105,8 @@ def _as_dataset(
         partitioning=ds.partitioning(pa.schema(keys), flavor="hive") if keys else None,
         partition_base_dir=root,
     )
-    return source.to_table(columns=list(names))
+    news = None if known_from is None else ds.field(c.KNOWN_DATE) >= known_from
+    return source.to_table(columns=list(names), filter=news)
 
 
 def _file_schema(spec: TableSpec, paths: Sequence[str], keys: Sequence[pa.Field]) -> pa.Schema:

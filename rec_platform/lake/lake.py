@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import date
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
@@ -228,13 +229,19 @@ class Lake:
         partitions: Iterable[Partition] | None = None,
         columns: Sequence[str] | None = None,
         version: int | None = None,
+        *,
+        known_from: date | None = None,
     ) -> pa.Table:
-        """Rows of partitions, in partition order and inside each in the table's order; see `Reader.read`."""
+        """Rows of partitions, in partition order and inside each in the table's order; see `Reader.read`.
+
+        Args:
+            known_from: of a table with a `known_date`, only rows known on that day or later.
+        """
         spec = table_spec(table)
         wanted = None if partitions is None else list(partitions)
         paths = self.files(table, wanted, version)
         with _storage(table):
-            return read_files(spec, paths, self._path(table), columns)
+            return read_files(spec, paths, self._path(table), columns, known_from)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 

@@ -7,11 +7,11 @@ from datetime import date
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rec_platform import columns as c
 from rec_platform.errors import KeyRefused, MissingInput
-from rec_platform.lake import known_hashes
 from rec_platform.partition import UNREADABLE_COUNTRY, Grain, Partition
 from rec_platform.stage import Earlier, Stage
 from rec_platform.tables import TableSpec
@@ -68,11 +68,12 @@ class MemoryReader:
     def earlier(self, stage: Stage, day: date) -> Earlier:
         """What `stage` published of a date, taken to be current, as `Stage.build_on` is given it."""
         rows = {spec.name: self.read(spec.name, self.published(spec.name, day)) for spec in stage.tables}
-        newest = {
-            name: {one: max(known) for one, part in partitions.items() if (known := known_hashes(part))}
-            for name, partitions in self.tables.items()
-        }
-        return Earlier(day, rows, newest)
+        dated = [name for name in self.tables if c.KNOWN_DATE in table_of(name).schema.names]
+        return Earlier(day, rows, {name: self._news(name, day) for name in dated})
+
+    def _news(self, table: str, day: date) -> pa.Table:
+        rows = self.read(table, [partition for partition in self.published(table) if partition.day < day])
+        return rows.filter(pc.greater_equal(rows.column(c.KNOWN_DATE), pa.scalar(day)))
 
     def published(self, table: str, day: date | None = None) -> list[Partition]:
         return sorted(

@@ -6,13 +6,15 @@ Window w as of day D holds the plays of the days [D - w, D) known before D. Goin
     gone            played in [since - w, until - w), known before since
 
 Both are whole tiles, so the state moves by adding and subtracting integers and equals a fresh count to the bit. From
-nothing (`since` before all time) the same step is the fresh count. Days are numbered from 1970-01-01.
+nothing (`since` before all time) the same step is the fresh count. Of a window no longer than the step nothing stays:
+its sums begin at zero, and what is gone from it need not be read. Days are numbered from 1970-01-01.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
@@ -35,16 +37,16 @@ Kept = tuple[str, int]
 EVERY_SUM: Final[tuple[Kept, ...]] = tuple((measure, days) for measure in MEASURES for days in WINDOWS)
 LONGEST_PLAYS: Final[Kept] = (c.PLAYS, LONGEST)
 
-_COUNTRIES_AT_MOST: Final = 1_024
-
 
 @dataclass(frozen=True)
 class Tiles:
-    """The tiles of one play date over all countries, rows in any order.
+    """The tiles of some play dates over all countries, rows in any order.
 
-    `known` is the day each row became known, `country` a number for its country, `last` in microseconds.
+    `day` is the day of the plays of each row, `known` the day they became known, `country` a number for their country,
+    `last` in microseconds.
     """
 
+    day: Ints
     ids: Ints
     country: Ints
     known: Ints
@@ -53,8 +55,8 @@ class Tiles:
 
 
 _NONE: Final[Ints] = np.empty(0, np.int64)
-#: A day without plays.
-NO_TILES: Final = Tiles(_NONE, _NONE, _NONE, dict.fromkeys(MEASURES, _NONE), _NONE)
+#: Days without plays.
+NO_TILES: Final = Tiles(_NONE, _NONE, _NONE, _NONE, dict.fromkeys(MEASURES, _NONE), _NONE)
 
 
 class Codes:
@@ -72,13 +74,17 @@ class Codes:
         >>> codes.of(np.array([70, 30, 70])).tolist(), codes.of(np.array([99, 30])).tolist()
         ([1, 0, 1], [2, 0])
         """
-        distinct, inverse = np.unique(keys, return_inverse=True)
-        place = np.searchsorted(self._sorted, distinct)
-        new = ~self._stands(place, distinct)
+        place = np.searchsorted(self._sorted, keys)
+        new = ~self._stands(place, keys)
         if new.any():
-            self._take_in(distinct[new], place[new])
-            place += np.cumsum(new) - new
-        return self._code[place][inverse]
+            self._take_in(_distinct(keys[new]))
+            place = np.searchsorted(self._sorted, keys)
+        return self._code[place]
+
+    @property
+    def in_order(self) -> Ints:
+        """The codes of all keys, smallest key first."""
+        return self._code
 
     def _stands(self, place: Ints, keys: Ints) -> npt.NDArray[np.bool_]:
         """Whether the sorted keys hold these at the places where they would stand."""
@@ -86,10 +92,18 @@ class Codes:
             return np.zeros(keys.size, np.bool_)
         return np.equal(np.take(self._sorted, place, mode="clip"), keys)
 
-    def _take_in(self, new: Ints, place: Ints) -> None:
+    def _take_in(self, new: Ints) -> None:
+        place = np.searchsorted(self._sorted, new)
         self._code = np.insert(self._code, place, np.arange(self.keys.size, self.keys.size + new.size))
         self._sorted = np.insert(self._sorted, place, new)
         self.keys = np.concatenate([self.keys, new])
+
+
+def _distinct(keys: Ints) -> Ints:
+    """The different keys, sorted (NumPy's own goes by hashes, at ten times the cost of a sort)."""
+    ordered = np.sort(keys)
+    first: npt.NDArray[np.bool_] = np.append(True, ordered[1:] != ordered[:-1])
+    return ordered[first]
 
 
 class Sums:
@@ -101,7 +115,8 @@ class Sums:
     def grow(self, size: int) -> None:
         """Room for `size` codes, with zeros in the new ones."""
         for one, values in self.values.items():
-            self.values[one] = np.concatenate([values, np.zeros(size - values.size, np.int64)])
+            if size > values.size:
+                self.values[one] = np.concatenate([values, np.zeros(size - values.size, np.int64)])
 
     def add(self, codes: Ints, measures: Mapping[str, Ints], windows: Iterable[int]) -> None:
         for one in self._of(windows):
@@ -110,6 +125,10 @@ class Sums:
     def subtract(self, codes: Ints, measures: Mapping[str, Ints], windows: Iterable[int]) -> None:
         for one in self._of(windows):
             np.subtract.at(self.values[one], codes, measures[one[0]])
+
+    def clear(self, windows: Iterable[int]) -> None:
+        for one in self._of(windows):
+            self.values[one][:] = 0
 
     def _of(self, windows: Iterable[int]) -> list[Kept]:
         return [one for one in self.values if one[1] in set(windows)]
@@ -129,30 +148,40 @@ class _Coded:
     def known_in(self, since: int, until: int) -> _Coded:
         """The rows that became known in [since, until)."""
         first, end = np.searchsorted(self.known, [since, until])
-        rows = slice(int(first), int(end))
+        return self.rows(slice(int(first), int(end)), max(since, self.known_from))
+
+    def rows(self, rows: slice, known_from: int) -> _Coded:
         measures = {name: values[rows] for name, values in self.measures.items()}
-        return _Coded(
-            max(since, self.known_from), self.known[rows], self.entity[rows], self.cell[rows], measures, self.last[rows]
-        )
+        return _Coded(known_from, self.known[rows], self.entity[rows], self.cell[rows], measures, self.last[rows])
+
+
+_NO_CODED: Final = _Coded(NEVER, _NONE, _NONE, _NONE, NO_TILES.measures, _NONE)
+
+
+@dataclass
+class _Country:
+    """The entities seen in a country: `cell[codes.of(ids)]` are their cells."""
+
+    codes: Codes = field(default_factory=Codes)
+    cell: Ints = field(default_factory=_NONE.copy)
 
 
 class Rolling:
     """The facts of every entity of one kind, over all countries and per country (a cell), as of midnight `as_of`.
 
     Args:
-        load: the tiles of a day (first argument) that became known on a day (second argument) or later; empty where
-            the day has none. The second is `NEVER`, for all, unless the state was restored: then days before it are
-            asked for what is new only, and for the whole when they leave a window.
+        load: the tiles of a day; empty where it has none. Of the days before a state that was restored it is asked for
+            those that leave a window.
         kept_per_cell: the sums kept per entity and country; per entity all of them are.
     """
 
-    def __init__(self, load: Callable[[int, int], Tiles], kept_per_cell: Iterable[Kept]) -> None:
+    def __init__(self, load: Callable[[int], Tiles], kept_per_cell: Iterable[Kept]) -> None:
         self.as_of = NEVER
-        self.entities, self.cells = Codes(), Codes()
+        self.entities = Codes()
         self.sums, self.cell_sums = Sums(EVERY_SUM), Sums([*kept_per_cell])
         self.last: Ints = np.empty(0, np.int64)
         self._cell_entity: Ints = np.empty(0, np.int64)
-        self._cell_country: Ints = np.empty(0, np.int64)
+        self._countries: dict[int, _Country] = {}
         self._load = load
         self._days: dict[int, _Coded] = {}
 
@@ -165,10 +194,8 @@ class Rolling:
                 place="Rolling.advance, days since 1970-01-01",
                 repair="Give the dates in order, or start from a new state.",
             )
-        # What leaves is read whole, so it comes first: its news need no second reading.
         if since != NEVER:
-            for day in range(since - LONGEST, since):
-                self._forget(day, since, until)
+            self._forget(since, until)
         for day in range(until - LONGEST, until):
             self._see(day, since, until)
         self.as_of = until
@@ -176,18 +203,25 @@ class Rolling:
 
     def codes(self, ids: Ints, country: Ints) -> tuple[Ints, Ints]:
         """The entity code and the cell code of each pair of id and country number, made where they are new."""
-        entity = self.entities.of(ids)
-        cell = self.cells.of(entity * _COUNTRIES_AT_MOST + country)
-        if self.cells.keys.size > self._cell_entity.size:
-            self._make_room()
-        return entity, cell
-
-    def _make_room(self) -> None:
-        """Every new entity comes with a new cell, so room is made when cells have grown."""
-        self._cell_entity, self._cell_country = np.divmod(self.cells.keys, _COUNTRIES_AT_MOST)
+        cell = np.empty(ids.size, np.int64)
+        for number in np.flatnonzero(np.bincount(country)).tolist():
+            rows = np.flatnonzero(country == number)
+            cell[rows] = self._cells_of(number, ids[rows])
         self.sums.grow(self.entities.keys.size)
-        self.cell_sums.grow(self.cells.keys.size)
+        self.cell_sums.grow(self._cell_entity.size)
         self.last = np.concatenate([self.last, np.full(self.entities.keys.size - self.last.size, NEVER)])
+        return self._cell_entity[cell], cell
+
+    def _cells_of(self, country: int, ids: Ints) -> Ints:
+        """One search among the ids of a country finds the cell, which knows its entity."""
+        here = self._countries.setdefault(country, _Country())
+        code, known = here.codes.of(ids), here.cell.size
+        new = here.codes.keys[known:]
+        if new.size:
+            first = self._cell_entity.size
+            here.cell = np.append(here.cell, np.arange(first, first + new.size))
+            self._cell_entity = np.append(self._cell_entity, self.entities.of(new))
+        return here.cell[code]
 
     def restore(
         self,
@@ -198,8 +232,14 @@ class Rolling:
         sums: Mapping[Kept, Ints],
         cell_sums: Mapping[Kept, Ints],
         last: Ints,
+        news: Tiles,
     ) -> None:
-        """Take over a state as of midnight `as_of`, one row per cell; rows of one entity agree in `sums` and `last`."""
+        """Take over a state as of midnight `as_of`, one row per cell; rows of one entity agree in `sums` and `last`.
+
+        Args:
+            news: what became known on `as_of` or later of the days before it.
+        """
+        self.entities.of(ids)  # All at once: country by country they would be moved for each.
         entity, cell = self.codes(ids, country)
         for one, values in sums.items():
             self.sums.values[one][entity] = values
@@ -207,6 +247,7 @@ class Rolling:
             self.cell_sums.values[one][cell] = values
         self.last[entity] = last
         self.as_of = as_of
+        self._hold(news, as_of)
 
     def alive(self) -> npt.NDArray[np.bool_]:
         """For each cell, whether the longest window holds a visible play in it."""
@@ -214,36 +255,46 @@ class Rolling:
 
     def cells_in(self, country: int, member: npt.NDArray[np.bool_]) -> tuple[Ints, Ints]:
         """The cells of a country where `member` holds, in the order of their entity's id, and their entity codes."""
-        cells = np.flatnonzero((self._cell_country == country) & member)
-        entity = self._cell_entity[cells]
-        order = np.argsort(self.entities.keys[entity])
-        return cells[order], entity[order]
+        here = self._countries.get(country, _Country())
+        cells = here.cell[here.codes.in_order]
+        cells = cells[member[cells]]
+        return cells, self._cell_entity[cells]
 
     def _see(self, day: int, since: int, until: int) -> None:
-        # A day not yet begun at `since` has no tile known before it: all of it is new.
-        tiles = self._tiles(day, since if day < since else NEVER)
-        if tiles.known.size and tiles.known[-1] >= since:
+        # A day not yet begun at `since` has no tile known before it; of an earlier one the news are held, if it has any.
+        tiles = self._whole(day) if day >= since else self._days.get(day)
+        if tiles and tiles.known.size and tiles.known[-1] >= since:
             new = tiles.known_in(since, until)
             windows = [days for days in WINDOWS if day >= until - days]
             self.sums.add(new.entity, new.measures, windows)
             self.cell_sums.add(new.cell, new.measures, windows)
             np.maximum.at(self.last, new.entity, new.last)
 
-    def _forget(self, day: int, since: int, until: int) -> None:
-        windows = [days for days in WINDOWS if since - days <= day < until - days]
-        if windows:
-            gone = self._tiles(day, NEVER).known_in(NEVER, since)
+    def _forget(self, since: int, until: int) -> None:
+        """Take away what leaves each window: all of it, or the days before its new first one."""
+        emptied = [days for days in WINDOWS if days <= until - since]
+        self.sums.clear(emptied)
+        self.cell_sums.clear(emptied)
+        left = [days for days in WINDOWS if days > until - since]
+        for day in sorted({since - days + n for days in left for n in range(until - since)}):
+            gone = self._whole(day).known_in(NEVER, since)
+            windows = [days for days in left if since - days <= day < until - days]
             self.sums.subtract(gone.entity, gone.measures, windows)
             self.cell_sums.subtract(gone.cell, gone.measures, windows)
 
-    def _tiles(self, day: int, known_from: int) -> _Coded:
+    def _whole(self, day: int) -> _Coded:
         held = self._days.get(day)
-        if held is None or held.known_from > known_from:
-            held = self._days[day] = self._coded(self._load(day, known_from), known_from)
-        return held
+        if held is None or held.known_from != NEVER:
+            self._days[day] = _NO_CODED
+            self._hold(self._load(day), NEVER)
+        return self._days[day]
 
-    def _coded(self, tiles: Tiles, known_from: int) -> _Coded:
+    def _hold(self, tiles: Tiles, known_from: int) -> None:
+        """Keep tiles by day, in the order in which they became known."""
         entity, cell = self.codes(tiles.ids, tiles.country)
-        order = np.argsort(tiles.known, kind="stable")
+        order = np.lexsort([tiles.known, tiles.day])
         measures = {name: values[order] for name, values in tiles.measures.items()}
-        return _Coded(known_from, tiles.known[order], entity[order], cell[order], measures, tiles.last[order])
+        coded = _Coded(known_from, tiles.known[order], entity[order], cell[order], measures, tiles.last[order])
+        days, first = np.unique(tiles.day[order], return_index=True)
+        for day, bounds in zip(days.tolist(), pairwise([*first.tolist(), order.size]), strict=True):
+            self._days[day] = coded.rows(slice(*bounds), known_from)

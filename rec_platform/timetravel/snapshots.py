@@ -8,7 +8,7 @@ subtracts integers, a rolled snapshot equals a recomputed one to the bit.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, timedelta
 from itertools import groupby
 from typing import Any, ClassVar
@@ -43,9 +43,6 @@ from rec_platform.timetravel.rolling import (
     Sums,
     Tiles,
 )
-
-#: Partition of tiles -> the newest known date in it.
-Newest = Mapping[Partition, date]
 
 
 class FeatureSnapshots(Stage):
@@ -87,16 +84,12 @@ class SnapshotState:
     """The facts of all profiles and titles of all countries, as of a midnight that moves forward.
 
     Reads the tiles of the days in [D - 90, D) as it moves to D, each day once, and the profile records once.
-
-    Args:
-        newest: for a state to be restored, the newest known date of the partitions of tiles (see `Earlier`).
     """
 
-    def __init__(self, reader: Reader, newest: Mapping[str, Newest] | None = None) -> None:
+    def __init__(self, reader: Reader) -> None:
         self.countries = _Countries()
-        known = newest or {}
-        self.profiles = Rolling(_tiles_of(PROFILE_TILES, reader, self.countries, known), [LONGEST_PLAYS])
-        self.titles = Rolling(_tiles_of(TITLE_TILES, reader, self.countries, known), EVERY_SUM)
+        self.profiles = Rolling(_tiles_of(PROFILE_TILES, reader, self.countries), [LONGEST_PLAYS])
+        self.titles = Rolling(_tiles_of(TITLE_TILES, reader, self.countries), EVERY_SUM)
         self._homes = _Homes(reader.read(PROFILES.name, [Partition()]), self.profiles, self.countries)
         self._days = np.unique([_number(key.day) for key in reader.published(PROFILE_TILES.name)]).astype(np.int64)
 
@@ -138,8 +131,11 @@ def state_from_snapshots(reader: Reader, earlier: Earlier) -> SnapshotState:
     Every profile and title with a visible play in the longest window stands in some country's snapshot, so their union
     is the whole state. It holds only where every country with such a play has its snapshot among them.
     """
-    state = SnapshotState(reader, earlier.newest)
-    for rolling, spec in ((state.profiles, PROFILE_SNAPSHOT), (state.titles, TITLE_SNAPSHOT)):
+    state = SnapshotState(reader)
+    for rolling, spec, tiles in (
+        (state.profiles, PROFILE_SNAPSHOT, PROFILE_TILES),
+        (state.titles, TITLE_SNAPSHOT, TITLE_TILES),
+    ):
         rows = earlier.rows[spec.name]
         rolling.restore(
             _number(earlier.day),
@@ -148,6 +144,7 @@ def state_from_snapshots(reader: Reader, earlier: Earlier) -> SnapshotState:
             sums={one: _ints(rows.column(c.windowed(*one))) for one in rolling.sums.values},
             cell_sums={one: _ints(rows.column(c.windowed(*one, "country"))) for one in rolling.cell_sums.values},
             last=_ints(pc.fill_null(pc.cast(rows.column(c.LAST_PLAYED_AT), pa.int64()), NEVER)),
+            news=_as_tiles(earlier.news[tiles.name], tiles, state.countries),
         )
     return state
 
@@ -187,34 +184,22 @@ class _Homes:
         return cells[cells >= 0]
 
 
-def _tiles_of(
-    spec: TableSpec, reader: Reader, countries: _Countries, newest: Mapping[str, Newest]
-) -> Callable[[int, int], Tiles]:
-    """A function that reads the tiles of a day, of all countries, known on a day or later (see `Rolling`).
-
-    Of a day asked for only what is new, the partitions without news are not opened: `newest` knows them.
-    """
-    news = {partition: _number(day) for partition, day in newest.get(spec.name, {}).items()}
+def _tiles_of(spec: TableSpec, reader: Reader, countries: _Countries) -> Callable[[int], Tiles]:
+    """A function that reads the tiles of a day, of all countries."""
     published: dict[int, list[Partition]] = {}
     for partition in reader.published(spec.name):
         published.setdefault(_number(partition.day), []).append(partition)
 
-    def load(day: int, known_from: int) -> Tiles:
-        partitions = published.get(day, [])
-        if known_from != NEVER:
-            partitions = [partition for partition in partitions if news.get(partition, NEVER) >= known_from]
-        if not partitions:
-            return NO_TILES
-        rows = reader.read(spec.name, partitions, [*spec.schema.names, c.COUNTRY])
-        if known_from != NEVER:
-            rows = rows.filter(pc.greater_equal(pc.cast(rows.column(c.KNOWN_DATE), pa.int32()), known_from))
-        return _as_tiles(rows, spec, countries)
+    def load(day: int) -> Tiles:
+        partitions = published.get(day)
+        return _as_tiles(reader.read(spec.name, partitions), spec, countries) if partitions else NO_TILES
 
     return load
 
 
 def _as_tiles(rows: pa.Table, spec: TableSpec, countries: _Countries) -> Tiles:
     return Tiles(
+        day=_ints(pc.cast(rows.column(c.DATE), pa.int32())),
         ids=_ints(rows.column(spec.order[-1])),
         country=countries.numbers(rows.column(c.COUNTRY)),
         known=_ints(pc.cast(rows.column(c.KNOWN_DATE), pa.int32())),

@@ -19,7 +19,7 @@ from rec_platform.config import Settings
 from rec_platform.facts.stage import Facts
 from rec_platform.flow import Platform, run_stage
 from rec_platform.flow import run as flow_run
-from rec_platform.lake import Lake, content
+from rec_platform.lake import Lake, content, files
 from rec_platform.partition import Partition
 from rec_platform.proofs.flow import incremental
 from rec_platform.simulation import simulate
@@ -156,13 +156,32 @@ def test_the_day_after_needs_no_tile_but_those_that_come_and_go(ready: Lake, mon
     asked: set[Partition] = set()
     real = Lake.read
 
-    def watching(self: Lake, table: str, partitions: Any = None, *rest: Any) -> Any:
+    def watching(self: Lake, table: str, partitions: Any = None, *rest: Any, **more: Any) -> Any:
         asked.update(partitions if table == "profile_tiles" else ())
-        return real(self, table, partitions, *rest)
+        return real(self, table, partitions, *rest, **more)
 
     monkeypatch.setattr(Lake, "read", watching)
     make(ready, FeatureSnapshots(), on(6))
-    assert asked == {*on(5), *on(4)}
+    assert asked == {*on(5)}
+
+
+def test_of_the_days_that_stay_only_partitions_with_news_are_opened(
+    ready: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    late(ready, known=5)
+    opened: list[str] = []
+    real = files._rows
+
+    def watching(path: str, *rest: Any) -> Any:
+        opened.append(path)
+        return real(path, *rest)
+
+    monkeypatch.setattr(files, "_rows", watching)
+    make(ready, FeatureSnapshots(), on(6))
+    assert built_on(ready) == str(day(5))
+    tiles = [path for path in opened if "_tiles" in path]
+    wanted = [ready.files(name, [Partition(day(1), "FR"), *on(5)]) for name in ("profile_tiles", "title_tiles")]
+    assert sorted(tiles) == sorted(path for paths in wanted for path in paths)
 
 
 def test_a_day_published_before_content_hashes_changed_is_built_on(

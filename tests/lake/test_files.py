@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from rec_platform.lake import content_hash, files
 from rec_platform.lake.staging import write_parquet
 from rec_platform.tables import CONTEXTS, PROFILE_TILES, PROFILES, TableSpec
 
+EPOCH = date(1970, 1, 1).toordinal()
 FOLDERS = ("date=2025-03-10/country=DE", "date=2025-03-10/country=FR", "date=2025-03-11/country=DE")
 
 
@@ -75,3 +77,25 @@ def test_a_column_that_a_file_does_not_have_is_null_in_its_rows(tmp_path: Path, 
     assert found.num_rows == 15
     assert found.slice(0, 5).column(last).null_count == 5
     assert found.slice(5).column(last).null_count == 0
+
+
+def tiles_known(*days: int) -> pa.Table:
+    """Tiles in their order, one known on each of these days (numbers since 1970)."""
+    rows = rows_of(PROFILE_TILES, len(days), seed=sum(days)).to_pydict() | {c.KNOWN_DATE: days}
+    columns = {name: pa.array(values, PROFILE_TILES.schema.field(name).type) for name, values in rows.items()}
+    return pa.table(columns, schema=PROFILE_TILES.schema)
+
+
+@pytest.mark.parametrize("small", [files._SMALL, 0], ids=["in turn", "as dataset"])
+@pytest.mark.parametrize("since", range(5, 12))
+def test_news_are_the_rows_known_from_a_day_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int, since: int
+) -> None:
+    monkeypatch.setattr(files, "_SMALL", small)
+    parts, paths = [(6,), (7, 7, 9, 10), (8, 9)], written(tmp_path, PROFILE_TILES, FOLDERS)
+    for path, days in zip(paths, parts, strict=True):
+        write_parquet(tiles_known(*days), Path(path))
+    whole = files.read_files(PROFILE_TILES, paths, str(tmp_path), None)
+    news = files.read_files(PROFILE_TILES, paths, str(tmp_path), None, date.fromordinal(EPOCH + since))
+    late = [day >= since for days in parts for day in days]
+    assert news.to_pylist() == whole.filter(pa.array(late)).to_pylist()
