@@ -22,6 +22,7 @@ from assets.definitions import defs
 from assets.home import share
 from rec_platform.flow import LAYERS, Platform, Window
 from rec_platform.partition import Partition
+from rec_platform.terminal import DEFAULT_HOME, LOOK, next_step
 
 _SILENT: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -138,13 +139,13 @@ def _progress(console: Console, stage: str, partitions: int) -> Any:
 
 def table_of(outcomes: Sequence[Outcome]) -> Table:
     """The outcomes as a table for the terminal."""
-    table = Table(title="What was run", title_justify="left")
+    table = Table(title="What was run", **LOOK)
     for heading in ("stage", "partitions", "made", "up to date", "failed", "seconds"):
         table.add_column(heading, justify="left" if heading == "stage" else "right")
     for one in outcomes:
         failed = f"[red]{one.failed}[/red]" if one.failed else "0"
         table.add_row(
-            one.stage, str(one.partitions), str(one.made), str(one.up_to_date), failed, f"{one.seconds:.1f}"
+            one.stage, f"{one.partitions:,}", f"{one.made:,}", f"{one.up_to_date:,}", failed, f"{one.seconds:.1f}"
         )  # fmt: skip
     return table
 
@@ -163,11 +164,11 @@ def plan(platform: Platform, asked: Request) -> list[dict[str, str | int]]:
 
 def plan_table(rows: Sequence[Mapping[str, str | int]], asked: Request) -> Table:
     """The plan for the terminal."""
-    table = Table(title=f"Plan for {asked.first} to {asked.last}", title_justify="left")
+    table = Table(title=f"Plan for {asked.first} to {asked.last}", **LOOK)
     for heading in rows[0]:
         table.add_column(heading, justify="left" if heading == "stage" else "right")
     for row in rows:
-        table.add_row(*(str(value) for value in row.values()))
+        table.add_row(*(value if isinstance(value, str) else f"{value:,}" for value in row.values()))
     return table
 
 
@@ -197,7 +198,11 @@ def main(arguments: Sequence[str]) -> int:
     for one in outcomes:
         if one.error:
             console.print(f"[red]{one.stage}[/red]: {one.error}", highlight=False)
-    return 1 if any(one.failed or one.error for one in outcomes) else 0
+    failed = any(one.failed or one.error for one in outcomes)
+    if not failed and not body["json"]:
+        where = "" if home == DEFAULT_HOME.absolute() else f" --home {home}"
+        next_step(f"rec-platform metrics --from {asked.first} --to {asked.last}{where}")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":

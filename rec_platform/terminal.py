@@ -39,6 +39,11 @@ WIDTH: Final = 120
 #: A column with blanks and more letters than this is running text, which may be folded down to about `TEXT` letters.
 RUNNING: Final = 34
 TEXT: Final = 24
+#: How tables look: no walls, so that what is copied can be read.
+LOOK: Final[dict[str, Any]] = {
+    "box": box.SIMPLE_HEAD, "show_edge": False, "pad_edge": False, "padding": (0, 1, 0, 0), "header_style": "dim",
+    "title_justify": "left",
+}  # fmt: skip
 _NUMBER: Final = re.compile(r"$|(-|missing|no verdict)$|[+-]?\d[\d,.]*(e[+-]?\d+)?\s?(%|$|\n|[(\[])")
 
 
@@ -123,7 +128,7 @@ def _right(rows: Sequence[Mapping[str, Any]], shown: Sequence[Mapping[str, str]]
 def _table(rows: Sequence[Mapping[str, str]], right: Collection[str], width: int) -> Table:
     """A table without walls. Only columns of running text are folded, if `width` allows, and only between words."""
     running, fits = _running(rows), _least(rows) <= width
-    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim")
+    table = Table(**LOOK)
     for name in rows[0]:
         side: Literal["left", "right"] = "right" if name in right else "left"
         table.add_column(name, justify=side, overflow="fold", no_wrap=fits and name not in running)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from rich import box
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
@@ -76,8 +77,11 @@ class Reconciliation:
 
     def _plays(self) -> Table:
         """Delivered = accepted + duplicates + quarantined; the last column counts each rule by itself."""
-        table = Table(title="delivered = accepted + duplicates + quarantined")
-        table.add_column("rows")
+        table = Table(
+            title="delivered = accepted + duplicates + quarantined", title_justify="left", box=box.SIMPLE_HEAD,
+            show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim",
+        )  # fmt: skip
+        table.add_column("rows", no_wrap=True)
         for name in ("this call", "all so far", "rule broken by (all so far)"):
             table.add_column(name, justify="right")
         for name, of in _lines(self.whole):
