@@ -51,8 +51,9 @@ and code that raises are refused with the name of the encoder. `[features] leave
 
 ## Logs that do not fit into memory
 
-A `Timeline` holds about 48 bytes a play. Where that is too much, `rec_platform.features.sweep` computes the same bytes
-bucket by bucket of the contexts' profiles, from a log that it reads twice:
+A `Timeline` holds about 48 bytes a play. Where that is too much, the stages sweep the log by themselves
+([training-sets.md](training-sets.md#logs-that-do-not-fit-into-memory)). In a notebook, `rec_platform.features.sweep` computes
+the same bytes bucket by bucket of the contexts' profiles, from a log that it reads twice:
 
 ```python
 past = Past(lambda: dataset.to_batches(columns=columns), titles, profiles, availability, rules)
@@ -62,7 +63,8 @@ for rows, part in parts(frame, past, features, buckets=32, scratch=folder):
 
 `columns` are `PLAY_COLUMNS` of `rec_platform.timetravel.timeline` and `features.play_columns`; plays may come in any order.
 `swept(...)`, with the same arguments, returns the whole frame. Everything that can be declared is served, filters and facts
-by the hour included; certificates are not. What it costs is in [performance.md](performance.md).
+by the hour included; many frames and whole pipelines, certificates too, go through `Swept` of `rec_platform.features.by_bucket`.
+What it costs is in [performance.md](performance.md).
 
 ## Declaring facts
 
