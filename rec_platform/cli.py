@@ -145,7 +145,7 @@ def metrics(
     _print_rows(rows, f"Metrics of {first} to {last}: {over}, [95 % interval]", as_json=as_json)
     if not as_json:
         print(
-            "random is any order, ceiling the best that any order could reach. Other metrics: --metric map,mrr; slices: "
+            "random is an order by chance, ceiling the best that any order could reach. Other metrics: --metric map,mrr; slices: "
             "--by country"
         )
         _next_step(f"rec-platform {commands.after_metrics(rows, versus)} --from {first} --to {last}{_of_home(home)}")

@@ -180,6 +180,12 @@ def attempt(
         print_rows([_difference(row) for row in compared or ()], title, as_json=False)
         for day, why in result.left_out.items():
             print(f"note  {day} is left out: {why}")
+    again = f"rec-platform features try {file} --from {first} --to {last}{of_home(home)}"
+    next_step(
+        f"{again} --train"
+        if result is None
+        else f"name {file} in platform.toml, [features] files; then rec-platform run"
+    )
 
 
 def _picture(out: Path, found: list[Row], title: str) -> str:

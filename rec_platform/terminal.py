@@ -127,11 +127,14 @@ def _right(rows: Sequence[Mapping[str, Any]], shown: Sequence[Mapping[str, str]]
 
 def _table(rows: Sequence[Mapping[str, str]], right: Collection[str], width: int) -> Table:
     """A table without walls. Only columns of running text are folded, if `width` allows, and only between words."""
-    running, fits = _running(rows), _least(rows) <= width
+    running, fits, longest = _running(rows), _least(rows) <= width, _longest(rows)
     table = Table(**LOOK)
     for name in rows[0]:
         side: Literal["left", "right"] = "right" if name in right else "left"
-        table.add_column(name, justify=side, overflow="fold", no_wrap=fits and name not in running)
+        # Where a terminal is too narrow, names at least stay whole.
+        whole = name not in running if fits else name == next(iter(rows[0])) and longest[name] <= width // 3
+        least = _narrowest(rows, name) if fits and name in running else None
+        table.add_column(name, justify=side, overflow="fold", no_wrap=whole, min_width=least)
     for row in rows:
         table.add_row(*(plain(text) for text in row.values()))
     return table
@@ -152,7 +155,12 @@ def _least(rows: Sequence[Mapping[str, str]]) -> int:
     if not rows:
         return 0
     running = _running(rows)
-    return sum((TEXT if name in running else size) + 2 for name, size in _longest(rows).items())
+    return sum((_narrowest(rows, name) if name in running else size) + 2 for name, size in _longest(rows).items())
+
+
+def _narrowest(rows: Sequence[Mapping[str, str]], name: str) -> int:
+    """The least width of a column of running text: that of its longest word."""
+    return max(TEXT, *(len(word) for row in rows for word in (name, *row[name].split())))
 
 
 def _wide(*, least: int) -> Console:

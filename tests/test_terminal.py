@@ -51,6 +51,13 @@ def test_only_running_text_is_folded_and_only_between_words(capsys: pytest.Captu
     assert {word for line in lines[4:] for word in line.split()} == {"word"}
 
 
+def test_a_long_word_of_running_text_stays_whole(capsys: pytest.CaptureFixture[str]) -> None:
+    word = "days_since_title_last_played_anywhere"
+    row = {f"text_{n}": f"{word} is like this one here" for n in range(6)}
+    lines = printed(capsys, [row])
+    assert "\n".join(lines).count(word) == 6
+
+
 def test_a_table_of_many_columns_is_as_wide_as_it_must_be(capsys: pytest.CaptureFixture[str]) -> None:
     """In a file or a pipe; a terminal has the width it has."""
     row = {f"column_{n}": "x" * 12 for n in range(20)}

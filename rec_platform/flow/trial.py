@@ -222,7 +222,7 @@ def examined(trial: Trial, progress: Progress = quiet) -> list[Examined]:
     timeline = read_timeline(reader, trial.settings, until=trial.last, features=trial.features.select(trial.added))
     made = _with_added(trial, frame, Sources(timeline))
     spread = _spread(frame.n_items)
-    beside = concat(stored).features.take(pa.array(spread))
+    beside = _stored_features(stored).take(pa.array(spread))
     beside = beside.select([name for name in beside.column_names if name not in trial.added])
     plays = _own_plays(reader, trial)
     found = []
@@ -247,6 +247,11 @@ def _published(reader: Reader, days: Sequence[date]) -> list[Partition]:
 
 def _read(reader: Reader, part: Partition) -> Frame:
     return flat(reader.read(TRAINING_SETS.name, [part], _READ))
+
+
+def _stored_features(stored: Sequence[Frame]) -> pa.Table:
+    """The features of all their items; a partition without contexts was published without columns of features."""
+    return concat([one for one in stored if one.n_items] or stored).features
 
 
 def _without_features(frame: Frame) -> Frame:

@@ -45,7 +45,7 @@ TERMS: Final = {
     "map": Term("MAP", "precision at each watched title, averaged", HIGHER, RANKING),
     "mrr": Term("MRR", "1 over the place of the first watched title", HIGHER, RANKING),
     "r_precision": Term("R-precision", "precision in as many places as titles were watched", HIGHER, RANKING),
-    "auc": Term("AUC", "chance that a watched title stands above another one; 0.5 is any order", HIGHER, RANKING),
+    "auc": Term("AUC", "chance that a watched title stands above another one; 0.5 is chance", HIGHER, RANKING),
     "percentile_rank": Term("percentile rank", "share of the catalogue above what was watched; 0 is the top", LOWER, RANKING),
     "mean_rank": Term("mean rank", "place of a watched title, on average", LOWER, RANKING),
     "median_rank": Term("median rank", "place of a watched title, in the middle", LOWER, RANKING),

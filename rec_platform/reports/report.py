@@ -212,7 +212,7 @@ def _standings(found: Judged, by_model: Mapping[str, Mapping[str, Any]]) -> list
     lines = []
     for name, row in to_baseline.items():
         one, mark = by_model[name], sureness(row) if row else None
-        note = "the baseline" if name == found.baseline else "any order" if name == RANDOM else ""
+        note = "the baseline" if name == found.baseline else "an order by chance" if name == RANDOM else ""
         if row and name != RANDOM:
             gain = f"{style.signed(row['difference'])} {findings.between(row, sign=True)}".rstrip()
             note = f"{gain}, {findings.SAID[mark]}"

@@ -12,7 +12,7 @@ WORDS: Final = {
     "context": "the setting of one ranking: a profile that starts a session, at an instant, in a country",
     "watched, positive": "a title that the profile played and engaged with, as the source's engagement rule says",
     "candidate set": "everything that could have been shown to the profile at that instant; all of it is ranked",
-    "any order (random)": "the expected value of an order by chance, worked out exactly: no model should fall below it",
+    "random": "an order by chance; its expected value, worked out exactly: no model should fall below it",
     "ceiling": "the best that any order of the candidate set could reach",
     "95 % interval": "where the number would lie in 95 of 100 repetitions with other profiles (Poisson bootstrap by profile)",
     "surely, very surely": "the chance that any of the differences drawn together is wrong is at most 5 % (Holm's correction), "

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from simulated_homes import fill, run, world
 from typer.testing import CliRunner
@@ -243,3 +244,12 @@ def test_a_file_with_faults_is_not_tried(home: Path, tmp_path: Path) -> None:
 def test_rank_correlation_shares_ranks_among_equal_values() -> None:
     assert spearman(np.array([1.0, 1.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0, 4.0])) == pytest.approx(0.9486832980505138)
     assert np.isnan(spearman(np.array([1.0, 1.0]), np.array([1.0, 2.0])))
+
+
+def test_a_partition_without_contexts_has_no_columns_of_features() -> None:
+    """As `training_sets` publishes a country of a day on which nobody played."""
+    some = pa.table({c.CONTEXT_ID: [1]})
+    full = Frame.of(some, np.array([0, 2]), items={c.TITLE: np.array([5, 6])}, features={"a": np.array([0.5, 0.25])})
+    none = Frame.of(some.slice(0, 0))
+    assert trial._stored_features([none, full, none]).to_pydict() == {"a": [0.5, 0.25]}
+    assert trial._stored_features([none]).num_rows == 0
