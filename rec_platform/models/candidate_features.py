@@ -7,9 +7,10 @@ leaks and ages agree.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import lru_cache
 from typing import Any, Final
 
 import numpy as np
@@ -29,6 +30,8 @@ from rec_platform.tables import CANDIDATE_MODELS, INSTANT
 from rec_platform.timetravel.kernels import NONE
 
 LOOKBACK_DAYS: Final = 7
+#: Dates whose models stay in memory: contexts come in order of date.
+KEPT_DATES: Final = 2
 AGE: Final = FeatureNote("candidate_age_days", "age of the candidate models", "days")
 
 
@@ -53,15 +56,38 @@ class CandidateModelsByDay:
 
     @classmethod
     def read(cls, reader: Reader, days: Iterable[date]) -> CandidateModelsByDay:
-        """The models that contexts of these days read, each date's loaded once."""
+        """The models that contexts of these days read, each loaded when a context asks for it; a few stay in memory."""
         published = {partition.day for partition in reader.published(CANDIDATE_MODELS.name)}
         wanted = {newest_within(published, day) for day in days} - {None}
-        return cls({day: _load(reader, day) for day in sorted(day for day in wanted if day is not None)})
+        return cls(_Loaded(tuple(sorted(day for day in wanted if day is not None)), _loader(reader)))
 
     def for_day(self, day: date) -> tuple[date, Mapping[str, CandidateModel]] | None:
         """The newest models a context of `day` may read, with their date; None if there are none."""
         newest = newest_within(self.days, day) if self.only is None or day < self.only else self.only
         return None if newest is None else (newest, self.days[newest])
+
+
+@dataclass(frozen=True)
+class _Loaded(Mapping[date, Mapping[str, CandidateModel]]):
+    """Models of some dates, each a file of vectors of every profile and title: read when they are asked for."""
+
+    of: tuple[date, ...]
+    load: Callable[[date], Mapping[str, CandidateModel]]
+
+    def __getitem__(self, day: date) -> Mapping[str, CandidateModel]:
+        if day not in self.of:
+            raise KeyError(day)
+        return self.load(day)
+
+    def __iter__(self) -> Iterator[date]:
+        return iter(self.of)
+
+    def __len__(self) -> int:
+        return len(self.of)
+
+
+def _loader(reader: Reader) -> Callable[[date], Mapping[str, CandidateModel]]:
+    return lru_cache(maxsize=KEPT_DATES)(lambda day: _load(reader, day))
 
 
 def newest_within(days: Iterable[date], day: date) -> date | None:

@@ -107,6 +107,29 @@ def test_the_extension_reads_only_the_days_it_names():
     assert steps == (AddCandidateFeatures(),)
 
 
+class Noting(MemoryReader):
+    """Remembers the dates whose models were read."""
+
+    def read(self, table, partitions, columns=None):
+        wanted = list(partitions)
+        self.dates = [*getattr(self, "dates", []), *(partition.day for partition in wanted)]
+        return super().read(table, wanted, columns)
+
+
+def test_models_are_read_when_contexts_ask_for_them_and_few_stay():
+    days = [AS_OF + timedelta(days=number) for number in range(4)]
+    reader = Noting({"candidate_models": {Partition(day): to_rows(artefacts(day)) for day in days}})
+    lazy = CandidateModelsByDay.read(reader, days)
+    assert list(lazy.days) == days and not hasattr(reader, "dates")
+    loaded = CandidateModelsByDay.of({day: artefacts(day) for day in days})
+    assert added(frame_of(days), lazy) == added(frame_of(days), loaded)
+    for day in (*days, days[-1], days[-2], days[0]):
+        lazy.for_day(day)
+    assert reader.dates == [*days, *days, days[0]]
+    with pytest.raises(KeyError):
+        lazy.days[AS_OF - timedelta(days=1)]
+
+
 def test_a_missing_source_is_named():
     with pytest.raises(ConfigError, match="CandidateModelsByDay"):
         AddCandidateFeatures().apply(frame_of([AS_OF]), Sources())
