@@ -24,14 +24,16 @@ import pyarrow as pa
 from rec_platform import columns as c
 from rec_platform.config import RankerConfig
 from rec_platform.dmc12.frame import Frame
+from rec_platform.errors import ArtefactError
 from rec_platform.models.artefact import Artefact, libraries
 from rec_platform.models.contract import FeatureNote, Floats, Ids, RankerTrainer, Scorer, base_manifest, column
+from rec_platform.models.forest import Forest
 from rec_platform.models.training import TrainingFrames, group_weights, notes_of, numbers
 
 MODEL_FILE: Final = "model.ubj"
-#: One, in fits and in predictions: dates and blocks of rows run in threads of ours, which never wait for each other.
+#: One, in fits and in predictions: dates run in threads of ours, which never wait for each other.
 THREADS: Final = 1
-#: Rows per prediction call: few enough that they stay small (3 MB at 50 features) and are shared out evenly.
+#: Items scored at a time: few enough that they stay small (3 MB at 50 features) and are shared out evenly.
 BLOCK: Final = 16_384
 
 
@@ -55,14 +57,25 @@ class BoostedTreesScorer(Scorer):
 
         return xgboost.Booster({"nthread": THREADS}, model_file=bytearray(self.payload))
 
+    @cached_property
+    def forest(self) -> Forest:
+        """The booster's trees; `ArtefactError` where they are not over these features."""
+        forest = Forest.of(self.booster.save_raw("json"))
+        if forest.n_features != len(self.notes):
+            raise ArtefactError(
+                f"trees over {forest.n_features} features where the manifest names {len(self.notes)}",
+                place=f"model {self.name}", repair="Make the model again with --force.",
+            )  # fmt: skip
+        return forest
+
     def score(self, frame: Frame) -> Floats:
-        """The sum of the leaves, in float32 as XGBoost computes it; blocks of rows in threads (docs/decisions/0101)."""
-        columns = [column(frame, note.name) for note in self.notes]
-        scores, predict = np.empty(frame.n_items, dtype=np.float64), self.booster.inplace_predict
+        """The sum of the leaves in float32, as XGBoost computes it to the bit; blocks of items in threads."""
+        columns, forest = [column(frame, note.name) for note in self.notes], self.forest
+        scores = np.empty(frame.n_items, dtype=np.float64)
         blocks = [slice(start, min(start + BLOCK, frame.n_items)) for start in range(0, frame.n_items, BLOCK)]
 
-        def fill(rows: slice) -> None:
-            scores[rows] = predict(_block(columns, rows), predict_type="margin")
+        def fill(items: slice) -> None:
+            forest.sums(np.stack([values[items] for values in columns]), scores[items])
 
         if len(blocks) == 1:
             fill(blocks[0])
@@ -80,8 +93,9 @@ class BoostedTreesScorer(Scorer):
 
         if not len(rows):
             return np.zeros((0, len(self.notes)))
-        columns = [column(frame, note.name)[rows] for note in self.notes]
-        matrix = xgboost.DMatrix(_block(columns, slice(0, len(rows))), feature_names=[n.name for n in self.notes])
+        names = [note.name for note in self.notes]
+        values = np.stack([column(frame, name)[rows] for name in names], axis=1)
+        matrix = xgboost.DMatrix(values, feature_names=names)
         parts = self.booster.predict(matrix, pred_contribs=True, approx_contribs=True)
         return np.asarray(parts, dtype=np.float64)[:, :-1]
 
@@ -169,11 +183,3 @@ def sampling_margin(frame: Frame) -> Floats:
 
 def _arrow(frame: Frame, names: tuple[str, ...]) -> pa.Table:
     return pa.table({name: pa.array(column(frame, name)) for name in names})
-
-
-def _block(columns: Sequence[np.ndarray[Any, np.dtype[np.float32]]], rows: slice) -> Any:
-    """The rows of the columns as row-major float32, what `inplace_predict` reads without a copy."""
-    out = np.empty((rows.stop - rows.start, len(columns)), dtype=np.float32)
-    for position, values in enumerate(columns):
-        out[:, position] = values[rows]
-    return out

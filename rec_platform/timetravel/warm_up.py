@@ -25,6 +25,7 @@ def run_everything() -> None:
     """Everything that the other modules ask of the kernels, on next to nothing."""
     run_facts()
     _rank()
+    _walk()
 
 
 def run_facts() -> None:
@@ -75,7 +76,7 @@ def _group_columns() -> None:
     starts, groups, rows = np.array([0, 1]), np.array([0]), np.zeros(1, dtype=np.int32)
     kernels.sort_within(starts, groups, rows, groups)
     for column in (np.zeros(1, np.int8), np.zeros(1, np.int16), np.zeros(1, np.int32), np.zeros(1, np.int64)):
-        kernels.placed(column, rows)
+        kernels.place(column, rows, column.copy())
         kernels.rearrange(starts, groups, rows, column)
 
 
@@ -102,6 +103,12 @@ def _rank() -> None:
     scores, counts = np.zeros((1, 2)), np.zeros((1, 2), dtype=np.int64)
     kernels.keep_best(scores, bounds, sizes, np.zeros(2, dtype=np.uint64), 1, kept)
     kernels.count_above(scores, bounds, sizes, np.array([0, 1]), bounds, scores, counts, counts.copy())
+
+
+def _walk() -> None:
+    """Walk a tree that is one leaf."""
+    number, code = np.zeros(1, dtype=np.float32), np.zeros(2, dtype=np.int32)
+    kernels.sum_trees(number[None], number, np.array([0]), np.array([0]), code, number, code, number, np.zeros(1))
 
 
 if __name__ == "__main__":

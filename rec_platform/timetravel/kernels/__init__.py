@@ -1,4 +1,4 @@
-"""Compiled code: loops over histories and ticks, plain arrays in and out, integers throughout; and over scores.
+"""Compiled code: loops over histories and ticks, plain arrays in and out, integers throughout; over scores and trees.
 
 Each kernel works on its own contexts, touches nothing shared and releases the interpreter lock; the feature generator
 runs chunks of contexts in threads, a live request calls the same kernel on one context. So there is one body, one
@@ -36,7 +36,7 @@ from rec_platform.timetravel.kernels.histories import (
     group_places,
     group_starts,
     next_of_title,
-    placed,
+    place,
     rearrange,
     sort_within,
     take_least,
@@ -55,6 +55,7 @@ from rec_platform.timetravel.kernels.ticks import (
     item_columns,
     ticks_of,
 )
+from rec_platform.timetravel.kernels.trees import sum_trees
 from rec_platform.timetravel.kernels.windows import (
     first_moves,
     moved_keys,
@@ -109,7 +110,7 @@ __all__ = [
     "moved_title_ends",
     "next_of_title",
     "offered_since",
-    "placed",
+    "place",
     "plain",
     "rearrange",
     "recode",
@@ -121,6 +122,7 @@ __all__ = [
     "signs_of",
     "sort_within",
     "spread",
+    "sum_trees",
     "take_in",
     "take_in_close",
     "take_least",
