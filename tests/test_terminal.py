@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import doctest
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from rec_platform import commands, terminal
+from rec_platform import commands
 from rec_platform.terminal import DEFAULT_HOME, WIDTH, of_home, print_rows
 
 
@@ -21,10 +20,6 @@ def _no_home_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 def printed(capsys: pytest.CaptureFixture[str], rows: list[dict[str, Any]], title: str = "T", **more: Any) -> list[str]:
     print_rows(rows, title, as_json=False, **more)
     return capsys.readouterr().out.splitlines()
-
-
-def test_doctests_hold() -> None:
-    assert doctest.testmod(terminal).failed == 0
 
 
 def test_a_title_longer_than_its_table_stays_one_line(capsys: pytest.CaptureFixture[str]) -> None:

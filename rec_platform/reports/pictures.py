@@ -8,11 +8,12 @@ from typing import Final
 import pyarrow as pa
 
 from rec_platform import columns as c
+from rec_platform.errors import MissingInput
 from rec_platform.lake import Lake
 from rec_platform.partition import Partition
 from rec_platform.reports import comparison, data, data_plots, gather, plots
-from rec_platform.reports.report import Judged, against_baseline, judged
-from rec_platform.tables import METRIC_SUMS, METRICS
+from rec_platform.reports.judged import Judged, against_baseline, judged
+from rec_platform.tables import METRICS
 
 Draw = Callable[[Lake, Sequence[Partition]], dict[str, str]]
 
@@ -33,11 +34,12 @@ def _training_sets(lake: Lake, chosen: Sequence[Partition]) -> dict[str, str]:
 
 def metrics(lake: Lake, chosen: Sequence[Partition]) -> tuple[pa.Table, dict[str, str]]:
     """The metrics worth a picture over all partitions together, and the pictures: models, and slices against a baseline."""
-    if not set(chosen) & lake.state(METRIC_SUMS.name).keys():
+    try:
+        found = judged(lake, chosen)
+    except MissingInput:  # nothing published, or nothing to judge: a card that says so
         nothing = METRICS.schema.empty_table()
         slices = comparison.slices_plot([], metric="metrics", versus="popularity")
         return nothing, {"picture": plots.metrics_plot(nothing), "slices": slices}
-    found = judged(lake, chosen)
     main = plots.shown_metrics(gather.unsliced(found.rows))
     slices = comparison.slices_plot(
         against_baseline(found), metric=found.metric, versus=found.baseline, order=found.models, explained=True

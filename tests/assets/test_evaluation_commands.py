@@ -22,7 +22,7 @@ from rec_platform.cli import app
 from rec_platform.errors import PlatformError
 from rec_platform.flow import Platform
 from rec_platform.judging import Files, sums_of
-from rec_platform.reports import report
+from rec_platform.reports import judged, report
 from rec_platform.reports.page import Picture, Words
 
 WINDOW = ("--from", DAY.isoformat(), "--to", DAY.isoformat())
@@ -204,12 +204,12 @@ def test_the_report_has_own_metrics_and_slices_and_says_who_gives_probabilities(
     platform = Platform(deployment.home)
     files = Files.of(platform.settings, [EXAMPLE])
     sums = sums_of(platform, DAY, DAY, [], by=None, files=files)
-    found = report.judged(platform.lake, sorted(platform.index.state("metric_sums")), own=files.given, sums=sums)
+    found = judged.judged(platform.lake, sorted(platform.index.state("metric_sums")), own=files.given, sums=sums)
     (picture,) = report.own_section(found, files.given).parts
     assert isinstance(picture, Picture)
     assert "rank-biased precision" in picture.caption
     assert {"rbp", "even_ids@10", "effective_catalogue@10"} <= set(picture.rows[0])
-    assert {"weekend", "length", "device"} <= {row["slice"] for row in report.differences(found, versus="random")}
+    assert {"weekend", "length", "device"} <= {row["slice"] for row in judged.differences(found, versus="random")}
     words = report.chances_section(found).parts[-1]
     assert isinstance(words, Words)
     _, _, others = words.text.rpartition("Not here: ")

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import doctest
-import importlib
-import pkgutil
 from typing import Any
 
 import pytest
 
 from rec_platform import columns as c
-from rec_platform import reports
 from rec_platform.evaluation.comparison import HIGHER, LEVEL, LOWER, NO_VERDICT
 from rec_platform.evaluation.protocol import Evidence, Protocol
 from rec_platform.evaluation.registry import ACCUMULATORS, ALL_METRICS
@@ -32,11 +28,6 @@ def pair(a: str, b: str, number: float, verdict: str, p: float = 0.01, **more: A
 
 VALUES = {"a": value("a", 0.4, 0.35, 0.45), "b": value("b", 0.39, 0.34, 0.44), "base": value("base", 0.2, 0.15, 0.25)}
 PAIRS = [pair("b", "a", -0.01, LEVEL, 0.5), pair("base", "a", -0.2, LOWER, 0.0001), pair("base", "b", -0.19, LOWER)]
-
-
-def test_doctests_of_reports_hold() -> None:
-    for found in pkgutil.iter_modules(reports.__path__, f"{reports.__name__}."):
-        assert doctest.testmod(importlib.import_module(found.name)).failed == 0, found.name
 
 
 def test_the_headline_names_the_leader_its_gain_and_who_is_level() -> None:

@@ -12,10 +12,13 @@ from typer.testing import CliRunner
 from rec_platform import columns as c
 from rec_platform.cli import app
 from rec_platform.errors import MissingInput
+from rec_platform.evaluation import rolled_up
+from rec_platform.evaluation.comparison import only
 from rec_platform.flow import Platform
 from rec_platform.lake import Lake
 from rec_platform.reports import data
-from rec_platform.reports.report import differences, judged, report, telling, verdict
+from rec_platform.reports.judged import differences, judged, telling
+from rec_platform.reports.report import report, verdict
 from rec_platform.reports.stages import shown
 from rec_platform.simulation import simulate
 from rec_platform.tables import METRIC_SUMS, METRICS
@@ -103,3 +106,13 @@ def test_the_same_pictures_stand_beside_the_assets(home: Path) -> None:
 def test_no_metrics_is_an_error_that_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(MissingInput, match="rec-platform run"):
         judged(Lake(tmp_path), [])
+
+
+@pytest.mark.slow
+def test_days_without_a_context_are_an_error_that_says_so(home: Path) -> None:
+    """Metrics are published for them; they hold no number."""
+    lake = Platform(home).lake
+    partitions = sorted(lake.state(METRIC_SUMS.name))
+    whole = rolled_up(lake.read(METRIC_SUMS.name, [one], METRIC_SUMS.schema.names) for one in partitions)
+    with pytest.raises(MissingInput, match="nothing to judge"):
+        judged(lake, partitions, sums=only(whole, lambda _key: False))

@@ -162,3 +162,8 @@ def test_a_stage_without_metrics_draws_an_empty_card(tmp_path: Path) -> None:
     assert "no metrics" in drawn["picture"]
     assert "no slices" in drawn["slices"]
     assert shown("metrics", Lake(tmp_path), [FR]).rows == []
+
+
+def test_metrics_of_a_day_without_contexts_draw_an_empty_card(tmp_path: Path) -> None:
+    lake = published(tmp_path, (t.METRIC_SUMS, FR, t.METRIC_SUMS.schema.empty_table(), {}))
+    assert "no metrics" in shown("metrics", lake, [FR]).pictures["picture"]
