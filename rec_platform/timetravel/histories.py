@@ -40,9 +40,10 @@ class Histories:
     def of(cls, log: Log, n_profiles: int, n_titles: int) -> Histories:
         """Histories of plays in any order; codes of profiles and titles are below `n_profiles`, `n_titles`."""
         starts = kernels.group_starts(log.profile, n_profiles)
-        places = kernels.group_places(log.profile, starts)
-        played, known, title = (kernels.placed(values, places) for values in (log.played, log.known, log.title))
-        measures = {name: kernels.placed(values, places) for name, values in log.measures.items()}
+        places = np.empty(len(log), dtype=np.int32)
+        kernels.group_places(log.profile, starts, places)
+        played, known, title = (_placed(values, places) for values in (log.played, log.known, log.title))
+        measures = {name: _placed(values, places) for name, values in log.measures.items()}
         del places
         _order(starts, played, (played, known, title, *measures.values()))
         return cls(starts, played, known, title, measures, n_titles)
@@ -50,7 +51,9 @@ class Histories:
     @cached_property
     def next_of_title(self) -> Int32:
         """For each row, the profile's next play of the same title; -1 if there is none."""
-        return kernels.next_of_title(self.starts, self.title, np.full(self.n_titles, -1, dtype=np.int64))
+        out = np.empty(len(self.title), dtype=np.int32)
+        kernels.next_of_title(self.starts, self.title, np.full(self.n_titles, -1, dtype=np.int64), out)
+        return out
 
     @cached_property
     def known_sorted(self) -> Int64:
@@ -91,6 +94,12 @@ class Moves:
     def distinct(self, keys: Int64, counts: Int64) -> Int64:
         """What each move adds to a count of distinct keys; `counts` is all zeros, and left so."""
         return kernels.first_moves(self.bounds, self.opens, keys, self.moves, counts)
+
+
+def _placed(values: Values, places: Int32) -> Values:
+    out = np.empty_like(values)
+    kernels.place(values, places, out)
+    return out
 
 
 def _order(starts: Int64, keys: Int64, columns: Sequence[Values]) -> None:

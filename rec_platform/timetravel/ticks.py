@@ -58,13 +58,13 @@ class TitlePlays:
     @classmethod
     def of(cls, log: Log, n_titles: int) -> TitlePlays:
         """The plays of a log, in its order (day by day is fastest)."""
-        return cls(log.country, log.title, log.played, kernels.ticks_of(log.known, 1), log.measures, n_titles)
+        return cls(log.country, log.title, log.played, _ticks(log.known, 1), log.measures, n_titles)
 
     def by_tick(self, per_tick: int) -> TickGroups:
         """The plays grouped by tick, of so many hours each."""
         if per_tick not in self._groups:
             visible = self.visible_hour if per_tick == 1 else self.visible_hour // per_tick
-            self._groups[per_tick] = TickGroups.of(kernels.ticks_of(self.played, per_tick), visible)
+            self._groups[per_tick] = TickGroups.of(_ticks(self.played, per_tick), visible)
         return self._groups[per_tick]
 
     def amounts(self, names: tuple[str, ...], rows: Int32) -> Int64:
@@ -74,6 +74,12 @@ class TitlePlays:
             if name != c.PLAYS:
                 row[:] = self.measures[name][rows]
         return out
+
+
+def _ticks(instants: Int64, per_tick: int) -> Int32:
+    out = np.empty(len(instants), dtype=np.int32)
+    kernels.ticks_of(instants, per_tick, out)
+    return out
 
 
 @dataclass(frozen=True)
@@ -97,7 +103,10 @@ class TickGroups:
         late = late[np.argsort(visible[late], kind="stable")]
         since_first = played - np.int32(first)
         starts = kernels.group_starts(since_first, last - first + 1)
-        order = None if (played[1:] >= played[:-1]).all() else kernels.group_order(since_first, starts)
+        order = None
+        if not (played[1:] >= played[:-1]).all():
+            order = np.empty_like(played)
+            kernels.group_order(since_first, starts, order)
         return cls(first, starts, order, late, visible[late])
 
     def played_in(self, first: int, last: int) -> Iterator[Int32]:

@@ -76,7 +76,7 @@ def _group_columns() -> None:
     starts, groups, rows = np.array([0, 1]), np.array([0]), np.zeros(1, dtype=np.int32)
     kernels.sort_within(starts, groups, rows, groups)
     for column in (np.zeros(1, np.int8), np.zeros(1, np.int16), np.zeros(1, np.int32), np.zeros(1, np.int64)):
-        kernels.placed(column, rows)
+        kernels.place(column, rows, column.copy())
         kernels.rearrange(starts, groups, rows, column)
 
 

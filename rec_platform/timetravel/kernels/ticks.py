@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from rec_platform.timetravel.kernels.compiling import (
     HOUR,
     NONE,
@@ -17,13 +15,11 @@ from rec_platform.timetravel.kernels.search import lower_bound
 
 
 @compiled
-def ticks_of(instants: Int64, per_tick: int) -> Int32:
+def ticks_of(instants: Int64, per_tick: int, out: Int32) -> None:
     """The tick, of so many hours each, that each instant lies in."""
-    out = np.empty(len(instants), dtype=np.int32)
     for i in range(len(instants)):
         hour = instants[i] // HOUR
         out[i] = hour if per_tick == 1 else hour // per_tick
-    return out
 
 
 @compiled
