@@ -212,7 +212,7 @@ def _scores_of(frame: Frame) -> dict[str, Floats]:
 
 def _context_columns(frame: Frame) -> dict[str, Floats]:
     return {
-        "tenure, days": _floats(frame.contexts.column(c.TENURE_DAYS)),
+        "tenure in days": _floats(frame.contexts.column(c.TENURE_DAYS)),
         "items of a context": np.diff(frame.offsets).astype(np.float64),
         "inclusion probability": _floats(frame.contexts.column(c.INCLUSION_PROBABILITY)),
     }
@@ -231,10 +231,10 @@ def _play_columns(lake: Lake, partitions: Sequence[Partition]) -> dict[str, Floa
     plays = pa.concat_tables(parts)
     played, given = (plays.column(name).cast(pa.int64()).to_numpy() for name in names[:2])
     return {
-        "watched, minutes": _floats(plays.column(c.WATCHED_MS)) / 60_000,
+        "minutes watched": _floats(plays.column(c.WATCHED_MS)) / 60_000,
         "engaged": _floats(plays.column(c.ENGAGED)),
-        "hour of day, UTC": ((played % DAY) / HOUR).astype(np.float64),
-        "known after, hours": ((given - played) / HOUR).astype(np.float64),
+        "hour of day (UTC)": ((played % DAY) / HOUR).astype(np.float64),
+        "hours until known": ((given - played) / HOUR).astype(np.float64),
     }
 
 

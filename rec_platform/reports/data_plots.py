@@ -165,7 +165,8 @@ def _volume(axes: Axes, volume: Volume) -> None:
     values = np.array(volume.values)
     low, high = np.array(volume.bands).T
     past = [value for _, value in volume.before]
-    axes.fill_between(places, low, high, color=style.GRID, linewidth=0)
+    ends = [places[0] - 0.4, *places, places[-1] + 0.4]  # a single day's band would have no width
+    axes.fill_between(ends, np.pad(low, 1, "edge"), np.pad(high, 1, "edge"), color=style.GRID, linewidth=0)
     axes.plot([*(places[0] - (volume.dates[0] - day).days for day in earlier), places[0]], [*past, values[0]],
               color=style.FAINT, linewidth=0.8)  # fmt: skip
     axes.plot(

@@ -243,9 +243,17 @@ def own_section(found: Judged, own: Own) -> Section:
         whole.filter((pc.field(c.METRIC) == name) & (pc.field(c.CUTOFF) == k)) for name, k in shown
     )  # fmt: skip
     about = "; ".join(f"{one.name}: {one.about}" for one in own.metrics if one.about)
+    title = "Each with its own scale and 95 % interval; which side is better, their declaration says."
     return Section(
         "Metrics of your own",
-        (Picture(comparison.values_plot(rows, order=found.models), about or "As declared.", metrics_table(rows)),),
+        (
+            Picture(
+                comparison.values_plot(rows, order=found.models),
+                about or "As declared.",
+                metrics_table(rows),
+                title=title,
+            ),
+        ),
     )
 
 

@@ -157,6 +157,13 @@ def test_volume_marks_the_day_that_left_its_band() -> None:
     svg = data_plots.volume_plot({"plays": volume})
     assert style.PALETTE[5].lower() in svg
     assert "no partitions" in texts(data_plots.volume_plot({}))
+    single = Volume.of([*dates, date(2025, 1, 9)], [10.0] * 9, first=date(2025, 1, 9))
+    (band,) = re.findall(
+        r'<defs>\s*<path id="m[0-9a-f]+" d="([^"]*)"/>\s*</defs>\s*<g [^>]*>\s*<use [^>]*fill: #e3e6ea',
+        data_plots.volume_plot({"a": single}),
+    )
+    across = [float(point.split()[0]) for point in re.findall(r"[ML] ([\d. ]+)", band)]
+    assert max(across) - min(across) > 2, "the band of a single day can be seen"
 
 
 def test_weekdays_are_told_by_dates_where_some_never_have_a_value() -> None:
