@@ -76,4 +76,4 @@ def _news(index: Index, inputs: Iterable[Input], day: date) -> dict[str, pa.Tabl
 def _with_news(index: Index, name: str, partitions: Iterable[Partition], day: date) -> list[Partition]:
     states = index.state(name)
     before = (partition for partition in partitions if partition.day < day)
-    return sorted(one for one in before if (known := states[one].known) and known[-1][0] >= day.isoformat())
+    return sorted(one for one in before if states[one].newest_known >= day.isoformat())

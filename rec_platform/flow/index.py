@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date
 from functools import cached_property
 from typing import Any, Final
@@ -37,6 +37,9 @@ class Resolved:
     holes: tuple[str, ...] = ()
 
 
+_FOUND: Final = tuple(field.name for field in fields(Resolved))
+
+
 class Index:
     """States of all tables at fixed versions. Digests of days are computed once and kept."""
 
@@ -46,6 +49,8 @@ class Index:
         self._days: dict[str, dict[date | None, dict[str, PartitionState]]] = {}
         self._marked: dict[str, list[tuple[Partition, str]]] = {}
         self._digests: dict[tuple[object, ...], str] = {}
+        self._resolved: dict[Input, Resolved] = {}
+        self._keys: dict[str, dict[date | None, list[Partition]]] = {}
 
     def advance(self, versions: Mapping[str, int]) -> None:
         """Read tables that this run has just published at the versions it made."""
@@ -53,7 +58,9 @@ class Index:
             self.versions[name] = version
             self._days.pop(name, None)
             self._marked.pop(name, None)
+            self._keys.pop(name, None)
             self._digests = {key: digest for key, digest in self._digests.items() if key[0] != name}
+            self._resolved = {one: found for one, found in self._resolved.items() if one.table != name}
 
     def state(self, name: str) -> Mapping[Partition, PartitionState]:
         version = self.versions.get(name)
@@ -103,13 +110,16 @@ class Index:
 
     def resolve(self, inputs: tuple[Input, ...]) -> Resolved:
         """Digest of each input, and what is missing, stale, or a known hole."""
-        digests, missing, stale, holes = [], [], [], []
-        for one in inputs:
-            digests.append((one.table, self._digest(one)))
-            missing += self._missing(one)
-            stale += self._stale(one)
-            holes += self._holes(one)
-        return Resolved(tuple(digests), tuple(missing), tuple(stale), tuple(holes))
+        met = [self._met(one) for one in inputs]
+        return Resolved(*(tuple(found for one in met for found in getattr(one, name)) for name in _FOUND))
+
+    def _met(self, one: Input) -> Resolved:
+        """Of one input; the partitions of a date share most of theirs, so it is kept."""
+        if one not in self._resolved:
+            digest = (one.table, self._digest(one))
+            found = (self._missing(one), self._stale(one), self._holes(one))
+            self._resolved[one] = Resolved((digest,), *map(tuple, found))
+        return self._resolved[one]
 
     def _digest(self, one: Input) -> str:
         key = (one.table, one.first, one.last, one.countries, one.every_country, one.cut)
@@ -130,7 +140,7 @@ class Index:
     @staticmethod
     def _effective_cut(states: Day, cut: date | None) -> date | None:
         """None where all rows of the day were known before the cut, so that all later cuts share one digest."""
-        newest = max((state.known[-1][0] for state in states.values() if state.known), default="")
+        newest = max((state.newest_known for state in states.values()), default="")
         return cut if cut and newest >= cut.isoformat() else None
 
     def range(self, one: Input) -> Sequence[date | None]:
@@ -200,10 +210,18 @@ class Index:
 
     def partitions(self, one: Input) -> Iterator[Partition]:
         """The published partitions an input names, by day, then country."""
+        keys = self._partitions(one.table)
         for day in self.range(one):
-            for country in self.days(one.table).get(day, {}):
-                if _wanted(one, country):
-                    yield Partition(day, country or None)
+            yield from (partition for partition in keys.get(day, ()) if _wanted(one, partition.country or ""))
+
+    def _partitions(self, name: str) -> Mapping[date | None, Sequence[Partition]]:
+        """By day, those of a day by country; made once, since checking thousands of keys takes longer than to read them."""
+        if name not in self._keys:
+            found: dict[date | None, list[Partition]] = {}
+            for partition in self.state(name):
+                found.setdefault(partition.date, []).append(partition)
+            self._keys[name] = {day: sorted(keys, key=lambda one: one.country or "") for day, keys in found.items()}
+        return self._keys[name]
 
 
 def _wanted(one: Input, country: str) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
@@ -114,7 +115,7 @@ class Lake:
                 ),
                 post_commithook_properties=PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False),
             )
-            return int(DeltaTable(self._path(spec.name)).version())
+            return max(_versions(Path(self._path(spec.name)) / "_delta_log"))
 
     def _open_or_create(self, spec: TableSpec, staged: Sequence[Staged]) -> DeltaTable:
         path = self._path(spec.name)
@@ -174,11 +175,12 @@ class Lake:
         return bool(DeltaTable.is_deltatable(self._path(table)))
 
     def version(self, table: str) -> int | None:
-        """The newest version of a table; None where nothing was ever published."""
-        if not self.exists(table):
-            return None
+        """The newest version of a table; None where nothing was ever published.
+
+        Read off the names in its log, which opening the table would read through: a version stands once its file does.
+        """
         with _storage(table):
-            return int(DeltaTable(self._path(table)).version())
+            return max(_versions(Path(self._path(table)) / "_delta_log"), default=None)
 
     def state(self, table: str, version: int | None = None) -> Mapping[Partition, PartitionState]:
         """The state of every published partition at a version (newest if None); empty where nothing was published."""
@@ -278,6 +280,12 @@ class Lake:
         return dict(sorted(states.items(), key=lambda pair: pair[0].key))
 
 
+def _versions(log: Path) -> list[int]:
+    """The versions that a log holds as commits or checkpoints: files named by twenty digits."""
+    names = [path.name for path in log.iterdir()] if log.is_dir() else []
+    return [int(name[:20]) for name in names if re.fullmatch(r"\d{20}(\.checkpoint.*\.parquet|\.json)", name)]
+
+
 @contextmanager
 def _storage(table: str) -> Iterator[None]:
     """Turn what disks and logs raise into the one error that a retry can cure."""
@@ -341,7 +349,7 @@ def _differs(old: PartitionState, new: PartitionState) -> bool:
 
 
 def _replaced(one: Staged) -> PartitionState:
-    known = tuple((day.isoformat(), digest) for day, digest in sorted(one.known.items()))
+    known = {day.isoformat(): digest for day, digest in sorted(one.known.items())}
     return PartitionState(one.rows, one.content_hash, one.fingerprint, known, extra=one.extra)
 
 

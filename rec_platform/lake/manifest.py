@@ -44,7 +44,7 @@ class Manifest:
         return json.dumps({**body, "partitions": partitions}, sort_keys=True, separators=(",", ":"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PartitionState:
     """A partition as the newest commit that names it left it.
 
@@ -52,7 +52,7 @@ class PartitionState:
         rows: 0 is a state too: an empty partition has no file.
         content_hash: over the rows in order.
         fingerprint: of what it was made from; equal fingerprint, nothing to do.
-        known: content hash per known date, for tables whose rows say when they became known.
+        known: content hash per known date (ISO, in order), for tables whose rows say when they became known.
         parts: hashes of the appended parts, for tables that only grow.
         version: the table version that wrote it.
         stale: why a newer attempt failed its audit; readers still have this older good version.
@@ -62,7 +62,7 @@ class PartitionState:
     rows: int
     content_hash: str
     fingerprint: str = ""
-    known: tuple[tuple[str, str], ...] = ()
+    known: Mapping[str, str] = field(default_factory=dict)
     parts: tuple[str, ...] = ()
     version: int = 0
     stale: str = ""
@@ -79,19 +79,24 @@ class PartitionState:
             rows=body["rows"],
             content_hash=body["hash"],
             fingerprint=body.get("fingerprint", ""),
-            known=tuple((day, digest) for day, digest in body.get("known", ())),
+            known=dict(body.get("known", ())),  # Pairs, in homes of before.
             parts=tuple(body.get("parts", ())),
             version=body.get("version", 0),
             stale=body.get("stale", ""),
             extra=body.get("extra", {}),
         )
 
+    @property
+    def newest_known(self) -> str:
+        """The newest known date; '' where the rows have none, or there are no rows."""
+        return max(self.known, default="")
+
     def visible_hash(self, cut: date | None) -> str:
         """The hash of the rows a reader with this cut may see: known before 00:00 UTC of `cut`."""
         if cut is None or not self.known:
             return self.content_hash
         before = cut.isoformat()
-        seen = [digest for day, digest in self.known if day < before]
+        seen = [digest for day, digest in self.known.items() if day < before]
         return hashlib.sha256("".join(seen).encode()).hexdigest() if seen else ""
 
 

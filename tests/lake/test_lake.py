@@ -18,7 +18,7 @@ import pytest
 from deltalake import DeltaTable
 
 from rec_platform.errors import SchemaError, StorageFault
-from rec_platform.lake import Lake, Manifest, Staged
+from rec_platform.lake import Lake, Manifest, PartitionState, Staged
 from rec_platform.lake import lake as lake_module
 from rec_platform.lake.staging import partition_path
 from rec_platform.partition import Partition
@@ -133,6 +133,30 @@ def landing_rows(name: str, *lines: int) -> pa.Table:
 def append(lake: Lake, rows: pa.Table) -> None:
     with lake.staging("run") as staging:
         lake.append([staging.write(LANDING, FR, rows)], Manifest(run_id="run", stage="landing", extra={"files": ["x"]}))
+
+
+def test_known_dates_written_as_pairs_before_are_read() -> None:
+    body = {"rows": 1, "hash": "h", "known": [["2025-01-01", "a"], ["2025-01-05", "b"]]}
+    state = PartitionState.from_json(body)
+    assert state.known == {"2025-01-01": "a", "2025-01-05": "b"}
+    assert state.newest_known == "2025-01-05"
+    assert PartitionState.from_json(state.to_json()) == state
+    assert PartitionState(0, "h").newest_known == ""
+
+
+def test_the_newest_version_is_the_one_the_log_gives(tmp_path: Path) -> None:
+    lake, log = Lake(tmp_path), tmp_path / "lake/profile_tiles/_delta_log"
+    assert lake.version("profile_tiles") is None
+    log.mkdir(parents=True)
+    assert lake.version("profile_tiles") is None
+    for profile in range(3):
+        publish(lake, {FR: tiles(profile)})
+        table = DeltaTable(str(log.parent))
+        assert lake.version("profile_tiles") == table.version()
+    table.create_checkpoint()
+    for name in ("_commit_1.json.tmp", "00000000000000000099.json.tmp", "notes.json"):
+        (log / name).touch()
+    assert lake.version("profile_tiles") == DeltaTable(str(log.parent)).version() == table.version()
 
 
 def test_landing_only_grows_and_its_hash_does_not_depend_on_the_order_of_delivery(tmp_path: Path) -> None:
