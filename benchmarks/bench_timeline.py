@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from measuring import Cost, cost_line, line, ratio_line, read_table, require_equal, run
-from timeline_world import DAYS
+from timeline_world import DAYS, World
 
 CACHE = Path(__file__).parents[1] / ".rec-platform" / "bench"
 #: Buckets of the slope's smallest log.
@@ -147,6 +147,8 @@ def backfill(cache: Path, size: Size) -> None:
     """Contexts of 90 days in one run, and in a run per day."""
     folder = world(cache, size)
     asked = f"{folder}/spread"
+    if not World(Path(asked)).items.exists():
+        run("timeline_world.spread", folder=folder, contexts=size.contexts, items=size.items)
     print(f"Backfill: contexts over {DAYS} days")
     whole = run("timeline_ours.features", folder=folder, asked=asked)
     days = [run("timeline_ours.one_day", folder=folder, asked=asked, day=day) for day in SAMPLED_DAYS]

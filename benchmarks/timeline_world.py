@@ -122,20 +122,23 @@ def write_asked(folder: Path, contexts: pa.Table, items: int) -> None:
 
 
 def make(meter: Meter, *, folder: str, plays: int, contexts: int, items: int) -> None:
-    """A contestant that competes with nobody: it keeps the making out of the measured processes.
-
-    Beside the contexts of the last 14 days stands, in `spread`, a world of as many contexts over all 90 days.
-    """
-    world, last, spread = World(Path(folder)), [], []
+    """A contestant that competes with nobody: it keeps the making out of the measured processes."""
+    world, last = World(Path(folder)), []
     (world.folder / "plays").mkdir(parents=True, exist_ok=True)
     with meter.phase("making"):
         for day in range(DAYS):
             rows = day_of_plays(day, plays // DAYS)
             write_parquet(rows, world.folder / "plays" / f"{day:03d}.parquet")
-            spread.append(drawn_contexts(rows, contexts // DAYS, day))
             if day >= DAYS - CONTEXT_DAYS:
                 last.append(drawn_contexts(rows, contexts // CONTEXT_DAYS, day))
         write_asked(world.folder, pa.concat_tables(last).combine_chunks(), items)
-        write_asked(world.folder / "spread", pa.concat_tables(spread).combine_chunks(), items)
         pq.write_table(title_rows(), world.titles)
     (world.folder / "complete").touch()
+
+
+def spread(meter: Meter, *, folder: str, contexts: int, items: int) -> None:
+    """As many contexts over all 90 days, of the same plays, in the folder `spread` of a world."""
+    with meter.phase("making"):
+        days = enumerate(World(Path(folder)).plays)
+        drawn = [drawn_contexts(pq.read_table(path), contexts // DAYS, day) for day, path in days]
+        write_asked(Path(folder) / "spread", pa.concat_tables(drawn).combine_chunks(), items)
