@@ -63,7 +63,7 @@ def turned(differences: Iterable[Row], model: str) -> dict[str, dict[str, Any]]:
 
 
 def headline(values: Mapping[str, Row], to_best: Mapping[str, Row], *, best: str, baseline: str, metric: str) -> str:
-    """Which model is best, by how much over the baseline, how surely, and which ones are level with it.
+    """Which model is best, by how much over the baseline, how surely, and against which ones none is shown.
 
     Args:
         values: model -> its row of the metric.
@@ -83,7 +83,7 @@ def headline(values: Mapping[str, Row], to_best: Mapping[str, Row], *, best: str
         said[0] += ", and it is the baseline itself: no model beats it"
     level = [name for name in to_best if sureness(to_best[name]) == 0 and name != baseline]
     if level:
-        said.append(f"{listed(level)} {'is' if len(level) == 1 else 'are'} level with it: no difference is shown")
+        said.append(f"Against {listed(level)} no difference is shown")
     return ". ".join(said) + "."
 
 

@@ -30,11 +30,11 @@ VALUES = {"a": value("a", 0.4, 0.35, 0.45), "b": value("b", 0.39, 0.34, 0.44), "
 PAIRS = [pair("b", "a", -0.01, LEVEL, 0.5), pair("base", "a", -0.2, LOWER, 0.0001), pair("base", "b", -0.19, LOWER)]
 
 
-def test_the_headline_names_the_leader_its_gain_and_who_is_level() -> None:
+def test_the_headline_names_the_leader_its_gain_and_who_may_be_as_good() -> None:
     said = findings.headline(VALUES, findings.turned(PAIRS, "a"), best="a", baseline="base", metric="NMRR")
     assert said == (
         "a leads 3 models: NMRR 0.400 [0.350, 0.450], against 0.200 of base (+0.200 [+0.150, +0.250]: very surely better). "
-        "b is level with it: no difference is shown."
+        "Against b no difference is shown."
     )
 
 
