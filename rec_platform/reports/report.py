@@ -102,7 +102,7 @@ def _standings(found: Judged, by_model: Mapping[str, Mapping[str, Any]]) -> list
 
 
 def verdict(found: Judged, best: str) -> str:
-    """The best model against the baseline, how sure that is, and which models are level with it."""
+    """The best model against the baseline, how sure that is, and against which models none is shown."""
     by_model = {row[c.MODEL]: row for row in found.values()}
     to_best = findings.turned(found.pairs, best)
     return findings.headline(by_model, to_best, best=best, baseline=found.baseline, metric=found.metric)
