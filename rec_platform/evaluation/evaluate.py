@@ -23,7 +23,7 @@ from rec_platform.evaluation.protocol import Evidence, Protocol, data_hash
 from rec_platform.evaluation.registry import ACCUMULATORS, ALL_METRICS, check_names
 from rec_platform.evaluation.scored import CEILING, RANDOM, SAMPLED, Scored, sampled, scored, weights
 from rec_platform.evaluation.slices import ALL, Slices
-from rec_platform.evaluation.sums import LIMIT, TALLY, Key, MetricSums, added, added_by, fixed, nothing, width
+from rec_platform.evaluation.sums import LIMIT, TALLY, Key, MetricSums, added, fixed, nothing, width
 from rec_platform.evaluation.tallies import ONE, Tally, group_of, merged
 from rec_platform.evaluation.ties import Bools, Floats, Ints, Truth
 from rec_platform.evaluation.totals import Slice, coded, drawn_by, first_of_each, joint, totals
@@ -183,7 +183,9 @@ class _Evaluation:
 
     def _part(self, block: Block, keep: Bools | None, columns: int, slices: Mapping[str, pa.Array]) -> _Part:
         truth, taste = block.scored.truth, block.has_taste
-        member = np.column_stack([members(name, truth, taste) for name in self.plan.populations])
+        member = np.empty((truth.n_contexts, len(self.plan.populations)), dtype=np.bool_)
+        for place, name in enumerate(self.plan.populations):
+            member[:, place] = members(name, truth, taste)
         views = {model: View(block, model) for model in self.plan.everyone}
         return _Part(block, keep, views, columns, member, slices)
 
@@ -296,6 +298,8 @@ class _Evaluation:
 
     def _rest(self, part: _Part, weight: Floats, quick: int) -> Ints:
         """The amounts of the columns from `quick` on, then those of the populations."""
+        if quick == part.columns:
+            return part.member * fixed(weight)[:, None]
         return self._amounts(self._values(part, quick), weight[:, None] * part.member, quick)
 
     def _amounts(self, block: _Values, weight: Floats, first: int = 0) -> Ints:
@@ -334,12 +338,9 @@ class _Evaluation:
 
     def _count(self, slices: Sequence[Slice], member: Bools, unreachable: Ints) -> None:
         """Add to n, n_excluded and n_unreachable of each population."""
-        populations = member.shape[1]
-        facts = np.column_stack([member, unreachable, np.ones(len(member))]).astype(np.int64)
         for one in slices:
-            sums = added_by(facts, one.codes, len(one.labels))
-            n, lost, whole = sums[:, :populations], sums[:, [populations]], sums[:, [-1]]
-            numbers = np.stack([n, whole - n, np.broadcast_to(lost, n.shape)], axis=2)
+            numbers = np.zeros((len(one.labels), member.shape[1], 3), dtype=np.int64)
+            kernels.count(numbers, one.codes, member, unreachable)
             for label, given in zip(one.labels, numbers, strict=True):
                 cell = self._cells.setdefault((one.name, label), _Cell(np.zeros_like(given)))
                 cell.counts = cell.counts + given

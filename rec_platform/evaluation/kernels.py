@@ -31,6 +31,9 @@ FIELDS: Final = 5
 ONE: Final = 2.0**30
 BOUND: Final = 2.0**29
 
+#: Items compared at a time: how many are above fits into a byte, and eight times as many bytes as words are added at once.
+STRIP: Final = np.uint64(248)
+
 _GOLDEN: Final = np.uint64(0x9E3779B97F4A7C15)
 _FIRST: Final = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND: Final = np.uint64(0x94D049BB133111EB)
@@ -57,6 +60,44 @@ def positives(label: Float64, offsets: Int64, rows: Int64, first: Int64) -> np.i
 
 
 @compiled
+def facts_of(
+    label: Float64, title: Int64, rows: Int64, first: Int64, context: Int64, gain: Float64, titles: Int64
+) -> None:
+    """Write the context, the label and the title of each positive; `label` and `title` cannot be written to."""
+    for i in range(len(first) - 1):
+        for place in range(Index(first[i]), Index(first[i + 1])):
+            row = Index(rows[place])
+            context[place], gain[place], titles[place] = i, label[row], title[row]
+
+
+@compiled
+def _compared(counted: Floating, mine: float, begin: Index, end: Index) -> tuple[np.int64, np.int64]:
+    """How many of a strip are above and how many below."""
+    above, below = np.uint8(0), np.uint8(0)
+    for j in range(begin, end):
+        above = np.uint8(above + np.uint8(counted[j] > mine))
+        below = np.uint8(below + np.uint8(counted[j] < mine))
+    return np.int64(above), np.int64(below)
+
+
+@compiled
+def _equal(counted: Floating, mine: float, begin: Index, end: Index) -> np.int64:
+    equal = np.int64(0)
+    for j in range(begin, end):
+        equal += np.int64(counted[j] == mine)
+    return equal
+
+
+@compiled
+def _incomplete(scores: Floating, begin: Index, end: Index) -> bool:
+    """Whether a score is NaN."""
+    missing = False
+    for j in range(begin, end):
+        missing |= bool(scores[j] != scores[j])
+    return missing
+
+
+@compiled
 def places(
     scores: Floating,
     counted: Floating,
@@ -66,8 +107,10 @@ def places(
     most: int,
     above: Int64,
     equal: Int64,
-) -> np.int64:
+) -> bool:
     """Write, for each positive, how many of its context's candidates score above it and how many others equal.
+
+    What scores neither above nor below is looked for only where the two do not make up the list.
 
     Args:
         scores, counted: cannot be written to; `counted` is the same but NaN, neither above nor equal, where an item is no
@@ -75,23 +118,25 @@ def places(
         rows: the positives; context i has rows[first[i]:first[i + 1]].
         most: contexts with more positives than this are left as they are.
 
-    Returns how many scores are NaN, of contexts left as they are too: it is seen while they are in the cache.
+    Returns whether a score is NaN, of contexts left as they are too.
     """
-    missing = np.int64(0)
+    missing = False
     for i in range(len(first) - 1):
         begin, end = Index(offsets[i]), Index(offsets[i + 1])
-        for j in range(begin, end):
-            missing += np.int64(scores[j] != scores[j])
-        if first[i + 1] - first[i] > most:
-            continue
-        for place in range(Index(first[i]), Index(first[i + 1])):
+        unclear = bool(not 0 < first[i + 1] - first[i] <= most)
+        for place in range(Index(first[i]), Index(first[i] if unclear else first[i + 1])):
             row = Index(rows[place])
             mine = scores[row]
-            more, same = np.int64(0), np.int64(0)
-            for j in range(begin, end):
-                more += np.int64(counted[j] > mine)
-                same += np.int64(counted[j] == mine)
-            above[place], equal[place] = more, same - np.int64(counted[row] == mine)
+            more, less = _compared(counted, mine, begin, min(end, begin + STRIP))
+            for start in range(begin + STRIP, end, STRIP):
+                strip = _compared(counted, mine, Index(start), min(end, Index(start + STRIP)))
+                more, less = more + strip[0], less + strip[1]
+            above[place], equal[place] = more, 0
+            if mine != mine or more + less + 1 != np.int64(end - begin):
+                equal[place] = _equal(counted, mine, begin, end) - np.int64(counted[row] == mine)
+                unclear = True
+        if unclear:
+            missing |= _incomplete(scores, begin, end)
     return missing
 
 
@@ -124,7 +169,7 @@ def _slot(
 
 @compiled
 def rehash(table: Int32, keys: Int64, n: int) -> None:
-    """Enter the first `n` keys into an empty table."""
+    """Enter the first `n` keys into a table that holds some of them, or none."""
     mask = np.int64(len(table) - 1)
     for kind in range(n):
         key = keys[kind]
@@ -200,7 +245,7 @@ def judge(
         base, width, direct: per kind of context, where `direct` holds its groups of one candidate, start x width + before
             (base -1: nowhere).
         table, keys, n: kinds of groups known, of which the first len(parts) have numbers; len(table) / 2 keys.
-        exact: (kinds of contexts, models that depend on nothing else, metrics).
+        exact: (kinds of contexts, models that depend on nothing else x metrics).
         parts, over: (kinds of groups, metrics), (kinds of contexts, metrics); `over` is never 0.
         out: columns from `column` on: the exact models, then the others, metrics side by side.
         later: written: positions in `contexts` to be judged again once the kinds entered have numbers.
@@ -214,7 +259,8 @@ def judge(
         longest = max(longest, first[i + 1] - first[i])
     order, many = np.empty(longest, dtype=np.int64), np.empty(models, dtype=np.int64)
     named = np.empty((models, longest), dtype=np.int64)
-    sums, most, wrong = np.empty(metrics), np.zeros(metrics), np.zeros(metrics, dtype=np.bool_)
+    sums, values = np.empty(metrics), np.empty(exact.shape[1] + models * metrics)
+    most, wrong = np.zeros(len(values)), np.zeros(len(values), dtype=np.bool_)
     waiting, entered = 0, np.int64(n)
     for position in range(len(contexts)):
         own = Index(contexts[position])
@@ -228,11 +274,10 @@ def judge(
                 if reachable[positive]:
                     odd |= equal[model, positive] != 0
                     mine = 2 * above[model, positive] + np.int64(kept[positive])
-                    place = reached
-                    while place > 0 and order[Index(place - 1)] > mine:
-                        order[Index(place)] = order[Index(place - 1)]
-                        place -= 1
-                    order[Index(place)] = mine
+                    for place in range(Index(reached)):  # no branch: which of two is higher cannot be foreseen
+                        held = order[place]
+                        order[place], mine = min(held, mine), max(held, mine)
+                    order[Index(reached)] = mine
                     reached += 1
             for place in range(reached):
                 start = order[place] >> 1
@@ -248,8 +293,8 @@ def judge(
                 else:
                     left += 1
             if odd:
-                ready = bool(ready and 2 * (entered + np.int64(end - begin)) <= len(table))
-                if not ready:
+                if 2 * (entered + np.int64(end - begin)) > len(table):
+                    ready = False
                     break
                 named_here, entered = _groups(
                     Index(model), begin, end, above, equal, reachable, kept, n_candidates[own], np.int64(context), place_of,
@@ -265,14 +310,9 @@ def judge(
             later[waiting] = position
             waiting += 1
             continue
-        times, target, at = weight[own], Index(row[position]), Index(column)
-        for model in range(exact.shape[1]):
-            for one in range(metrics):
-                value = exact[context, model, one] * times
-                wrong[one] |= not np.abs(value) < BOUND
-                most[one] = max(most[one], np.abs(value))
-                out[target, at + Index(one)] += out.dtype.type(np.rint(value * ONE))
-            at += Index(metrics)
+        for one in range(exact.shape[1]):
+            values[one] = exact[context, one]
+        at = Index(exact.shape[1])
         for model in range(models):
             for one in range(metrics):
                 sums[one] = 0.0
@@ -281,12 +321,27 @@ def judge(
                 for one in range(metrics):
                     sums[one] += parts[part, one]
             for one in range(metrics):
-                value = np.divide(sums[one], over[context, one]) * times
-                wrong[one] |= not np.abs(value) < BOUND
-                most[one] = max(most[one], np.abs(value))
-                out[target, at + Index(one)] += out.dtype.type(np.rint(value * ONE))
+                values[at + Index(one)] = np.divide(sums[one], over[context, one])
             at += Index(metrics)
+        times, target = weight[own], Index(row[position])
+        for one in range(len(values)):  # all models at once: a loop over few numbers costs more than they do
+            value = values[one] * times
+            wrong[one] |= not np.abs(value) < BOUND
+            most[one] = max(most[one], np.abs(value))
+            out[target, Index(column) + Index(one)] += out.dtype.type(np.rint(value * ONE))
     return np.int64(waiting), entered, np.inf if wrong.any() else most.max()
+
+
+@compiled
+def count(out: Int64, code: Int64, member: Bools, unreachable: Int64) -> None:
+    """Add each context to out[code]: per population 1 to its contexts or to those left out, and its unreachable positives."""
+    for i in range(len(code)):
+        target = out[code[i]]
+        for population in range(member.shape[1]):
+            inside = np.int64(member[i, population])
+            target[population, 0] += inside
+            target[population, 1] += 1 - inside
+            target[population, 2] += unreachable[i]
 
 
 @compiled

@@ -63,7 +63,7 @@ class Kinds:
         metrics = len(self.wanted)
         self._contexts: dict[tuple[int, int, int], int] = {}
         self._facts = np.zeros((0, 3), dtype=np.int64)
-        self._over, self._exact = np.zeros((0, metrics)), np.zeros((0, 2, metrics))
+        self._over, self._exact = np.zeros((0, metrics)), np.zeros((0, 2 * metrics))
         self._base, self._direct = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32)
         self._table = np.full(SLOTS, -1, dtype=np.int32)
         self._keys = np.zeros((SLOTS // 2, kernels.FIELDS), dtype=np.int64)
@@ -103,9 +103,9 @@ class Kinds:
         self, out: Ints | Floats, row: Ints, column: int, weight: Floats, whole: Scored, truth: Truth,
         keep: Bools | None, contexts: Ints | None,
     ) -> float:  # fmt: skip
-        kind = self._kinds_of_contexts(truth)
         assert whole.places is not None
         above, equal = whole.places
+        kind = self._kinds_of_contexts(truth, len(above))
         kept = np.ones(len(whole.titles), dtype=bool) if keep is None else keep
         given = (
             plain(weight, np.float64), above, equal, plain(whole.truth.reachable, np.bool_), kept, whole.truth.first,
@@ -129,7 +129,7 @@ class Kinds:
             left, row = left[later[:waiting]], row[later[:waiting]]
         return largest
 
-    def _kinds_of_contexts(self, truth: Truth) -> Ints:
+    def _kinds_of_contexts(self, truth: Truth, models: int) -> Ints:
         reachable, positives = truth.n_reachable, truth.n_positives
         bases = int(reachable.max(initial=0)) + 1, int(positives.max(initial=0)) + 1
         codes, which = distinct((truth.n_candidates * bases[0] + reachable) * bases[1] + positives)
@@ -138,30 +138,54 @@ class Kinds:
         before = len(self._contexts)
         kinds = [self._contexts.setdefault(one, len(self._contexts)) for one in map(tuple, facts.tolist())]
         if len(self._contexts) > before:
-            self._learn_contexts(facts[np.array(kinds) >= before])
+            self._learn_contexts(facts[np.array(kinds) >= before], models * int(reachable.sum()))
         return np.array(kinds, dtype=np.int64)[which]
 
-    def _learn_contexts(self, facts: Ints) -> None:
+    def _learn_contexts(self, facts: Ints, at_hand: int) -> None:
+        """Work out what depends on new kinds of contexts alone; name their groups if no more of them than are at hand."""
         truth = _truth(facts)
         inside = {one.population: members(one.population, truth) for one, _ in self.wanted}
         self._facts = np.concatenate([self._facts, facts])
         over = [self._denominator(one, k, truth, inside[one.population]) for one, k in self.wanted]
         self._over = np.concatenate([self._over, np.column_stack(over)])
-        exact = []
+        exact: list[Floats] = []
         for rank in (at_random, at_best):
             groups = tie_groups(truth, *rank(truth))
-            exact.append([np.where(inside[one.population], one.value(groups, k), 0.0) for one, k in self.wanted])
-        self._exact = np.concatenate([self._exact, np.moveaxis(np.array(exact), 2, 0)])
-        self._make_room(facts)
+            exact += [np.where(inside[one.population], one.value(groups, k), 0.0) for one, k in self.wanted]
+        self._exact = np.concatenate([self._exact, np.column_stack(exact)])
+        placed = self._make_room(facts)
+        if np.prod(self._facts[placed, :2], axis=1).sum() <= min(at_hand, MOST - self._n):
+            self._name_all(placed)
 
-    def _make_room(self, facts: Ints) -> None:
-        """A place in `_direct` for each group of one candidate of each new kind of context, while there is room."""
+    def _make_room(self, facts: Ints) -> Ints:
+        """A place in `_direct` for each group of one candidate of each new kind of context, while there is room.
+
+        Returns the kinds that have got one.
+        """
         ends = len(self._direct) + np.cumsum(facts[:, 0] * facts[:, 1])
         inside = ends <= DIRECT
         base = np.where(inside, ends - facts[:, 0] * facts[:, 1], -1)
         self._base = np.concatenate([self._base, base])
         more = np.full(int(ends[inside].max(initial=len(self._direct))) - len(self._direct), -1, dtype=np.int32)
         self._direct = np.concatenate([self._direct, more])
+        return np.flatnonzero(inside) + len(self._facts) - len(facts)
+
+    def _name_all(self, contexts: Ints) -> None:
+        """Name every group of one candidate in these kinds of contexts, which have places in `_direct`."""
+        candidates, reachable = self._facts[contexts, 0], self._facts[contexts, 1]
+        context = np.repeat(np.arange(len(contexts)), candidates * reachable)
+        place = np.arange(len(context)) - (np.cumsum(candidates * reachable) - candidates * reachable)[context]
+        start, before = np.divmod(place, reachable[context])
+        there = np.flatnonzero(before <= start)
+        ones = np.ones(len(there), dtype=np.int64)
+        keys = np.column_stack([contexts[context[there]], start[there], ones, ones, before[there]])
+        self._direct[self._base[contexts][context[there]] + place[there]] = self._n + np.arange(len(keys))
+        while 4 * (self._n + len(keys)) > len(self._table):
+            self._grow()
+        self._keys[self._n : self._n + len(keys)] = keys
+        self._n += len(keys)
+        kernels.rehash(self._table, self._keys, self._n)
+        self._learn_groups(keys)
 
     @staticmethod
     def _denominator(metric: Metric, k: int, truth: Truth, inside: Bools) -> Floats:

@@ -25,7 +25,7 @@ Formulas, sources and edge cases: docs/metrics.md.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
@@ -54,16 +54,21 @@ def members(population: str, truth: Truth, has_taste: Bools | None = None) -> Bo
 
     What a population's metrics need may follow its name after a colon: those contexts were judged with it.
     """
-    listed = truth.n_candidates > 0
-    taste = np.zeros(truth.n_contexts, dtype=bool) if has_taste is None else has_taste
-    return {
-        "positive": truth.n_positives > 0,
-        "pair": (truth.n_positives > 0) & (truth.n_negatives > 0),
-        "reachable": truth.n_reachable > 0,
-        "listed": listed,
-        "taste": listed & taste,
-        "any": np.ones(truth.n_contexts, dtype=bool),
-    }[population.partition(":")[0]]
+    name = population.partition(":")[0]
+    inside = _INSIDE[name](truth)
+    if name != Population.TASTE:
+        return inside
+    return np.zeros_like(inside) if has_taste is None else inside & has_taste
+
+
+_INSIDE: Final[Mapping[str, Callable[[Truth], Bools]]] = {
+    Population.POSITIVE: lambda truth: truth.n_positives > 0,
+    Population.PAIR: lambda truth: (truth.n_positives > 0) & (truth.n_negatives > 0),
+    Population.REACHABLE: lambda truth: truth.n_reachable > 0,
+    Population.LISTED: lambda truth: truth.n_candidates > 0,
+    Population.TASTE: lambda truth: truth.n_candidates > 0,  # and a taste
+    Population.ANY: lambda truth: np.ones(truth.n_contexts, dtype=bool),
+}
 
 
 def counted_in(population: str, needs: tuple[str, ...]) -> str:

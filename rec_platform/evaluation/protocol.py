@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, fields
+from functools import cache
 from typing import Final
 
 import numpy as np
@@ -99,6 +100,12 @@ def check_same(left: Protocol, right: Protocol, *, place: str) -> None:
             )  # fmt: skip
 
 
+@cache
+def _judged() -> np.uint64:
+    """The word that every hash of what was judged starts from."""
+    return np.uint64(seeded(0, purpose="judged")[0])
+
+
 def data_hash(context_id: Ints, weight: Floats, truth: Truth, titles: Ints) -> int:
     """`Evidence.data` of n contexts with P positives.
 
@@ -106,7 +113,6 @@ def data_hash(context_id: Ints, weight: Floats, truth: Truth, titles: Ints) -> i
         context_id, weight: n values.
         truth, titles: what happened; the title of each of the P positives.
     """
-    seed = seeded(0, purpose="judged")[0]
     facts, positives = weight.view(np.int64) + truth.n_candidates, truth.gain.view(np.int64) + truth.reachable
     words = [plain(one, np.int64).view(np.uint64) for one in (context_id, facts, titles, positives)]
-    return int(kernels.judged(seed, words[0], words[1], plain(truth.context, np.int64), words[2], words[3]))
+    return int(kernels.judged(_judged(), words[0], words[1], plain(truth.context, np.int64), words[2], words[3]))

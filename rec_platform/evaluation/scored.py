@@ -22,6 +22,7 @@ from rec_platform.evaluation.ties import (
     Ints,
     Scores,
     Truth,
+    facts_of,
     place,
     positives,
     restricted,
@@ -89,13 +90,14 @@ def scored(frame: Frame, models: tuple[str, ...]) -> Scored:
     """
     label = np.asarray(frame.item(c.LABEL), dtype=np.float64)
     rows, first = positives(label, frame.offsets)
-    counted, candidate = ranked_before(frame), _some(candidates(frame))
+    context, gain, titles = facts_of(label, np.asarray(frame.item(c.TITLE), dtype=np.int64), rows, first)
+    counted, candidate = ranked_before(frame), _some(frame)
     sizes = frame.context(c.N_CANDIDATES) if counted else _totals(candidate, frame.offsets)
     truth = Truth(
-        frame.n_contexts, np.repeat(np.arange(frame.n_contexts), np.diff(first)), label[rows],
+        frame.n_contexts, context, gain,
         np.ones(len(rows), dtype=bool) if candidate is None else candidate[rows], np.asarray(sizes, dtype=np.int64),
     )  # fmt: skip
-    above, equal = np.zeros((2, len(models), len(rows)), dtype=np.int64)
+    above, equal = np.empty((2, len(models), len(rows)), dtype=np.int64)
     if counted:
         check_scores(frame, models, candidates(frame))
     for model, higher, same in zip(models, above, equal, strict=True):
@@ -105,7 +107,6 @@ def scored(frame: Frame, models: tuple[str, ...]) -> Scored:
             check_scores(frame, (model,), candidates(frame))
     makers = {RANDOM: partial(at_random, truth), CEILING: partial(at_best, truth)}
     known = {model: partial(_known, rank) for model, rank in zip(models, zip(above, equal, strict=True), strict=True)}
-    titles = np.asarray(frame.item(c.TITLE), dtype=np.int64)[rows]
     return Scored(truth, titles, Ranks(makers | known), (above, equal))
 
 
@@ -133,8 +134,11 @@ def sampled(frame: Frame) -> bool:
     return bool(np.any(np.asarray(frame.item(name), dtype=np.float64) < 1))
 
 
-def _some(candidate: Bools) -> Bools | None:
-    """None where all are."""
+def _some(frame: Frame) -> Bools | None:
+    """The same; None where all are."""
+    if c.REACHABLE not in frame.items.column_names:
+        return None
+    candidate = candidates(frame)
     return None if candidate.all() else candidate
 
 

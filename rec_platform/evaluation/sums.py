@@ -20,7 +20,6 @@ import pyarrow as pa
 
 from rec_platform import columns as c
 from rec_platform.errors import ConfigError, NumericError
-from rec_platform.evaluation import kernels
 from rec_platform.evaluation.protocol import Evidence, Protocol, check_same, of_text, to_text
 from rec_platform.evaluation.significance import GROUPS
 from rec_platform.evaluation.tallies import ONE, Tally, merged
@@ -151,13 +150,6 @@ def _exact(counts: Floats, amounts: Ints) -> Ints:
     upper, lower = counts.T @ high.astype(np.float64), counts.T @ low.astype(np.float64)
     _bounded(upper, LIMIT >> (SPLIT + 1))
     return np.asarray((upper.astype(np.int64) << SPLIT) + lower.astype(np.int64))
-
-
-def added_by(numbers: Ints, code: Ints, n: int) -> Ints:
-    """The rows of small numbers added up by code: int64 (n, C)."""
-    total = np.zeros((n, numbers.shape[1]), dtype=np.int64)
-    kernels.add_rows(total, code, 0, numbers, 0, numbers.shape[1])
-    return total
 
 
 def added_exactly(amounts: Ints, code: Ints, n: int) -> Ints:

@@ -66,7 +66,15 @@ class Tally:
 
 
 def distinct(values: Ints) -> tuple[Ints, Ints]:
-    """The distinct values, ascending, and each value's position among them; by hashing, since most are repeated."""
+    """The distinct values, ascending, and each value's position among them.
+
+    Values close to each other are marked in a row of flags; others are hashed, since most are repeated.
+    """
+    least, most = (int(values.min()), int(values.max())) if len(values) else (0, 0)
+    if most - least < len(values):
+        there = np.zeros(most - least + 1, dtype=bool)
+        there[values - least] = True
+        return np.flatnonzero(there) + least, (np.cumsum(there) - 1)[values - least]
     encoded = pa.array(values).dictionary_encode()
     found = encoded.dictionary.to_numpy()
     order = np.argsort(found)

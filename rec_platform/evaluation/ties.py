@@ -50,7 +50,7 @@ class Truth:
     n_candidates: Ints
 
     def __post_init__(self) -> None:
-        if len(self.context) and np.any(np.diff(self.context) < 0):
+        if np.any(self.context[1:] < self.context[:-1]):
             raise SchemaError(
                 "positives are not in the order of their contexts", place="truth of an evaluation",
                 repair="Give them context by context, as list offsets do.",
@@ -77,7 +77,7 @@ class Truth:
 
     @cached_property
     def n_reachable(self) -> Ints:
-        return self.count(self.reachable)
+        return self.n_positives if self.reachable.all() else self.count(self.reachable)
 
     @cached_property
     def n_negatives(self) -> Ints:
@@ -250,6 +250,14 @@ def positives(label: Floats, offsets: Ints) -> tuple[Ints, Ints]:
     rows, first = np.empty(len(label), dtype=np.int64), np.zeros(len(offsets), dtype=np.int64)
     found = kernels.positives(_read_only(label), plain(offsets, np.int64), rows, first)
     return rows[:found].copy(), first
+
+
+def facts_of(label: Floats, title: Ints, rows: Ints, first: Ints) -> tuple[Ints, Floats, Ints]:
+    """The context, the label and the title of each of `positives`: P values each."""
+    context, titles = np.empty((2, len(rows)), dtype=np.int64)
+    gain = np.empty(len(rows))
+    kernels.facts_of(_read_only(label), _read_only(title), rows, first, context, gain, titles)
+    return context, gain, titles
 
 
 def _by_sorting(counted: Scores, values: Scores) -> tuple[Ints, Ints]:

@@ -110,6 +110,17 @@ def test_lists_of_32_bits_are_compared_as_they_are(full, replicates):
     same(evaluate(frame, **OPTIONS, replicates=replicates), evaluate(wide, **OPTIONS, replicates=replicates))
 
 
+@pytest.mark.parametrize("room", [0, 10**6])
+def test_kinds_named_all_at_once_are_those_met_one_by_one(full, room, monkeypatch):
+    worlds = [uneven(binary(full(seed, levels=1_000)), seed) for seed in range(3)]
+    usual = [evaluate(frame, **OPTIONS, replicates=5) for frame in worlds]
+    monkeypatch.setattr(kinds_module._LOCAL, "kinds", None)
+    learn = Kinds._learn_contexts
+    monkeypatch.setattr(Kinds, "_learn_contexts", lambda kinds, facts, at_hand: learn(kinds, facts, room))
+    for frame, expected in zip(worlds, usual, strict=True):
+        same(evaluate(frame, **OPTIONS, replicates=5), expected)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_groups_of_one_candidate_may_have_no_place_of_their_own(full, seed, monkeypatch):
     frame = uneven(binary(full(seed, levels=1_000)), seed)

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from rec_platform.evaluation import significance
 from rec_platform.evaluation import totals as totals_module
-from rec_platform.evaluation.ties import place, positives
+from rec_platform.evaluation.tallies import distinct
+from rec_platform.evaluation.ties import facts_of, place, positives
 from rec_platform.evaluation.totals import Slice, drawn_by, first_of_each, joint, totals
 
 
@@ -70,17 +71,28 @@ def test_joint_codes_have_no_gap_and_tell_apart_what_slices_do(seed):
     assert first_of_each(codes).tolist() == [codes.tolist().index(one) for one in range(codes.max() + 1)]
 
 
+@given(st.lists(st.integers(0, 9) | st.integers(-(2**62), 2**62)), st.integers(-(2**40), 2**40))
+def test_distinct_values_are_those_of_sorting(values, moved):
+    for some in (values, [one % 7 + moved for one in values]):  # far from each other, and close
+        found, place = distinct(np.array(some, dtype=np.int64))
+        assert found.tolist() == sorted(set(some))
+        assert found[place].tolist() == some
+
+
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 10_000), dtype=st.sampled_from([np.float32, np.float64]), share=st.sampled_from([0.1, 0.9]))
 def test_places_are_counts_of_what_scores_above_and_equal(seed, dtype, share):
     rng = np.random.default_rng(seed)
-    sizes = rng.choice([0, 1, 3, 50, 130], 6)
+    sizes = rng.choice([0, 1, 3, 50, 130, 600], 6)  # past a strip of items, too
     offsets = np.append(0, np.cumsum(sizes))
     scores = rng.integers(0, 1 + seed % 60, offsets[-1]).astype(dtype) / dtype(7)
     label, candidate = (rng.random(offsets[-1]) < share).astype(float), rng.random(offsets[-1]) < 0.9
     rows, first = positives(label, offsets)
     assert rows.tolist() == np.flatnonzero(label > 0).tolist()
     assert first.tolist() == np.searchsorted(rows, offsets).tolist()
+    context, gain, titles = facts_of(label * 3, np.arange(len(label)) * 7, rows, first)
+    assert context.tolist() == (np.searchsorted(offsets, rows, "right") - 1).tolist()
+    assert (gain.tolist(), titles.tolist()) == ([3.0] * len(rows), (rows * 7).tolist())
     for some in (None, candidate):
         above, equal = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
         assert not place(scores, offsets, rows, first, some, above, equal)
