@@ -131,7 +131,7 @@ class _Pass:
         parts, whole = self.segment
         for numbers, sides in self._bands(waiting, log):
             with _Shelf(self.folder, self.of.buckets) as done:
-                for bucket in range(self.of.buckets):
+                for bucket in waiting.shelf.buckets(numbers):
                     self.of.tell(f"{self.name}: bucket {bucket + 1} of {self.of.buckets}")
                     sources = self.of.sources(log.timeline(bucket, sides))
                     for few, together in waiting.together(bucket, numbers):
@@ -247,6 +247,10 @@ class _Shelf:
         self._writers[path].write_batch(batch)
         self._places[bucket][number] = _Place(path, self._held[path], part.n_contexts)
         self._held[path] += 1
+
+    def buckets(self, numbers: Sequence[int]) -> list[int]:
+        """Those that hold a part of some frames."""
+        return [bucket for bucket, places in enumerate(self._places) if any(number in places for number in numbers)]
 
     def has(self, bucket: int, number: int) -> bool:
         return number in self._places[bucket]

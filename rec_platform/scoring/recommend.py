@@ -75,9 +75,14 @@ class Recommender:
 
     def one(self, profile_id: int, country: str) -> pa.Table:
         """The list of one profile, known or not."""
-        offsets, _, _ = self.candidates.timeline.seen([profile_id], [midnight(self.as_of)])
-        asked = np.array([profile_id], dtype=np.int64)
-        return self.warm(asked, country) if offsets[-1] else self.cold(asked, country)
+        asked = contexts_at(np.array([profile_id], dtype=np.int64), country, midnight(self.as_of))
+        return rows_of(self.listed(asked, warm=bool(self.has_played(asked).all())))
+
+    def has_played(self, contexts: pa.Table) -> npt.NDArray[np.bool_]:
+        """Which contexts' profiles have a visible play."""
+        asked = Frame.of(contexts)
+        offsets, _, _ = self.candidates.timeline.seen(asked.context(c.PROFILE), asked.context(c.AT))
+        return np.diff(offsets) > 0
 
     def listed(self, contexts: pa.Table, *, warm: bool = True, max_items: int = MAX_ITEMS) -> Frame:
         """The contexts of profiles with visible plays, or of some without, with their lists as items (`LIST_COLUMNS`)."""

@@ -227,8 +227,20 @@ def recommend_one(
     The same model, features and candidate set as the published lists have, so for an active profile the same rows. A
     profile without a visible play, or that nobody has ever heard of, gets the popular titles.
     """
-    work = Work.of(reader, settings, extension or CandidateFeatures(), [as_of], until=as_of - timedelta(days=1))
-    return work.recommender(read_rankers(reader, as_of), settings, as_of).one(profile_id, country)
+    added, added_sources = (extension or CandidateFeatures()).steps(reader, [as_of], settings)
+    rankers = read_rankers(reader, as_of)
+
+    def listed(asked: Frame, known: Sources, day: date) -> Frame:
+        recommender = known.need(Work, step="recommend").recommender(rankers, settings, day)
+        return _listed(asked.with_contexts({_COLD: ~recommender.has_played(asked.contexts)}), recommender)
+
+    timelines = timelines_for(
+        reader, settings, lambda timeline: Sources(Work.from_timeline(timeline, settings, added, added_sources)),
+        until=as_of - timedelta(days=1),
+    )  # fmt: skip
+    asked = Frame.of(contexts_at(np.array([profile_id], dtype=np.int64), country, midnight(as_of)))
+    (lists,) = timelines.applied([(listed, as_it_is)], [(as_of, asked)])
+    return rows_of(lists)
 
 
 @dataclass(frozen=True)

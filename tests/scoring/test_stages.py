@@ -221,7 +221,10 @@ def test_one_profile_asked_for_gets_its_published_list(world):
     rows = published.tables["recommendations"]
     mine = rows.filter(pa.array(np.asarray(rows[c.PROFILE]) == 6))
     assert recommend_one(world, SETTINGS, profile_id=6, country="FR", as_of=AS_OF).equals(mine)
+    swept = SETTINGS.model_copy(update={"memory": MemoryConfig(plays_at_once=1_000)})
+    assert recommend_one(world, swept, profile_id=6, country="FR", as_of=AS_OF).equals(mine)
     unknown = recommend_one(world, SETTINGS, profile_id=123_456, country="FR", as_of=AS_OF)
+    assert recommend_one(world, swept, profile_id=123_456, country="FR", as_of=AS_OF).equals(unknown)
     assert set(unknown[c.MODEL].to_pylist()) == {"popularity"}
 
 
