@@ -30,12 +30,11 @@ from rec_platform.clock import DAY, HOUR
 from rec_platform.config import RankerConfig, SourceRules
 from rec_platform.dmc12.frame import Frame
 from rec_platform.features import FeatureGenerator, FeatureSet
-from rec_platform.features.generator import narrowed
+from rec_platform.features.live import LiveFeatures
 from rec_platform.models.boosted_trees import BoostedTreesScorer, BoostedTreesTrainer
 from rec_platform.models.contract import FeatureNote
 from rec_platform.pipeline import Pipeline, Sources
 from rec_platform.tables import AVAILABILITY, INSTANT, PROFILES
-from rec_platform.timetravel.reading import DeclaredReader
 from rec_platform.timetravel.timeline import Timeline
 from rec_platform.timetravel.warm_up import run_everything as warm_up
 
@@ -108,25 +107,18 @@ def batch(meter: Meter, *, plays: int, items: int, rounds: int) -> None:
 
 @dataclass(frozen=True)
 class Live:
-    """What a process that answers requests holds: a reader that stays warm, encoders, a model."""
+    """What a process that answers requests holds: features bound to a timeline, and a model."""
 
-    reader: DeclaredReader
+    features: LiveFeatures
     scorer: BoostedTreesScorer
+
+    @classmethod
+    def of(cls, timeline: Timeline, scorer: BoostedTreesScorer) -> Live:
+        return cls(LiveFeatures(SET, timeline, COUNTRIES), scorer)
 
     def answer(self, request: Frame) -> tuple[Frame, np.ndarray]:
         """One context's features and scores, from the same facts, encoders and model as a batch's."""
-        columns = {name: request.context(name) for name in (c.PROFILE, c.AT, c.TENURE_DAYS)}
-        titles = request.item(c.TITLE)
-        values = self.reader.read(
-            profile_id=columns[c.PROFILE], country=request.contexts.column(c.COUNTRY), at=columns[c.AT],
-            offsets=request.offsets, title_id=titles,
-        )  # fmt: skip
-        lengths = np.diff(request.offsets)
-        made = {
-            name: narrowed(feature if SET.feature_level(name) == "item" else np.repeat(feature, lengths))
-            for name, feature in SET.encode(values | columns | {c.TITLE: titles}, lengths)
-        }
-        done = request.with_features(made)
+        done = self.features.apply(request)
         return done, self.scorer.score(done)
 
 
@@ -139,7 +131,7 @@ def live(meter: Meter, *, plays: int, requests: int, items: int) -> None:
     with meter.phase("batch of all requests"):
         expected = Pipeline([FeatureGenerator(SET), scorer]).apply(whole, Sources(timeline))
     ways: dict[str, Callable[[Frame], tuple[Frame, np.ndarray]]] = {
-        "warm reader": Live(DeclaredReader(timeline, SET.needed, COUNTRIES), scorer).answer,
+        "warm reader": Live.of(timeline, scorer).answer,
         "pipeline": lambda one: _piped(one, timeline, scorer),
     }
     scores = np.asarray(expected.scores.column(scorer.name))

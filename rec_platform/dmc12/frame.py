@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from rec_platform import columns as c
 from rec_platform.errors import SchemaError
@@ -23,12 +22,10 @@ Array = npt.NDArray[Any]
 
 
 def _columns(columns: Mapping[str, Array | pa.Array | pa.ChunkedArray]) -> pa.Table:
-    return pa.table(
-        {
-            name: values if isinstance(values, pa.Array | pa.ChunkedArray) else pa.array(values)
-            for name, values in columns.items()
-        }
-    )
+    arrays = [
+        values if isinstance(values, (pa.Array, pa.ChunkedArray)) else pa.array(values) for values in columns.values()
+    ]
+    return pa.Table.from_arrays(arrays, names=list(columns))
 
 
 @dataclass(frozen=True)
@@ -139,15 +136,16 @@ def keep_items(frame: Frame, rows: npt.NDArray[np.int64]) -> Frame:
 
 def to_numpy(table: pa.Table, name: str, *, part: str) -> Array:
     """A column of a table as NumPy; instants become int64 microseconds; `SchemaError` if it is not there."""
-    if table.schema.get_field_index(name) < 0:  # `column_names` makes a list of all of them
+    position = table.schema.get_field_index(name)  # `column_names` makes a list of all of them
+    if position < 0:
         raise SchemaError(
             f"no column {name!r}", place=f"{part} of a DMC-12 frame",
             repair=f"It has {table.column_names}; add the step that makes {name!r} before this one.",
         )  # fmt: skip
-    column = table.column(name)
-    if pa.types.is_timestamp(column.type):
-        column = pc.cast(column, pa.int64())
-    return np.asarray(_whole(column).to_numpy(zero_copy_only=False))
+    values = _whole(table.column(position))
+    if pa.types.is_timestamp(values.type):
+        values = values.view(pa.int64())
+    return np.asarray(values.to_numpy(zero_copy_only=False))
 
 
 def _whole(column: pa.ChunkedArray) -> pa.Array:

@@ -3,6 +3,7 @@
 from rec_platform.features.encoders import Encoder, encoder
 from rec_platform.features.feature_set import FeatureSet
 from rec_platform.features.generator import FeatureGenerator
+from rec_platform.features.live import LiveFeatures
 from rec_platform.timetravel.facts import Fact
 
-__all__ = ["Encoder", "Fact", "FeatureGenerator", "FeatureSet", "encoder"]
+__all__ = ["Encoder", "Fact", "FeatureGenerator", "FeatureSet", "LiveFeatures", "encoder"]

@@ -175,10 +175,14 @@ class FeatureSet:
         return {tick: self.select(names) for tick, names in found.items()}
 
     @cached_property
-    def _by_item(self) -> dict[str, bool]:
-        """Whether a fact, column or encoder has a value per item."""
-        names = [*self._facts, *COLUMNS, *self._encoders]
-        return {name: self.level(name) == "item" for name in names}
+    def _steps(self) -> tuple[_Step, ...]:
+        """The encoders in order, each with what it reads."""
+        return tuple(self._step(one) for one in self.order)
+
+    def _step(self, one: Encoder) -> _Step:
+        by_item = self.feature_level(one.name) == "item"
+        reads = tuple((name, by_item and self.level(name) == "context") for name in one.reads)
+        return _Step(one, reads, one.name not in self.hidden)
 
     def encode(self, values: Mapping[str, Array], lengths: Array) -> Iterator[tuple[str, Array]]:
         """The features one by one, a number per context or per item as `feature_level` says, in the encoder's own type.
@@ -191,22 +195,18 @@ class FeatureSet:
             ConfigError: an encoder raised, or returned something that is not a float per row.
             NumericError: an encoder returned an infinity.
         """
-        known, wide, by_item = dict(values), {}, self._by_item
+        known, wide = dict(values), {}
         with np.errstate(all="ignore"):
-            for one in self.order:
+            for step in self._steps:
                 arguments = []
-                for name in one.reads:
-                    if by_item[one.name] and not by_item[name]:
-                        if name not in wide:
-                            wide[name] = np.repeat(known[name], lengths)
-                        arguments.append(wide[name])
-                    else:
-                        arguments.append(known[name])
-                result = encoded(one, arguments)
-                if one.name not in known:
-                    known[one.name] = result
-                if one.name not in self.hidden:
-                    yield one.name, result
+                for name, repeated in step.reads:
+                    if repeated and name not in wide:
+                        wide[name] = np.repeat(known[name], lengths)
+                    arguments.append(wide[name] if repeated else known[name])
+                result = encoded(step.encoder, arguments)
+                known.setdefault(step.encoder.name, result)
+                if step.shown:
+                    yield step.encoder.name, result
 
     def to_json(self) -> dict[str, Any]:
         """The declarations: facts that are read, and encoders with what they read."""
@@ -231,11 +231,20 @@ class FeatureSet:
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 
 
+@dataclass(frozen=True)
+class _Step:
+    """An encoder, what it reads, each with whether it is repeated from contexts to items, and whether it is a feature."""
+
+    encoder: Encoder
+    reads: tuple[tuple[str, bool], ...]
+    shown: bool
+
+
 def encoded(one: Encoder, arguments: list[Array]) -> Array:
     """What an encoder returned for its arguments, checked: a number per row, none of them infinite."""
     place = f"encoder {one.name!r}"
     try:
-        result = np.asarray(one(*arguments))
+        result = np.asarray(one.function(*arguments))
     except PlatformError:
         raise
     except Exception as error:
@@ -245,7 +254,7 @@ def encoded(one: Encoder, arguments: list[Array]) -> Array:
             f"it returned {result.dtype} of shape {result.shape} for rows of shape {arguments[0].shape}", place=place,
             repair="Return one number per row (NaN where it is missing).",
         )  # fmt: skip
-    if result.dtype.kind == "f" and np.isinf(result).any():
+    if result.dtype.kind == "f" and np.count_nonzero(np.isinf(result)):
         raise NumericError("it returned an infinity", place=place, repair="Return NaN where the number is missing.")
     return result
 

@@ -214,7 +214,7 @@ class Fact:
         """Whether it is read as of the last tick rather than the instant itself."""
         return self.entity in _BY_TICK and self.measure not in OF_RECORDS
 
-    @property
+    @cached_property
     def micros(self) -> int:
         """The window in microseconds; ALL_TIME (-1) without one."""
         return ALL_TIME if self.window is None else parse_window(self.window, place=self._place)

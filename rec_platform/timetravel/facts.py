@@ -17,7 +17,6 @@ from typing import Any, Final, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from rec_platform import columns as c
 from rec_platform.errors import ConfigError
@@ -110,6 +109,8 @@ class _Asked:
     @property
     def in_runs(self) -> bool:
         """Whether they stand as promised."""
+        if len(self.at) < 2:
+            return True
         by_place, by_profile, by_time = np.diff(self.place), np.diff(self.profile), np.diff(self.at)
         later = (by_place == 0) & ((by_profile > 0) | ((by_profile == 0) & (by_time >= 0)))
         return bool(((by_place > 0) | later).all())
@@ -180,6 +181,14 @@ class _Ticks:
                     self._kept.popitem(last=False)
             return self._kept[tick]
 
+    def columns(self, names: Collection[str]) -> dict[_Group, Int64]:
+        """Per group that has some of these facts, their columns in its slabs."""
+        found = {
+            key: np.array([k for k, fact in enumerate(facts) if fact.name in names], dtype=np.int64)
+            for key, facts in self.groups.items()
+        }
+        return {key: columns for key, columns in found.items() if len(columns)}
+
     def _column(self, fact: Fact) -> Column:
         name = c.PLAYS if fact.measure == DISTINCT else _column_of(fact.measure) or c.PLAYS
         return name, ALL_TIME if fact.micros < 0 else fact.micros // self.micros
@@ -204,6 +213,21 @@ class _Ticks:
         return full if per_title else full.sum(axis=1, keepdims=True)
 
 
+@dataclass(frozen=True)
+class _Chosen:
+    """Facts that are wanted together.
+
+    Attributes:
+        facts: all of them, by name.
+        own: those read at the contexts' own instants, each with how.
+        ticked: per kind of tick, the columns of its slabs to look up.
+    """
+
+    facts: Mapping[str, Fact]
+    own: Sequence[tuple[str, Fact, _Read]]
+    ticked: Sequence[tuple[_Ticks, Mapping[_Group, Int64]]]
+
+
 class FactReader:
     """Reads facts of many batches of contexts from one timeline; batches in order of time are cheapest.
 
@@ -225,6 +249,8 @@ class FactReader:
         self._metered, self._meter = frozenset(metered), meter
         self._timeline = timeline
         self._countries = tuple(countries)
+        self._place_of = {country: place for place, country in enumerate(self._countries)}
+        self._chosen: dict[frozenset[str] | None, _Chosen] = {}
         self._zones = Zones.of(self._countries, timeline.rules.time_zones)
         self._check()
         by_micros: dict[int, list[Fact]] = {}
@@ -266,14 +292,14 @@ class FactReader:
         Contexts in order of (country as this reader has them, profile, time) are read as they stand; others are sorted
         first, and their values put back. `only`: the names of the facts to read, if not all.
         """
-        wanted = {fact.name: fact for fact in self.facts if only is None or fact.name in only}
-        if not wanted:
+        wanted = self._choose(None if only is None else frozenset(only))
+        if not wanted.facts:
             return {}
         asked = _Asked(
             self._timeline.histories, self._timeline.profiles.codes(profile_id), self._places(country),
             kernels.plain(at, np.int64), kernels.plain(offsets, np.int64), self._timeline.titles.codes(title_id),
         )  # fmt: skip
-        if asked.in_runs or all(fact.by_tick for fact in wanted.values()):
+        if not wanted.own or asked.in_runs:
             return self._read(asked, wanted)
         order = np.lexsort((asked.at, asked.profile, asked.place))
         rows, inner = _rows_of(asked.offsets, order)
@@ -282,22 +308,31 @@ class FactReader:
             wanted,
         )
         return {
-            name: _put_back(found[name], order if fact.level == "context" else rows) for name, fact in wanted.items()
+            name: _put_back(found[name], order if fact.level == "context" else rows)
+            for name, fact in wanted.facts.items()
         }
+
+    def _choose(self, only: frozenset[str] | None) -> _Chosen:
+        """The facts of some names, worked out once for each choice."""
+        if only not in self._chosen:
+            facts = {fact.name: fact for fact in self.facts if only is None or fact.name in only}
+            own = tuple((name, fact, _FAMILIES[_family(fact)]) for name, fact in facts.items() if not fact.by_tick)
+            ticked = tuple((ticks, columns) for ticks in self._ticks if (columns := ticks.columns(facts)))
+            self._chosen[only] = _Chosen(facts, own, ticked)
+        return self._chosen[only]
 
     def _places(self, country: Countries) -> Int32:
         if isinstance(country, pa.DictionaryArray):
             place: Int32 = self._places(country.dictionary.to_pylist())[country.indices.to_numpy()]
             return place
-        names = country if isinstance(country, pa.ChunkedArray) else pa.array(np.asarray(country, object), pa.string())
-        found = pc.index_in(names, value_set=pa.array(self._countries, pa.string()))
-        if found.null_count:
-            other = names.filter(pc.is_null(found))[0].as_py()
+        names = country.to_pylist() if isinstance(country, pa.ChunkedArray) else country
+        try:
+            return np.array([self._place_of[name] for name in names], dtype=np.int32)
+        except KeyError as error:
             raise ConfigError(
-                f"a context of country {other!r}", place="fact reader",
+                f"a context of country {error.args[0]!r}", place="fact reader",
                 repair=f"This reader was made for {list(self._countries)}; name every country when making it.",
-            )  # fmt: skip
-        return cast(Int32, kernels.plain(found.to_numpy(zero_copy_only=False), np.int32))
+            ) from None  # fmt: skip
 
     def _check(self) -> None:
         held = self._timeline.histories.measures
@@ -309,19 +344,19 @@ class FactReader:
                     repair=f"It was built with measures {list(held)}; name {column!r} there.",
                 )  # fmt: skip
 
-    def _read(self, asked: _Asked, wanted: Mapping[str, Fact]) -> dict[str, Values]:
+    def _read(self, asked: _Asked, wanted: _Chosen) -> dict[str, Values]:
         out: dict[str, Values] = {}
-        for name, fact in wanted.items():
-            if not fact.by_tick:
-                with self._counting(name):
-                    out[name] = _FAMILIES[_family(fact)](self, asked, fact)
-        for ticks in self._ticks:
-            out.update(self._ticked(asked, ticks, wanted))
+        for name, fact, read in wanted.own:
+            with self._counting(name):
+                out[name] = read(self, asked, fact)
+        for ticks, columns in wanted.ticked:
+            out.update(self._ticked(asked, ticks, columns))
         return out
 
     def _counting(self, *names: str) -> AbstractContextManager[None]:
-        counted = self._meter is not None and bool(names) and self._metered.issuperset(names)
-        return self._meter.counting() if self._meter and counted else nullcontext()
+        if self._meter is None or not names or not self._metered.issuperset(names):
+            return _FREE
+        return self._meter.counting()
 
     # -- one method per family of facts ---------------------------------------------------------------------------
 
@@ -401,35 +436,32 @@ class FactReader:
         since = timeline.first_visible[np.maximum(asked.item, 0)]
         return np.where((asked.item >= 0) & (since < at), since, NONE)
 
-    def _ticked(self, asked: _Asked, ticks: _Ticks, wanted: Collection[str]) -> dict[str, Values]:
-        tick = asked.at // ticks.micros
+    def _ticked(self, asked: _Asked, ticks: _Ticks, columns: Mapping[_Group, Int64]) -> dict[str, Values]:
         made: dict[_Group, npt.NDArray[Any]] = {}
-        columns: dict[_Group, npt.NDArray[np.int64]] = {}
-        for key, facts in ticks.groups.items():
-            columns[key] = np.array([k for k, fact in enumerate(facts) if fact.name in wanted], dtype=np.int64)
-            rows = len(asked.item if facts[0].level == "item" else asked.at)
-            shape = (len(columns[key]), rows)
-            made[key] = np.full(shape, NONE if key[1] else 0, dtype=np.int64 if key[1] else np.float64)
-        if not any(len(mine) for mine in columns.values()):
-            return {}
-        for one in np.unique(tick).tolist():
+        for key, mine in columns.items():
+            rows = len(asked.item if key[0].startswith("title") else asked.at)
+            made[key] = np.full((len(mine), rows), NONE if key[1] else 0, dtype=np.int64 if key[1] else np.float64)
+        tick, nowhere = asked.at // ticks.micros, np.zeros_like(asked.place)
+        for one in sorted(set(tick.tolist())):
             members = np.flatnonzero(tick == one).astype(np.int32)
-            for key, slab in ticks.slabs(one, self._kept(ticks)).items():
-                entity = key[0]
-                place = ticks.place[asked.place] if entity in _APART else np.zeros_like(asked.place)
+            slabs = ticks.slabs(one, self._kept(ticks))
+            for key, mine in columns.items():
+                entity, slab = key[0], slabs[key]
+                place = ticks.place[asked.place] if entity in _APART else nowhere
                 if entity.startswith("title"):
-                    kernels.item_columns(slab, columns[key], place, members, asked.offsets, asked.item, made[key])
+                    kernels.item_columns(slab, mine, place, members, asked.offsets, asked.item, made[key])
                 elif slab.shape[1]:
                     known = members[place[members] >= 0]
-                    with self._counting(*(ticks.groups[key][k].name for k in columns[key].tolist())):
-                        made[key][:, known] = slab[place[known], 0][:, columns[key]].T
+                    with self._counting(*(ticks.groups[key][k].name for k in mine.tolist())):
+                        made[key][:, known] = slab[place[known], 0][:, mine].T
         return {
-            facts[k].name: row
-            for key, facts in ticks.groups.items()
-            for k, row in zip(columns[key].tolist(), made[key], strict=True)
+            ticks.groups[key][k].name: row
+            for key, mine in columns.items()
+            for k, row in zip(mine.tolist(), made[key], strict=True)
         }
 
 
+_FREE: Final = nullcontext()
 _APART: Final = ("title_country", "country")
 _NO_ROWS: Final[Int32] = np.empty(0, dtype=np.int32)
 _Read = Callable[[FactReader, _Asked, Fact], Values]

@@ -72,6 +72,14 @@ def _plain(fact: Fact, name: str) -> Fact:
     return replace(fact, name=name, where="")
 
 
+@dataclass(frozen=True)
+class _Chosen:
+    """Facts that are wanted together: the working names of what each is made of, and all of these."""
+
+    facts: dict[str, tuple[str, ...]]
+    parts: frozenset[str]
+
+
 class DeclaredReader:
     """Reads any declared facts of many batches of contexts; with the manners of `FactReader`, which does the work.
 
@@ -93,6 +101,7 @@ class DeclaredReader:
         self._names = {one: f"fact_{position}" for position, one in enumerate(distinct)}
         metered = {name for one, name in self._names.items() if one not in own}
         self._parts = {name: tuple(self._names[one] for one in lowered.all) for name, lowered in self._lowered.items()}
+        self._chosen: dict[frozenset[str] | None, _Chosen] = {}
         self._readers = [
             FactReader(
                 timeline.subset(where) if where else timeline, self._of(where), countries, metered=metered, meter=meter
@@ -125,25 +134,31 @@ class DeclaredReader:
         only: Collection[str] | None = None,
     ) -> dict[str, Values]:
         """As `FactReader.read`: each fact's values, by name."""
-        wanted = {name: parts for name, parts in self._parts.items() if only is None or name in only}
-        plain = {name for parts in wanted.values() for name in parts}
+        chosen = self._choose(None if only is None else frozenset(only))
         found: dict[str, Values] = {}
         for reader in self._readers:
             found |= reader.read(
-                profile_id=profile_id, country=country, at=at, offsets=offsets, title_id=title_id, only=plain
+                profile_id=profile_id, country=country, at=at, offsets=offsets, title_id=title_id, only=chosen.parts
             )
         bounds = np.asarray(offsets, dtype=np.int64)
-        lengths = bounds[1:] - bounds[:-1]
-        return {name: self._composed(self._lowered[name], parts, found, lengths) for name, parts in wanted.items()}
+        return {
+            name: found[parts[0]] if len(parts) == 1 else self._share(self._lowered[name], parts, found, bounds)
+            for name, parts in chosen.facts.items()
+        }
+
+    def _choose(self, only: frozenset[str] | None) -> _Chosen:
+        """The facts of some names, worked out once for each choice."""
+        if only not in self._chosen:
+            facts = {name: parts for name, parts in self._parts.items() if only is None or name in only}
+            self._chosen[only] = _Chosen(facts, frozenset(name for parts in facts.values() for name in parts))
+        return self._chosen[only]
 
     @staticmethod
-    def _composed(lowered: _Lowered, parts: tuple[str, ...], found: dict[str, Values], lengths: Int64) -> Values:
+    def _share(lowered: _Lowered, parts: tuple[str, ...], found: dict[str, Values], bounds: Int64) -> Values:
         part = found[parts[0]]
-        if lowered.whole is None:
-            return part
         whole: Values = found[parts[1]]
-        if lowered.part.level != lowered.whole.level:
-            whole = cast(Values, np.repeat(whole, lengths))
+        if lowered.whole is not None and lowered.part.level != lowered.whole.level:
+            whole = cast(Values, np.repeat(whole, bounds[1:] - bounds[:-1]))
         return np.where(whole > 0, part / np.where(whole > 0, whole, 1), np.nan)
 
 
