@@ -1,7 +1,9 @@
-"""Snapshots of one more day: rolled forward from the day before, and counted from nothing."""
+"""Snapshots of one more day: rolled forward from the day before, and counted from nothing; the counts, and the stage."""
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,15 +12,33 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from measuring import Meter
-from timeline_world import DAYS, START, World
+from timeline_world import DAYS, START, World, day_of_plays
 
 from rec_platform import columns as c
 from rec_platform.clock import day_of
+from rec_platform.config import Settings
 from rec_platform.facts.tiles import tiles_by_part
+from rec_platform.flow import Index, run_stage
+from rec_platform.lake import Lake, Manifest
 from rec_platform.partition import Partition
-from rec_platform.tables import PROFILE_TILES, PROFILES, TITLE_TILES
+from rec_platform.tables import (
+    LANDING,
+    PROFILE_SNAPSHOT,
+    PROFILE_TILES,
+    PROFILES,
+    TABLES,
+    TITLE_SNAPSHOT,
+    TITLE_TILES,
+    table,
+)
 from rec_platform.testing.readers import MemoryReader
-from rec_platform.timetravel.snapshots import SnapshotState
+from rec_platform.timetravel.snapshots import FeatureSnapshots, SnapshotState
+
+#: What landing holds of a cell of which only the tiles matter.
+_LANDED = pa.table(
+    {c.FILE_HASH: ["made"], c.FILE_NAME: ["made"], c.LINE: [1], c.DELIVERED_AT: [START], c.DELIVERED: ["{}"]},
+    schema=LANDING.schema,
+)
 
 
 def tiles_of(path: Path, day: int) -> Iterator[tuple[str, Partition, pa.Table]]:
@@ -29,6 +49,55 @@ def tiles_of(path: Path, day: int) -> Iterator[tuple[str, Partition, pa.Table]]:
     for spec, entity in ((PROFILE_TILES, c.PROFILE), (TITLE_TILES, c.TITLE)):
         for country, tiles in zip(countries, tiles_by_part(plays, spec, entity, bounds), strict=True):
             yield spec.name, Partition(date, str(country)), tiles
+
+
+def publish_tiles(world: World, home: Path) -> None:
+    """A home with the tiles of a world's days and of one day more, so that a day leaves the longest window."""
+    lake, further = Lake(home), home / "further.parquet"
+    home.mkdir()
+    pq.write_table(day_of_plays(DAYS, pq.ParquetFile(world.plays[0]).metadata.num_rows), further)
+    with lake.staging("made") as staging:
+        tiles = [
+            staging.write(table(name), partition, rows)
+            for day, path in enumerate([*world.plays, further])
+            for name, partition, rows in tiles_of(path, day)
+        ]
+        cells = {one.partition for one in tiles}
+        landed = [staging.write(LANDING, cell, _LANDED) for cell in sorted(cells)]
+        nobody = staging.write(PROFILES, Partition(), PROFILES.schema.empty_table())
+        lake.append(landed, Manifest("made", "landing"))
+        lake.publish([*tiles, nobody], Manifest("made", "facts"))
+    further.unlink()
+
+
+def run_day(home: Path, day: int, *, force: bool) -> Lake:
+    """The stage over all countries of a day, from opening the home to its commits."""
+    lake, date = Lake(home), day_of(START) + timedelta(days=day)
+    index = Index(lake, {spec.name: lake.version(spec.name) for spec in TABLES})
+    wanted = [Partition(date, country) for country in index.countries]
+    run_stage(lake, FeatureSnapshots(), wanted, Settings(), index=index, run_id="day", force=force).raise_if_failed()
+    return lake
+
+
+def stage_of_one_more_day(meter: Meter, *, folder: str, scratch: str, turns: int) -> None:
+    """Phases `rolled` and `counted` of each turn, on copies of one home; fails where content hashes differ.
+
+    The day before is made first, in the same process: imports are paid for.
+    """
+    home, hashes = Path(scratch) / "home", set()
+    publish_tiles(World(Path(folder)), home)
+    run_day(home, DAYS, force=False)
+    for turn in range(turns):
+        for way in ("rolled", "counted"):
+            copied = Path(scratch) / f"{way} {turn}"
+            shutil.copytree(home, copied, copy_function=os.link)
+            with meter.phase(copied.name):
+                lake = run_day(copied, DAYS + 1, force=way == "counted")
+            made = lake.manifests(PROFILE_SNAPSHOT.name)[0]["extra"]
+            states = [lake.state(name) for name in (PROFILE_SNAPSHOT.name, TITLE_SNAPSHOT.name)]
+            hashes.add(tuple(state[key].content_hash for state in states for key in sorted(state)))
+            if ("built_on" in made) != (way == "rolled") or len(hashes) > 1:
+                raise SystemExit(f"{copied.name}: not made that way, or not what the others made")
 
 
 def reader_of(world: World) -> MemoryReader:
