@@ -8,7 +8,6 @@ them put together again. Between, frames wait in files.
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
@@ -219,13 +218,17 @@ class _Waiting:
 
 
 class _Shelf:
-    """Parts of frames by bucket: a file per bucket and day, a batch per part. Filled inside a `with` block, read after it."""
+    """Parts of frames by bucket: a file per bucket and day, a batch per part. Filled inside a `with` block, read after it.
+
+    Parts come day by day, so that only one day's files are open at a time: a process may have few open.
+    """
 
     def __init__(self, folder: Path, buckets: int) -> None:
         folder.mkdir(exist_ok=True)
         self._folder = folder
-        self._writers: dict[Path, pa.ipc.RecordBatchFileWriter] = {}
-        self._held: Counter[Path] = Counter()
+        self._day: date | None = None
+        #: By bucket: the day's file, and how many parts it holds.
+        self._open: dict[int, tuple[Path, pa.ipc.RecordBatchFileWriter, int]] = {}
         #: By bucket and frame: where the part is.
         self._places: list[dict[int, _Place]] = [{} for _ in range(buckets)]
 
@@ -235,18 +238,27 @@ class _Shelf:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        for writer in self._writers.values():
-            writer.close()
+        self._close()
 
     def put(self, bucket: int, number: int, day: date, part: Frame) -> None:
         """Keep a frame's part."""
-        rows, path = packed(part).combine_chunks(), self._folder / f"{day}.{bucket}.arrow"
-        if path not in self._writers:
-            self._writers[path] = pa.ipc.new_file(str(path), rows.schema)
+        if day != self._day:
+            self._close()
+            self._day = day
+        rows = packed(part).combine_chunks()
         (batch,) = rows.to_batches() or [pa.RecordBatch.from_pylist([], schema=rows.schema)]
-        self._writers[path].write_batch(batch)
-        self._places[bucket][number] = _Place(path, self._held[path], part.n_contexts)
-        self._held[path] += 1
+        if bucket not in self._open:
+            path = self._folder / f"{number}.{bucket}.arrow"
+            self._open[bucket] = path, pa.ipc.new_file(str(path), rows.schema), 0
+        path, writer, held = self._open[bucket]
+        writer.write_batch(batch)
+        self._places[bucket][number] = _Place(path, held, part.n_contexts)
+        self._open[bucket] = path, writer, held + 1
+
+    def _close(self) -> None:
+        for _, writer, _ in self._open.values():
+            writer.close()
+        self._open = {}
 
     def buckets(self, numbers: Sequence[int]) -> list[int]:
         """Those that hold a part of some frames."""

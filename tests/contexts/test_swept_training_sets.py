@@ -6,6 +6,7 @@ from datetime import timedelta
 from pathlib import Path
 from unittest.mock import patch
 
+import pyarrow as pa
 import pytest
 from context_worlds import DAY_ONE, histories, offers, reader
 from hypothesis import given, settings
@@ -14,7 +15,7 @@ from test_training_sets import SETTINGS, busy
 
 from rec_platform.config import FeatureConfig, MemoryConfig, SamplerConfig, SeenRule, Settings, TrainingConfig
 from rec_platform.contexts.stage import TrainingSets
-from rec_platform.features import sweep
+from rec_platform.features import by_bucket, sweep
 from rec_platform.lake import content_hash
 from rec_platform.partition import Partition
 from rec_platform.stage import Built
@@ -83,6 +84,31 @@ def test_a_day_of_ticks_at_a_time_and_progress_is_told() -> None:
         "pass 2 of 2: sums over all plays for 1 days"
     ] * 3
     assert plays.told.count("pass 2 of 2: bucket 3 of 3") == 3
+
+
+class Counting:
+    """A file of parts of frames; tells how many there are that were not closed."""
+
+    now = most = made = 0
+
+    def __init__(self, path: str, schema: pa.Schema) -> None:
+        self._writer = pa.RecordBatchFileWriter(path, schema)
+        Counting.now, Counting.made = Counting.now + 1, Counting.made + 1
+        Counting.most = max(Counting.most, Counting.now)
+
+    def write_batch(self, batch: pa.RecordBatch) -> None:
+        self._writer.write_batch(batch)
+
+    def close(self) -> None:
+        self._writer.close()
+        Counting.now -= 1
+
+
+def test_no_more_files_are_open_than_buckets_however_many_days() -> None:
+    with patch.object(by_bucket.pa.ipc, "new_file", Counting):
+        same(reader(busy()), SETTINGS, 3, len(busy()))
+    assert (Counting.now, Counting.made) == (0, 24)
+    assert Counting.most <= 3
 
 
 def test_nothing_stays_in_the_scratch_folder(tmp_path: Path) -> None:
