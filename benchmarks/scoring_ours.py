@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -28,7 +29,7 @@ from timeline_world import (
 from rec_platform import columns as c
 from rec_platform.clock import DAY, HOUR
 from rec_platform.config import RankerConfig, SourceRules
-from rec_platform.dmc12.frame import Frame
+from rec_platform.dmc12.frame import Frame, sliced
 from rec_platform.features import FeatureGenerator, FeatureSet
 from rec_platform.features.live import LiveFeatures
 from rec_platform.models.boosted_trees import BoostedTreesScorer, BoostedTreesTrainer
@@ -131,14 +132,17 @@ def live(meter: Meter, *, plays: int, requests: int, items: int) -> None:
     with meter.phase("batch of all requests"):
         expected = Pipeline([FeatureGenerator(SET), scorer]).apply(whole, Sources(timeline))
     ways: dict[str, Callable[[Frame], tuple[Frame, np.ndarray]]] = {
-        "warm reader": Live.of(timeline, scorer).answer,
+        "live": Live.of(timeline, scorer).answer,
         "pipeline": lambda one: _piped(one, timeline, scorer),
     }
     scores = np.asarray(expected.scores.column(scorer.name))
     for way, answer in ways.items():
         answer(whole.take(np.array([0])))
         tell(meter, way, list(_timed(answer, whole, expected, scores)))
-    tell(meter, "trees alone", list(_trees(expected, scorer)))
+    rows, predict = expected.feature_matrix(FEATURES), scorer.booster.inplace_predict
+    tell(meter, "trees alone", list(_each(scorer.score, (sliced(expected, n, n + 1) for n in range(requests)))))
+    mine = (rows[start:stop] for start, stop in pairwise(expected.offsets.tolist()))
+    tell(meter, "inplace_predict", list(_each(lambda one: predict(one, predict_type="margin"), mine)))
 
 
 def tell(meter: Meter, way: str, spent: list[tuple[float, float]]) -> None:
@@ -148,12 +152,11 @@ def tell(meter: Meter, way: str, spent: list[tuple[float, float]]) -> None:
             meter.facts[f"{way} {clock} p{percent}"] = float(np.percentile(mine, percent) * 1e3)
 
 
-def _trees(expected: Frame, scorer: BoostedTreesScorer) -> Iterator[tuple[float, float]]:
-    """Seconds of `inplace_predict` alone on the features of each request, row-major and ready."""
-    rows, predict = expected.feature_matrix(FEATURES), scorer.booster.inplace_predict
-    for start, stop in pairwise(expected.offsets):
-        mine, clock, cpu = rows[start:stop], time.perf_counter(), time.process_time()
-        predict(mine, predict_type="margin")
+def _each(ask: Callable[[Any], Any], given: Iterable[Any]) -> Iterator[tuple[float, float]]:
+    """Seconds of each call on the clock and of the processor."""
+    for one in given:
+        clock, cpu = time.perf_counter(), time.process_time()
+        ask(one)
         yield time.perf_counter() - clock, time.process_time() - cpu
 
 

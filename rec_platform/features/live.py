@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from rec_platform import columns as c
 from rec_platform.dmc12.frame import Frame
@@ -33,6 +34,10 @@ class LiveFeatures:
         self._set, self._reader = feature_set, DeclaredReader(timeline, feature_set.needed, countries)
         self._columns = {name: COLUMNS[name] for name in (c.PROFILE, c.AT, c.TITLE, *feature_set.columns)}
         self._of_items = [feature_set.feature_level(name) == "item" for name in feature_set.names]
+
+    def prepare(self, at: npt.ArrayLike) -> None:
+        """Make what titles have as of the ticks of these instants, ahead of the first request that reads it."""
+        self._reader.prepare(at)
 
     def apply(self, frame: Frame) -> Frame:
         """The frame with features; `SchemaError` for a column it lacks."""

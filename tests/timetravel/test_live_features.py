@@ -14,6 +14,7 @@ from test_swept_features import content, frame_of
 from timeline_worlds import Asked, World, asked, worlds
 
 from rec_platform import columns as c
+from rec_platform.clock import DAY
 from rec_platform.config import SourceRules
 from rec_platform.dmc12.frame import Frame, concat
 from rec_platform.errors import ConfigError, SchemaError
@@ -21,9 +22,10 @@ from rec_platform.features import FeatureGenerator, FeatureSet, LiveFeatures
 from rec_platform.features.encoders import Encoder
 from rec_platform.features.sample import Sample
 from rec_platform.pipeline import Sources
-from rec_platform.tables import PROFILES
+from rec_platform.tables import INSTANT, PROFILES
 from rec_platform.timetravel.declared import Fact
 from rec_platform.timetravel.reading import timeline_of
+from rec_platform.timetravel.ticks import TickRoller
 
 
 def requests_of(frame: Frame) -> list[Frame]:
@@ -80,3 +82,14 @@ def test_a_request_of_another_country_or_without_a_column_is_refused_by_name() -
         live.apply(request.with_contexts({c.COUNTRY: pa.array([None], pa.string())}))
     with pytest.raises(SchemaError, match=f"no column '{c.AT}'"):
         live.apply(Frame(request.contexts.drop_columns([c.AT]), request.offsets, *[request.items] * 3))
+
+
+def test_what_was_prepared_is_not_made_for_a_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = Sample.drawn(plays=50, contexts=3)
+    live = LiveFeatures(FEATURES, of(sample, FEATURES), countries_of(sample.frame))
+    live.prepare(sample.frame.context(c.AT))
+    monkeypatch.setattr(TickRoller, "table", lambda *_: pytest.fail("a tick is made"))
+    assert live.apply(sample.frame).features.column_names == list(FEATURES.names)
+    other = {c.AT: pa.array(sample.frame.context(c.AT) + DAY).cast(INSTANT)}
+    with pytest.raises(pytest.fail.Exception, match="a tick is made"):
+        live.apply(sample.frame.with_contexts(other))
