@@ -87,10 +87,15 @@ def _about(model: type[BaseModel]) -> str:
 
 def _section(title: str, model: type[BaseModel], about: str, found: dict[str, FieldInfo]) -> str:
     lines = "\n".join(
-        f"| `{name}` | {_type(field.annotation)} | {_range(field)} | `{_default(model, name)}` | {field.description} |"
+        f"| `{name}` | {_type(field.annotation)} | {_range(field)} | `{_default(model, name)}` | {_meaning(field)} |"
         for name, field in found.items()
     )
     return f"## {title}\n\n{about}| key | type | range | default | meaning |\n|---|---|---|---|---|\n{lines}\n"
+
+
+def _meaning(field: FieldInfo) -> str:
+    """What stands under the field, as one line: a row of a table ends where its line does."""
+    return " ".join((field.description or "").split())
 
 
 def _type(annotation: Any) -> str:

@@ -26,6 +26,11 @@ def test_every_key_stands_on_it_and_says_what_it_is(name: str, model: type[BaseM
     assert [key for key in keys(model) if f"| `{key}` |" not in page()] == []
 
 
+def test_a_row_of_a_table_is_one_line() -> None:
+    rows = [line for line in page().splitlines() if line.startswith("| `")]
+    assert [row for row in rows if not row.endswith(" |")] == []
+
+
 def test_ranges_types_and_defaults_are_those_of_the_models() -> None:
     assert "| `training_days` | whole number | >= 1 | `28` |" in page()
     assert "| `cutoffs` | list of whole number | >= 1 | `[5, 10, 20, 100]` |" in page()
