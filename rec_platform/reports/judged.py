@@ -140,7 +140,7 @@ def differences(found: Judged, *, versus: str | None = None, by: str | None = No
     sums = only(
         found.sums, lambda key: (key.metric, key.k) in (found.main, ("", 0)) and by in (None, key.slice)
     )  # fmt: skip
-    rows = compare_pairs(sums, list(pairs), accumulators=()).to_pylist()
+    rows = compare_pairs(sums, list(pairs), min_contexts=found.min_contexts, accumulators=()).to_pylist()
     return [row for row in rows if row["estimand"] == "context" and not np.isnan(row["difference"])]
 
 

@@ -13,11 +13,11 @@ from rec_platform import columns as c
 from rec_platform.cli import app
 from rec_platform.errors import MissingInput
 from rec_platform.evaluation import rolled_up
-from rec_platform.evaluation.comparison import only
+from rec_platform.evaluation.comparison import NO_VERDICT, only
 from rec_platform.flow import Platform
 from rec_platform.lake import Lake
 from rec_platform.reports import data
-from rec_platform.reports.judged import differences, judged, telling
+from rec_platform.reports.judged import against_baseline, differences, judged, telling
 from rec_platform.reports.report import report, verdict
 from rec_platform.reports.stages import shown
 from rec_platform.simulation import simulate
@@ -68,6 +68,13 @@ def test_the_summary_says_what_the_sums_say(home: Path, page: str) -> None:
     pairs, every = found.pairs, differences(found)
     assert [row["difference"] for row in pairs] == [row["difference"] for row in every if row[c.SLICE] == "all"]
     assert len(pairs) == len(found.models) * (len(found.models) - 1) / 2
+
+
+@pytest.mark.slow
+def test_below_the_fewest_contexts_nothing_has_a_verdict(home: Path) -> None:
+    lake = Platform(home).lake
+    found = judged(lake, sorted(lake.state(METRIC_SUMS.name)), min_contexts=1_000_000)
+    assert {row["verdict"] for row in [*found.pairs, *against_baseline(found)]} == {NO_VERDICT}
 
 
 def test_a_slice_that_holds_every_context_in_one_value_says_nothing() -> None:
