@@ -104,12 +104,12 @@ def next_step(command: str) -> None:
 
 
 def of_home(home: Path) -> str:
-    """The option of a command that names this home; nothing for the usual one.
+    """The option of a command that names this home; nothing for the one that it would take by itself.
 
-    >>> of_home(DEFAULT_HOME), of_home(Path("other"))
-    ('', ' --home other')
+    >>> of_home(Path("other"))
+    ' --home other'
     """
-    return "" if home == DEFAULT_HOME or "REC_PLATFORM_HOME" in os.environ else f" --home {home}"
+    return "" if home == Path(os.environ.get("REC_PLATFORM_HOME") or DEFAULT_HOME) else f" --home {home}"
 
 
 def _right(rows: Sequence[Mapping[str, Any]], shown: Sequence[Mapping[str, str]]) -> set[str]:

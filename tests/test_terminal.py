@@ -78,10 +78,12 @@ def test_json_has_the_hidden_columns_and_no_advice(capsys: pytest.CaptureFixture
 
 
 def test_advice_names_a_home_that_is_not_the_usual_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REC_PLATFORM_HOME", raising=False)
     assert of_home(DEFAULT_HOME) == ""
     assert of_home(Path("/tmp/one")) == " --home /tmp/one"
     monkeypatch.setenv("REC_PLATFORM_HOME", "/tmp/one")
     assert of_home(Path("/tmp/one")) == ""
+    assert of_home(Path("/tmp/other")) == " --home /tmp/other"
 
 
 def test_after_metrics_the_two_best_are_compared() -> None:
