@@ -47,4 +47,4 @@ def plain(values: Any, dtype: type[np.generic]) -> npt.NDArray[Any]:
     """`values` as a contiguous, writable array: kernels are compiled for that one kind (Arrow gives read-only ones)."""
     if type(values) is np.ndarray and values.dtype == dtype and values.flags.carray:
         return values
-    return np.require(values, dtype=dtype, requirements=["C", "W"])
+    return np.array(values, dtype=dtype, order="C")
