@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 from rec_platform import columns as c
 from rec_platform import tables as t
 from rec_platform.dmc12.frame import Frame, flat
-from rec_platform.evaluation import roll_up
 from rec_platform.lake import Lake, PartitionState
 from rec_platform.models.artefact import from_rows
 from rec_platform.models.contract import Scorer
@@ -229,16 +228,6 @@ def _found(counts: Floats, ranks: npt.NDArray[np.int64], positives: int) -> list
     above, equal = counts
     inside = [np.clip((rank - above) / (equal + 1), 0, 1).sum() for rank in ranks]
     return [float(value / max(positives, 1)) for value in inside]
-
-
-def whole_metrics(lake: Lake, partitions: Sequence[Partition], *, min_contexts: int = 30) -> pa.Table:
-    """Rows of `metrics` for the whole of these partitions: mean over contexts, no slice; rolled up from the stored sums."""
-    known = [partition for partition, _ in _states(lake, t.METRIC_SUMS.name, partitions)]
-    if not known:
-        return t.METRICS.schema.empty_table()
-    names = t.METRIC_SUMS.schema.names
-    rows = roll_up((lake.read(t.METRIC_SUMS.name, [one], names) for one in known), min_contexts=min_contexts)
-    return unsliced(rows)
 
 
 def unsliced(rows: pa.Table) -> pa.Table:

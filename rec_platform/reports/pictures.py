@@ -32,10 +32,10 @@ def _training_sets(lake: Lake, chosen: Sequence[Partition]) -> dict[str, str]:
     }
 
 
-def metrics(lake: Lake, chosen: Sequence[Partition]) -> tuple[pa.Table, dict[str, str]]:
+def metrics(lake: Lake, chosen: Sequence[Partition], *, min_contexts: int) -> tuple[pa.Table, dict[str, str]]:
     """The metrics worth a picture over all partitions together, and the pictures: models, and slices against a baseline."""
     try:
-        found = judged(lake, chosen)
+        found = judged(lake, chosen, min_contexts=min_contexts)
     except MissingInput:  # nothing published, or nothing to judge: a card that says so
         nothing = METRICS.schema.empty_table()
         slices = comparison.slices_plot([], metric="metrics", versus="popularity")

@@ -11,6 +11,7 @@ from typing import Final
 
 import pyarrow as pa
 
+from rec_platform.config import EvaluationConfig
 from rec_platform.lake import Lake
 from rec_platform.partition import Partition
 from rec_platform.reports.tables import Cell, compact, metrics_table
@@ -19,6 +20,8 @@ from rec_platform.tables import METRICS, TABLES
 #: Rows shown of a stage's first table.
 ROWS: Final = 8
 _HIDDEN: Final = ("payload",)
+#: Contexts that a verdict takes, unless told otherwise.
+FEWEST: Final = EvaluationConfig().min_contexts
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,12 @@ class Shown:
     pictures: dict[str, str]
 
 
-def shown(stage: str, lake: Lake, partitions: Sequence[Partition]) -> Shown:
-    """What is shown of some partitions that a stage published."""
+def shown(stage: str, lake: Lake, partitions: Sequence[Partition], *, min_contexts: int = FEWEST) -> Shown:
+    """What is shown of some partitions that a stage published; of metrics, verdicts from so many contexts on."""
     from rec_platform.reports import pictures
 
     if stage == METRICS.stage:
-        main, drawn = pictures.metrics(lake, partitions)
+        main, drawn = pictures.metrics(lake, partitions, min_contexts=min_contexts)
         return Shown(metrics_table(main), drawn)
     draw = pictures.PICTURES.get(stage)
     return Shown(_first_rows(stage, lake, partitions), {} if draw is None else draw(lake, partitions))

@@ -102,6 +102,8 @@ def test_the_same_pictures_stand_beside_the_assets(home: Path) -> None:
     partitions = sorted(lake.state(METRICS.name))
     metrics = shown("metrics", lake, partitions).pictures
     assert set(metrics) >= {"picture", "slices"}
+    few = shown("metrics", lake, partitions, min_contexts=1_000_000)
+    assert few.pictures["slices"].count(" ?<") > metrics["slices"].count(" ?<"), "too few for a verdict"
     drawn = shown("training_sets", lake, partitions).pictures
     assert set(drawn) >= {"picture", "features", "drift"}
     assert max(len(picture) for picture in (metrics | drawn).values()) < 100_000
