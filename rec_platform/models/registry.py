@@ -6,7 +6,6 @@ from typing import Final
 
 from rec_platform.errors import ArtefactError, ConfigError
 from rec_platform.models.artefact import Artefact
-from rec_platform.models.baselines import BASELINES
 from rec_platform.models.boosted_trees import BoostedTreesTrainer
 from rec_platform.models.collaborative import CollaborativeTrainer
 from rec_platform.models.contract import CandidateModel, CandidateTrainer, FeatureNote, RankerTrainer, Scorer
@@ -36,11 +35,6 @@ def ranker_trainers(names: tuple[str, ...]) -> dict[str, RankerTrainer]:
 def candidate_notes() -> tuple[FeatureNote, ...]:
     """The features of all candidate models, in order of model name."""
     return tuple(note for trainer in CANDIDATE_TRAINERS for note in trainer.notes)
-
-
-def model_names(rankers: tuple[str, ...]) -> tuple[str, ...]:
-    """Every model that can score when these rankers are configured, in the order of the scores table."""
-    return (*(baseline.name for baseline in BASELINES), *rankers)
 
 
 def score_scales() -> dict[str, str]:
