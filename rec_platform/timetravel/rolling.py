@@ -110,6 +110,12 @@ def _distinct(keys: Ints) -> Ints:
     return ordered[first]
 
 
+def _runs(values: Ints) -> list[slice]:
+    """The rows of each run of equal values."""
+    heads = np.flatnonzero(values[1:] != values[:-1]) + 1
+    return [slice(*ends) for ends in pairwise([0, *heads.tolist(), values.size])] if values.size else []
+
+
 class Sums:
     """One integer per code and kept sum; grows as codes do. `values[kept]` has a value for each code."""
 
@@ -209,9 +215,8 @@ class Rolling:
     def codes(self, ids: Ints, country: Ints) -> tuple[Ints, Ints]:
         """The entity code and the cell code of each pair of id and country number, made where they are new."""
         cell = np.empty(ids.size, np.int64)
-        for number in np.flatnonzero(np.bincount(country)).tolist():
-            rows = np.flatnonzero(country == number)
-            cell[rows] = self._cells_of(number, ids[rows])
+        for rows in _runs(country):
+            cell[rows] = self._cells_of(int(country[rows.start]), ids[rows])
         self.sums.grow(self.entities.keys.size)
         self.cell_sums.grow(self._cell_entity.size)
         self.last = np.concatenate([self.last, np.full(self.entities.keys.size - self.last.size, NEVER)])
@@ -300,6 +305,6 @@ class Rolling:
         order = np.lexsort([tiles.known, tiles.day])
         measures = {name: values[order] for name, values in tiles.measures.items()}
         coded = _Coded(known_from, tiles.known[order], entity[order], cell[order], measures, tiles.last[order])
-        days, first = np.unique(tiles.day[order], return_index=True)
-        for day, bounds in zip(days.tolist(), pairwise([*first.tolist(), order.size]), strict=True):
-            self._days[day] = coded.rows(slice(*bounds), known_from)
+        day = tiles.day[order]
+        for rows in _runs(day):
+            self._days[int(day[rows.start])] = coded.rows(rows, known_from)
