@@ -5,8 +5,8 @@
 
 Each contestant runs in its own process and holds the scores in memory before its clock starts. Ours and DuckDB run three
 times; the best counts in ratios, and every run is told. pytrec_eval and ranx take dictionaries: pytrec_eval runs on all
-contexts, ranx on so many that it takes a minute. The same of 5,000 contexts, scaled up, stands beside it: few dictionaries stay in
-the processor's cache, which flatters.
+contexts, ranx on so many that it takes a minute. The same of 5,000 contexts, scaled up, stands beside it: few
+dictionaries stay in the processor's cache, which flatters.
 """
 
 from __future__ import annotations
@@ -23,6 +23,8 @@ from measuring import Cost, Spent, cost_line, line, ratio_line, read_table, run
 CACHE = Path(__file__).parents[1] / ".rec-platform" / "bench"
 #: Values are sums of contexts rounded to 2^-30 each.
 TOLERANCE = 1e-8
+#: trec_eval holds scores in 32 bits: of half a million lists a few have a tie then, and the means are that far from ours.
+TOLERANCE_OF_32_BITS = 1e-5
 #: Contexts of which dictionaries stay in the processor's cache.
 FEW = 5_000
 #: Contexts that ranx is given at most: 50,000 take it a minute.
@@ -58,11 +60,11 @@ def by_key(table: pa.Table) -> dict[tuple[str, str], float]:
     return {(row["model"], row["metric"]): row["value"] for row in table.to_pylist()}
 
 
-def equal_values(name: str, ours: Path, theirs: Path) -> str:
+def equal_values(name: str, ours: Path, theirs: Path, tolerance: float = TOLERANCE) -> str:
     """How far a peer's values are from ours at most; stops where that is too far, or where it has others."""
     expected, found = by_key(read_table(ours)), by_key(read_table(theirs))
     worst = max(abs(expected[key] - value) for key, value in found.items())
-    if not worst <= TOLERANCE:
+    if not worst <= tolerance:
         raise SystemExit(f"{name}: values differ from ours by up to {worst}")
     return f"{len(found) // len(MODELS)} metrics, values equal to {worst:.0e}"
 
@@ -112,7 +114,8 @@ def dictionaries(name: str, folder: str, size: Size, first: int, scratch: Path) 
     scale = size.contexts / first * len(MODELS) / len(models)
     inputs, calls = of_dictionaries(cost, models, scale)
     scaled = "all contexts" if first == size.contexts else f"scaled from {first:,} contexts"
-    note = f"{equal_values(name, values, out)}; {scaled}"
+    tolerance = TOLERANCE_OF_32_BITS if name == "pytrec_eval" and first != FEW else TOLERANCE
+    note = f"{equal_values(name, values, out, tolerance)}; {scaled}"
     line(f"{name}, inputs and call", inputs.cpu + calls.cpu, inputs.wall + calls.wall, cost.peak, note)
     line("    of it the call", calls.cpu, calls.wall)
     return inputs, calls
