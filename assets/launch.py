@@ -22,7 +22,7 @@ from assets.definitions import defs
 from assets.home import share
 from rec_platform.flow import LAYERS, Platform, Window
 from rec_platform.partition import Partition
-from rec_platform.terminal import DEFAULT_HOME, LOOK, next_step
+from rec_platform.terminal import LOOK, next_step, of_home
 
 _SILENT: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -200,8 +200,7 @@ def main(arguments: Sequence[str]) -> int:
             console.print(f"[red]{one.stage}[/red]: {one.error}", highlight=False)
     failed = any(one.failed or one.error for one in outcomes)
     if not failed and not body["json"]:
-        where = "" if home == DEFAULT_HOME.absolute() else f" --home {home}"
-        next_step(f"rec-platform metrics --from {asked.first} --to {asked.last}{where}")
+        next_step(f"rec-platform metrics --from {asked.first} --to {asked.last}{of_home(home)}")
     return 1 if failed else 0
 
 

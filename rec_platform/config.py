@@ -241,7 +241,7 @@ class MemoryConfig(Frozen):
 
     plays_at_once: Annotated[int, Field(ge=1)] | None = None
     """Most plays that one timeline is made of; a longer log is swept in buckets of profiles. Without it as many as fit into a
-    quarter of the machine's memory, at 100 bytes a play."""
+    quarter of the memory there is (a container may have less than its machine), at 100 bytes a play."""
     scratch: str | None = None
     """Folder for what a sweep keeps in files meanwhile; without it `staging` in the home."""
 

@@ -179,7 +179,7 @@ def compared(
     if pairs is None and not metrics:
         wanted = wanted[:1]  # every pair by every metric is a wall that nobody reads
     table = (
-        compare_all(sums, _leading(sums, wanted), min_contexts=least, accumulators=own.accumulators)
+        compare_all(sums, _leading(sums, wanted, own.accumulators), min_contexts=least, accumulators=own.accumulators)
         if pairs is None
         else compare_pairs(sums, pairs, min_contexts=least, accumulators=own.accumulators)
     )
@@ -191,10 +191,10 @@ def compared(
     return Compared(_sentence(rows), shown, _told(rows, shown, several=not models))
 
 
-def _leading(sums: MetricSums, wanted: Sequence[tuple[str, int]]) -> list[str]:
+def _leading(sums: MetricSums, wanted: Sequence[tuple[str, int]], accumulators: tuple[Accumulator, ...]) -> list[str]:
     """The models, the best by the first wanted metric first; the ceiling is none."""
     rows = metric_rows(
-        only(sums, lambda key: (key.metric, key.k) in (*wanted[:1], ("", 0))), accumulators=()
+        only(sums, lambda key: (key.metric, key.k) in (*wanted[:1], ("", 0))), accumulators=accumulators
     ).to_pylist()
     values: dict[str, list[float]] = {}
     for row in rows:

@@ -109,7 +109,8 @@ def of_home(home: Path) -> str:
     >>> of_home(Path("other"))
     ' --home other'
     """
-    return "" if home == Path(os.environ.get("REC_PLATFORM_HOME") or DEFAULT_HOME) else f" --home {home}"
+    own = Path(os.environ.get("REC_PLATFORM_HOME") or DEFAULT_HOME)
+    return "" if home.absolute() == own.absolute() else f" --home {home}"
 
 
 def _right(rows: Sequence[Mapping[str, Any]], shown: Sequence[Mapping[str, str]]) -> set[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
@@ -29,6 +28,7 @@ from rec_platform.dmc12.frame import Frame, nested
 from rec_platform.features import FeatureGenerator, FeatureSet
 from rec_platform.features.by_bucket import Dated, OneTimeline, Swept, Timelines, segments_of
 from rec_platform.features.sweep import Past
+from rec_platform.machine import memory
 from rec_platform.partition import Partition
 from rec_platform.pipeline import Column, Level, Pipeline, Sources, Transformer
 from rec_platform.stage import Built, Input, Reader, Stage
@@ -201,10 +201,9 @@ def timelines_for(
     return Swept(past, features, sources, -(-plays // most), scratch, reader.tell)
 
 
-def plays_at_once(memory: MemoryConfig) -> int:
+def plays_at_once(settings: MemoryConfig) -> int:
     """Most plays that a timeline is made of."""
-    quarter = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
-    return memory.plays_at_once or max(quarter // BYTES_PER_PLAY, 1)
+    return settings.plays_at_once or max(memory() // 4 // BYTES_PER_PLAY, 1)
 
 
 def labelled_sessions(partition: Partition, reader: Reader, settings: Settings) -> Frame:

@@ -15,6 +15,8 @@ from typing import TypeVar
 
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from rec_platform.machine import memory
+
 Result = TypeVar("Result")
 
 
@@ -45,5 +47,4 @@ def in_order(jobs: Iterable[Callable[[], Result]], *, job_bytes: int = 0) -> Ite
 def at_once(job_bytes: int) -> int:
     """How many jobs run at a time; never fewer than one."""
     cores = len(os.sched_getaffinity(0))
-    quarter = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") // 4
-    return max(min(cores, quarter // job_bytes), 1) if job_bytes else cores
+    return max(min(cores, memory() // 4 // job_bytes), 1) if job_bytes else cores

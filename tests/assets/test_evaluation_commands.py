@@ -166,6 +166,10 @@ def test_every_pair_and_every_slice_can_be_compared(deployment: Deployment) -> N
     )
     assert pairs["sentence"].startswith("15 pairs, 15 comparisons")
     assert sum(str(row["difference"]).startswith("-") for row in pairs["rows"]) == 0, "the better model of a pair first"
+    covered = json.loads(said(deployment, "compare", *WINDOW, "--metric", "coverage", "--json"))["rows"]
+    first = [row for row in covered if row["metric"] == covered[0]["metric"]]
+    assert len(first) == 15
+    assert not any(str(row["difference"]).startswith("-") for row in first), "of tallies, too"
     told = said(deployment, "compare", *WINDOW).splitlines()
     assert len(told) == 2 + 1 + 15 + 3, "in the first metric alone"
     assert told[0].startswith("Paired differences in nmrr, ")
