@@ -35,7 +35,7 @@ from rec_platform.evaluation.own import NONE, Own, load, tried
 from rec_platform.evaluation.plan import CONTEXT
 from rec_platform.evaluation.protocol import SESSION
 from rec_platform.evaluation.registry import ACCUMULATORS
-from rec_platform.evaluation.scored import CEILING
+from rec_platform.evaluation.scored import CEILING, SAMPLED
 from rec_platform.evaluation.slices import ALL
 from rec_platform.evaluation.stage import rolled_up, stored_sums
 from rec_platform.evaluation.sums import MetricSums
@@ -106,6 +106,8 @@ class Files:
 
 
 NO_FILES: Final = Files()
+#: What the names of metrics over a sample of the candidates end in, and of all others.
+_ENDS: Final = ("", SAMPLED)
 
 
 def sums_of(
@@ -193,15 +195,21 @@ def compared(
 
 def _leading(sums: MetricSums, wanted: Sequence[tuple[str, int]], accumulators: tuple[Accumulator, ...]) -> list[str]:
     """The models, the best by the first wanted metric first; the ceiling is none."""
-    rows = metric_rows(
-        only(sums, lambda key: (key.metric, key.k) in (*wanted[:1], ("", 0))), accumulators=accumulators
-    ).to_pylist()
+    models = {key.model for key in sums.keys} - {CEILING}
+    if not wanted:
+        return sorted(models)
+    name, k = wanted[0]
+    behind = {"", name} | {
+        one.name + end for one in accumulators for end in _ENDS if name in [read + end for read in one.readings]
+    }
+    few = only(sums, lambda key: key.metric in behind and key.k in (0, k))
     values: dict[str, list[float]] = {}
-    for row in rows:
-        values.setdefault(row[c.MODEL], []).append(row[c.VALUE])
-    sign = -1 if wanted and term(wanted[0][0]).better == LOWER_IS_BETTER else 1
-    best = {name: sign * float(np.nanmean(found)) for name, found in values.items() if np.isfinite(found).any()}
-    return sorted({key.model for key in sums.keys} - {CEILING}, key=lambda name: (-best.get(name, -np.inf), name))
+    for row in metric_rows(few, accumulators=accumulators).to_pylist():
+        if (row[c.METRIC], row[c.K]) == (name, k):
+            values.setdefault(row[c.MODEL], []).append(row[c.VALUE])
+    sign = -1 if term(name).better == LOWER_IS_BETTER else 1
+    best = {model: sign * float(np.nanmean(found)) for model, found in values.items() if np.isfinite(found).any()}
+    return sorted(models, key=lambda model: (-best.get(model, -np.inf), model))
 
 
 def _wanted(known: Sequence[tuple[str, int]], asked: Sequence[str], own: Own) -> list[tuple[str, int]]:
