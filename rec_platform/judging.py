@@ -205,7 +205,7 @@ def _leading(sums: MetricSums, wanted: Sequence[tuple[str, int]], accumulators: 
     few = only(sums, lambda key: key.metric in behind and key.k in (0, k))
     values: dict[str, list[float]] = {}
     for row in metric_rows(few, accumulators=accumulators).to_pylist():
-        if (row[c.METRIC], row[c.K]) == (name, k):
+        if (row[c.METRIC], row[c.CUTOFF]) == (name, k):
             values.setdefault(row[c.MODEL], []).append(row[c.VALUE])
     sign = -1 if term(name).better == LOWER_IS_BETTER else 1
     best = {model: sign * float(np.nanmean(found)) for model, found in values.items() if np.isfinite(found).any()}
