@@ -44,7 +44,7 @@ from rec_platform.timetravel.zones import Zones
 Values = Float64 | Int64
 #: An entity of facts by tick, and whether they are instants.
 _Group = tuple[str, bool]
-Countries: TypeAlias = Sequence[str] | npt.NDArray[np.generic] | pa.ChunkedArray | pa.DictionaryArray
+Countries: TypeAlias = Sequence[str] | npt.NDArray[np.generic] | pa.Array | pa.ChunkedArray
 
 #: What the slabs that a reader keeps may take, in bytes.
 KEPT_BYTES: Final = 1 << 28
@@ -325,7 +325,7 @@ class FactReader:
         if isinstance(country, pa.DictionaryArray):
             place: Int32 = self._places(country.dictionary.to_pylist())[country.indices.to_numpy()]
             return place
-        names = country.to_pylist() if isinstance(country, pa.ChunkedArray) else country
+        names = country.to_pylist() if isinstance(country, (pa.Array, pa.ChunkedArray)) else country
         try:
             return np.array([self._place_of[name] for name in names], dtype=np.int32)
         except KeyError as error:

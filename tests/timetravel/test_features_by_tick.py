@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hypothesis.strategies as st
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from test_declared_facts import several
@@ -18,7 +19,7 @@ from rec_platform.features.encoders import COLUMNS, Array, Encoder
 from rec_platform.features.sample import Sample
 from rec_platform.pipeline import Sources
 from rec_platform.timetravel.declared import Fact
-from rec_platform.timetravel.reading import compute, timeline_of
+from rec_platform.timetravel.reading import DeclaredReader, compute, timeline_of
 from rec_platform.timetravel.timeline import Timeline
 
 FACTS = (
@@ -129,3 +130,20 @@ def test_an_encoder_sees_each_title_of_a_country_and_tick_once_and_none_that_nob
     country = np.repeat(sample.frame.context(c.COUNTRY), np.diff(sample.frame.offsets))
     assert seen == [len(set(zip(day.tolist(), country.tolist(), sample.frame.item(c.TITLE).tolist(), strict=True)))]
     assert seen[0] < sample.frame.n_items
+
+
+def test_countries_may_come_in_any_form() -> None:
+    sample = Sample.drawn(plays=300, contexts=40)
+    timeline, frame = of(sample, FEATURES), sample.frame
+    names = frame.context(c.COUNTRY)
+    reader = DeclaredReader(timeline, FEATURES.needed, sorted(set(names)))
+    text = pa.array(names.tolist(), pa.string())
+    found = [
+        reader.read(
+            profile_id=frame.context(c.PROFILE), country=given, at=frame.context(c.AT), offsets=frame.offsets,
+            title_id=frame.item(c.TITLE),
+        )
+        for given in (names, names.tolist(), text, pa.chunked_array([text]), text.dictionary_encode())
+    ]  # fmt: skip
+    for other in found[1:]:
+        assert all(np.array_equal(other[name], values, equal_nan=True) for name, values in found[0].items())
