@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import itertools
 import os
+import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, ClassVar, Final
 
 import numpy as np
@@ -32,6 +32,10 @@ from rec_platform.timetravel.timeline import Timeline
 
 #: Items of a chunk of contexts: what is in float64 at a time, so that it stays in the processor's caches.
 CHUNK: Final = 1 << 17
+#: What titles have by country and tick takes about so many bytes at a time, in each thread: they stay in its caches.
+TABLE_BYTES: Final = 1 << 24
+#: In how many parts a band is written at least, if it is large: threads then end about together.
+_SHARES: Final = 8
 
 _TYPES: Final = {
     c.PROFILE: pa.int64(), c.COUNTRY: pa.string(), c.AT: INSTANT, c.DEVICE: pa.string(), c.TENURE_DAYS: pa.float64(),
@@ -44,10 +48,10 @@ class FeatureGenerator(Transformer):
     """Adds a float32 column per feature. Needs a `Timeline` among the sources.
 
     Works in bands of days, whose ticks are kept together, and walks a band's contexts twice: by country, profile and time,
-    so that a profile's plays are walked once; and as they stand in the frame, to write what is one number for a whole
-    context, or for all contexts of a country between two ticks, title by title. Either in chunks, in as many threads as
-    there are processors. Besides the float32 columns it holds the items' codes, the contexts' own features, what titles
-    have by country and tick, and a chunk's numbers per thread. The values do not depend on bands, chunks or threads.
+    so that a profile's plays are walked once; and by tick, in the order of the frame, to write what is one number for a
+    whole context, or for all contexts of a country between two ticks, title by title. Either in parts, in as many threads
+    as there are processors. Besides the float32 columns it holds the items' codes, the contexts' own features, and a
+    part's numbers per thread. The values do not depend on bands, parts or threads.
 
     Attributes:
         feature_set: the features.
@@ -86,15 +90,12 @@ class FeatureGenerator(Transformer):
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             list(pool.map(filling.code, _chunks(np.arange(frame.n_contexts), frame.offsets, CHUNK)))
             for band in _bands(asked.at, asked.reader.days_kept):
-                ticks = pool.submit(asked.reader.prepare, asked.at[band])
-                tables = filling.tables(band)
+                ticks, stretches = pool.submit(asked.reader.prepare, asked.at[band]), filling.stretches(band)
                 if filling.runs_read_ticks:
                     ticks.result()
                 list(pool.map(filling.in_runs, _chunks(asked.by_run(band), frame.offsets, CHUNK)))
                 ticks.result()
-                for table in tables:
-                    list(pool.map(partial(table.fill, asked), table.pieces(CHUNK)))
-                list(pool.map(partial(filling.in_order, tables), _chunks(band, frame.offsets, CHUNK)))
+                list(pool.map(filling.in_order, stretches))
         made = frame.with_features(dict(zip(self.feature_set.names, filling.out, strict=True)))
         return made.with_contexts(certificate_columns(*filling.newest)) if witness else made
 
@@ -140,6 +141,10 @@ class _Asked:
         """Contexts in order of country, profile and time."""
         return members[np.lexsort((self.at[members], self.columns[c.PROFILE][members], self.place[members]))]
 
+    def groups(self, members: Int64, tick: int) -> Int64:
+        """A number for each country between two ticks, ascending with time: that of each context."""
+        return np.asarray(self.at[members] // tick * len(self.countries) + self.place[members])
+
     def ends(self, members: Int64) -> tuple[Int64, Int64]:
         """The first row of each context's items, and the row after the last."""
         return self.offsets[members], self.offsets[members + 1]
@@ -163,47 +168,65 @@ class _Asked:
 class _Table:
     """The features that titles have by country and tick: encoded once for each title that a context of those asks for.
 
-    Groups are the contexts of a band in one country between two ticks. Of a group's titles, the last stands for all
-    that the timeline does not know.
+    Groups are the contexts in one country between two ticks. Of a group's titles, the last stands for all that the
+    timeline does not know.
 
     Attributes:
         asked: bool (groups, titles): which titles contexts ask for.
         values: float32 (features, groups, titles), made for those.
     """
 
-    def __init__(self, part: FeatureSet, tick: int, asked: _Asked, band: Int64, n_titles: int) -> None:
-        self._part = part
-        key = asked.at[band] // tick * len(asked.countries) + asked.place[band]
-        _, first, group = np.unique(key, return_index=True, return_inverse=True)
-        self._some, self._band, self._group = band[first], band, group.astype(np.int64)
+    def __init__(self, part: FeatureSet, tick: int, asked: _Asked, members: Int64, n_titles: int) -> None:
+        self._part, self._asked, self._members = part, asked, members
+        _, first, group = np.unique(asked.groups(members, tick), return_index=True, return_inverse=True)
+        self._some, self._group = members[first], group.astype(np.int64)
         self.asked = np.zeros((len(first), n_titles + 1), dtype=np.bool_)
-        kernels.mark(self.asked, self._group, *asked.ends(band), asked.title)
-        self.values = np.empty((len(part.names), *self.asked.shape), dtype=np.float32)
+        kernels.mark(self.asked, self._group, *asked.ends(members), asked.title)
+        self.values = _ROOM.of((len(part.names), *self.asked.shape), tick)
+        for piece in self._pieces():
+            self._fill(piece)
 
     @property
     def names(self) -> tuple[str, ...]:
         return self._part.names
 
     def group(self, members: Int64) -> Int64:
-        """The group of some contexts of the band."""
-        return self._group[np.searchsorted(self._band, members)]
+        """The group of some of the contexts."""
+        return self._group[np.searchsorted(self._members, members)]
 
-    def pieces(self, titles: int) -> Iterator[slice]:
-        """Groups in order, with about so many titles asked for."""
+    def _pieces(self) -> Iterator[slice]:
+        """Groups in order, with about a chunk of titles asked for."""
         ends = np.cumsum(np.count_nonzero(self.asked, axis=1))
-        cuts = np.flatnonzero(np.diff(ends // titles)) + 1
+        cuts = np.flatnonzero(np.diff(ends // CHUNK)) + 1
         yield from (slice(int(a), int(b)) for a, b in itertools.pairwise([0, *cuts, len(ends)]))
 
-    def fill(self, asked: _Asked, piece: slice) -> None:
+    def _fill(self, piece: slice) -> None:
         """Read the facts of some groups' titles, and encode them."""
         some, (group, title) = self._some[piece], np.nonzero(self.asked[piece])
         bounds = np.searchsorted(group, np.arange(len(some) + 1))
         code = np.where(title == self.asked.shape[1] - 1, -1, title).astype(np.int32)
-        values = asked.read(some, bounds, code, self._part.needed)
-        values |= {name: asked.columns[name][some] for name in self._part.columns}
+        values = self._asked.read(some, bounds, code, self._part.needed)
+        values |= {name: self._asked.columns[name][some] for name in self._part.columns}
         mine = self.values[:, piece]
         for name, feature in self._part.encode(values, np.diff(bounds)):
             mine[self.names.index(name), group, title] = narrowed(feature)
+
+
+class _Room(threading.local):
+    """Memory of a thread for the values of tables, one after another: fresh memory costs more than filling it."""
+
+    def __init__(self) -> None:
+        self._held: dict[int, Float32] = {}
+
+    def of(self, shape: tuple[int, ...], use: int) -> Float32:
+        """An array of some shape, with anything in it, that the next of the same use may overwrite."""
+        size = int(np.prod(shape))
+        if use not in self._held or len(self._held[use]) < size:
+            self._held[use] = np.empty(size, dtype=np.float32)
+        return self._held[use][:size].reshape(shape)
+
+
+_ROOM: Final = _Room()
 
 
 class _Filling:
@@ -236,10 +259,28 @@ class _Filling:
         """Whether `in_runs` reads facts as of ticks; otherwise ticks may be made meanwhile."""
         return any(fact.by_tick for fact in self._facts)
 
-    def tables(self, band: Int64) -> list[_Table]:
-        """A table for each kind of tick."""
-        ticked = [(tick, part) for tick, part in self._parts.items() if tick is not None]
-        return [_Table(part, tick, self.asked, band, len(self._titles)) for tick, part in ticked]
+    @property
+    def _ticked(self) -> list[tuple[int, FeatureSet]]:
+        return [(tick, part) for tick, part in self._parts.items() if tick is not None]
+
+    def stretches(self, band: Int64) -> list[Int64]:
+        """A band's contexts by tick and country, so many at a time as a table may take, or as keep all threads at work.
+
+        Each ascending. All contexts in one country between two ticks (the least distance that features have) together.
+        """
+        asked, least = self.asked, min((tick for tick, _ in self._ticked), default=None)
+        share = max(CHUNK, int(np.diff(asked.offsets)[band].sum()) // _SHARES)
+        if least is None:
+            return list(_chunks(band, asked.offsets, share))
+        group = asked.groups(band, least)
+        order = np.argsort(group, kind="stable")
+        _, first = np.unique(group[order], return_index=True)
+        begins, ends = asked.ends(band[order])
+        items = np.add.reduceat(ends - begins, first) if len(first) else first
+        bytes_ = (len(self._titles) + 1) * sum(4 * len(part.names) + 1 for _, part in self._ticked)
+        cost = np.cumsum(np.maximum(items / share, bytes_ / TABLE_BYTES))
+        cuts = first[np.flatnonzero(np.diff(cost.astype(np.int64))) + 1]
+        return [np.sort(band[part]) for part in np.split(order, cuts) if len(part)]
 
     def code(self, members: Int64) -> None:
         """The codes of the titles of contexts that follow one another."""
@@ -266,14 +307,17 @@ class _Filling:
             with self._meter.counting():
                 self.newest[:, members] = self._witness.newest(values, inner)
 
-    def in_order(self, tables: Sequence[_Table], members: Int64) -> None:
-        """Contexts as they stand: what `in_runs` kept of them, and what titles have by country and tick."""
-        begins, ends = self.asked.ends(members)
-        kernels.spread(self._kept[:, members], begins, ends, self._rows(self._of_contexts), self.out)
-        for table in tables:
-            kernels.look_up(
-                table.values, table.group(members), begins, ends, self.asked.title, self._rows(table.names), self.out
-            )
+    def in_order(self, members: Int64) -> None:
+        """A stretch in the order of the frame: what `in_runs` kept, and what titles have by country and tick."""
+        asked = self.asked
+        tables = [_Table(part, tick, asked, members, len(self._titles)) for tick, part in self._ticked]
+        for few in _chunks(members, asked.offsets, CHUNK):
+            begins, ends = asked.ends(few)
+            kernels.spread(self._kept[:, few], begins, ends, self._rows(self._of_contexts), self.out)
+            for table in tables:
+                kernels.look_up(
+                    table.values, table.group(few), begins, ends, asked.title, self._rows(table.names), self.out
+                )
 
     def _rows(self, names: Iterable[str]) -> Int64:
         return np.array([self._row[name] for name in names], dtype=np.int64)
