@@ -90,12 +90,14 @@ class FeatureGenerator(Transformer):
         with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
             list(pool.map(filling.code, _chunks(np.arange(frame.n_contexts), frame.offsets, CHUNK)))
             for band in _bands(asked.at, asked.reader.days_kept):
-                ticks, stretches = pool.submit(asked.reader.prepare, asked.at[band]), filling.stretches(band)
+                ticks = pool.submit(asked.reader.prepare, asked.at[band])
+                stretches = pool.submit(filling.stretches, band)
+                runs = asked.by_run(band)
                 if filling.runs_read_ticks:
                     ticks.result()
-                list(pool.map(filling.in_runs, _chunks(asked.by_run(band), frame.offsets, CHUNK)))
+                list(pool.map(filling.in_runs, _chunks(runs, frame.offsets, CHUNK)))
                 ticks.result()
-                list(pool.map(filling.in_order, stretches))
+                list(pool.map(filling.in_order, stretches.result()))
         made = frame.with_features(dict(zip(self.feature_set.names, filling.out, strict=True)))
         return made.with_contexts(certificate_columns(*filling.newest)) if witness else made
 
