@@ -111,6 +111,40 @@ class Reader(Protocol):
         """
 
 
+@dataclass(frozen=True)
+class Retold:
+    """A `Reader` that tells what another does; what is built on it says what it tells otherwise."""
+
+    reader: Reader
+
+    @property
+    def countries(self) -> tuple[str, ...]:
+        return self.reader.countries
+
+    @property
+    def first_day(self) -> date:
+        return self.reader.first_day
+
+    @property
+    def last_day(self) -> date:
+        return self.reader.last_day
+
+    def published(self, table: str, day: date | None = None) -> list[Partition]:
+        return self.reader.published(table, day)
+
+    def rows(self, table: str, partitions: Iterable[Partition]) -> int:
+        return self.reader.rows(table, partitions)
+
+    def tell(self, what: str) -> None:
+        self.reader.tell(what)
+
+    def files(self, table: str, partitions: Iterable[Partition]) -> list[str]:
+        return self.reader.files(table, partitions)
+
+    def read(self, table: str, partitions: Iterable[Partition], columns: Sequence[str] | None = None) -> pa.Table:
+        return self.reader.read(table, partitions, columns)
+
+
 class Stage(ABC):
     """A stage of the flow.
 

@@ -27,7 +27,7 @@ from rec_platform import columns as c
 from rec_platform.clock import day_of, iso, label_close, midnight, parse_instant
 from rec_platform.errors import ConfigError
 from rec_platform.partition import Partition
-from rec_platform.stage import Reader
+from rec_platform.stage import Reader, Retold
 from rec_platform.tables import AVAILABILITY, INSTANT, PLAY_FACTS, PROFILES, TITLES
 
 THEN: Final = "then"
@@ -71,32 +71,10 @@ def as_known_by(reader: Reader, known_by: str) -> Reader:
 
 
 @dataclass(frozen=True)
-class _AsKnownBy:
+class _AsKnownBy(Retold):
     """See the module. `cut` in microseconds; None cuts nothing."""
 
-    reader: Reader
     cut: int | None
-
-    @property
-    def countries(self) -> tuple[str, ...]:
-        return self.reader.countries
-
-    @property
-    def first_day(self) -> date:
-        return self.reader.first_day
-
-    @property
-    def last_day(self) -> date:
-        return self.reader.last_day
-
-    def published(self, table: str, day: date | None = None) -> list[Partition]:
-        return self.reader.published(table, day)
-
-    def rows(self, table: str, partitions: Iterable[Partition]) -> int:
-        return self.reader.rows(table, partitions)
-
-    def tell(self, what: str) -> None:
-        self.reader.tell(what)
 
     def files(self, table: str, partitions: Iterable[Partition]) -> list[str]:
         if table in (PLAY_FACTS.name, *_RECORDS):

@@ -17,7 +17,7 @@ the context's id: the same ones each time, and every answer says how many of how
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from itertools import groupby
@@ -42,7 +42,7 @@ from rec_platform.flow.platform import Platform
 from rec_platform.flow.run import Progress, quiet
 from rec_platform.partition import Partition
 from rec_platform.pipeline import Pipeline, Sources
-from rec_platform.stage import Input, Reader
+from rec_platform.stage import Input, Reader, Retold
 from rec_platform.tables import AVAILABILITY, PLAY_FACTS, PROFILES, RANKER_MODELS, TITLES, TRAINING_SETS
 
 #: Contexts compared at most, unless told otherwise.
@@ -189,37 +189,14 @@ def _floats(frame: Frame, name: str) -> Floats:
 
 
 @dataclass(frozen=True)
-class InTime:
+class InTime(Retold):
     """A reader by which some plays became known the moment they were played.
 
     Attributes:
         plays: the rows of these plays, by day and country of `play_facts`, ascending.
     """
 
-    reader: Reader
     plays: Mapping[Partition, Ints]
-
-    @property
-    def countries(self) -> tuple[str, ...]:
-        return self.reader.countries
-
-    @property
-    def first_day(self) -> date:
-        return self.reader.first_day
-
-    @property
-    def last_day(self) -> date:
-        return self.reader.last_day
-
-    @property
-    def tell(self) -> Callable[[str], None]:
-        return self.reader.tell
-
-    def published(self, table: str, day: date | None = None) -> list[Partition]:
-        return self.reader.published(table, day)
-
-    def rows(self, table: str, partitions: Iterable[Partition]) -> int:
-        return self.reader.rows(table, partitions)
 
     def files(self, table: str, partitions: Iterable[Partition]) -> list[str]:
         if table == PLAY_FACTS.name:

@@ -33,7 +33,7 @@ from rec_platform.lake.content import content_hash
 from rec_platform.partition import Partition
 from rec_platform.pipeline import Sources, Transformer
 from rec_platform.proofs.verdict import Finding
-from rec_platform.stage import Reader, Stage
+from rec_platform.stage import Reader, Retold, Stage
 from rec_platform.tables import (
     AVAILABILITY,
     CANDIDATE_MODELS,
@@ -60,39 +60,18 @@ _REMOVED: Final = 0.25
 _COPIED: Final = 0.10
 
 
-class Scrambled:
-    """A reader that tells everything visible at `at` as it is, and everything else wrongly. Implements `stage.Reader`.
+@dataclass(frozen=True)
+class Scrambled(Retold):
+    """A reader that tells everything visible at `at` as it is, and everything else wrongly.
 
-    Args:
+    Attributes:
         reader: the honest one.
         at: T, microseconds since the epoch; tiles need a midnight.
         seed: of the corruption; the same seed corrupts alike.
     """
 
-    def __init__(self, reader: Reader, at: int, seed: int) -> None:
-        self._reader, self._at, self._seed = reader, at, seed
-        self._last = midnight(reader.last_day) + DAY
-
-    @property
-    def countries(self) -> tuple[str, ...]:
-        return self._reader.countries
-
-    @property
-    def first_day(self) -> date:
-        return self._reader.first_day
-
-    @property
-    def last_day(self) -> date:
-        return self._reader.last_day
-
-    def published(self, table: str, day: date | None = None) -> list[Partition]:
-        return self._reader.published(table, day)
-
-    def rows(self, table: str, partitions: Iterable[Partition]) -> int:
-        return self._reader.rows(table, partitions)
-
-    def tell(self, what: str) -> None:
-        self._reader.tell(what)
+    at: int
+    seed: int
 
     def files(self, table: str, partitions: Iterable[Partition]) -> list[str]:
         raise KeyRefused(
@@ -102,27 +81,27 @@ class Scrambled:
     def read(self, table: str, partitions: Iterable[Partition], columns: Sequence[str] | None = None) -> pa.Table:
         wanted = list(partitions)
         if table in _MODELS:
-            return self._reader.read(table, [self._model(table, partition) for partition in wanted], columns)
+            return self.reader.read(table, [self._model(table, partition) for partition in wanted], columns)
         if table not in (PLAY_FACTS.name, *_RECORDS, *_TILES):
-            return self._reader.read(table, wanted, columns)
+            return self.reader.read(table, wanted, columns)
         clocks = [name for name in _clocks(table) if columns is not None and name not in columns]
-        rows = self._reader.read(table, wanted, None if columns is None else [*columns, *clocks])
+        rows = self.reader.read(table, wanted, None if columns is None else [*columns, *clocks])
         other = self._corrupted(table, rows)
         return other if columns is None else other.select(list(columns))
 
     def _model(self, table: str, partition: Partition) -> Partition:
         """A model as of a midnight after T is another day's; one that nobody published yet stays so."""
-        published = self._reader.published(table)
-        return published[0] if midnight(partition.day) > self._at and partition in published else partition
+        published = self.reader.published(table)
+        return published[0] if midnight(partition.day) > self.at and partition in published else partition
 
     def _corrupted(self, table: str, rows: pa.Table) -> pa.Table:
-        rng = np.random.default_rng([self._seed, self._at % (1 << 62), sum(table.encode()), rows.num_rows])
+        rng = np.random.default_rng([self.seed, self.at % (1 << 62), sum(table.encode()), rows.num_rows])
         if table == PLAY_FACTS.name:
             return self._plays(rows, rng)
         return self._tiles(rows, rng) if table in _TILES else self._records(table, rows, rng)
 
     def _plays(self, rows: pa.Table, rng: np.random.Generator) -> pa.Table:
-        hidden = (_instants(rows, c.PLAYED_AT) >= self._at) | (_instants(rows, c.KNOWN_AT) >= self._at)
+        hidden = (_instants(rows, c.PLAYED_AT) >= self.at) | (_instants(rows, c.KNOWN_AT) >= self.at)
         seen, rest = np.flatnonzero(~hidden), np.flatnonzero(hidden)
         kept = rest[rng.random(len(rest)) >= _REMOVED]
         copied = seen[rng.random(len(seen)) < _COPIED]
@@ -142,15 +121,16 @@ class Scrambled:
             if c.TITLE in rows.column_names:
                 drawn = pa.array(rng.integers(0, max(rows.num_rows, 1), len(first)))
                 edge = _set(edge, c.TITLE, rows.column(c.TITLE).take(drawn))
-            edge = _set(edge, c.PLAYED_AT, pa.array(np.full(len(first), self._at - before)).cast(INSTANT))
-            yield _set(edge, c.KNOWN_AT, pa.array(np.full(len(first), self._at)).cast(INSTANT))
+            edge = _set(edge, c.PLAYED_AT, pa.array(np.full(len(first), self.at - before)).cast(INSTANT))
+            yield _set(edge, c.KNOWN_AT, pa.array(np.full(len(first), self.at)).cast(INSTANT))
 
     def _other_plays(self, other: pa.Table, pool: pa.Table, rng: np.random.Generator) -> pa.Table:
         """Other plays in place of these: anybody's, of anything, anywhere, and not one of them visible."""
         n = other.num_rows
-        played = rng.integers(self._at - 60 * DAY, self._last, n) if n else np.empty(0, np.int64)
-        early = played < self._at
-        known = np.where(early, self._at, played) + np.where(rng.random(n) < 0.2, 0, rng.integers(0, 9 * DAY, n))
+        until = midnight(self.reader.last_day) + DAY
+        played = rng.integers(self.at - 60 * DAY, until, n) if n else np.empty(0, np.int64)
+        early = played < self.at
+        known = np.where(early, self.at, played) + np.where(rng.random(n) < 0.2, 0, rng.integers(0, 9 * DAY, n))
         stranger = rng.random(n) < 0.2
         for name in (c.TITLE, c.PROFILE, c.COUNTRY, c.DEVICE):
             if name in other.column_names and n:
@@ -169,24 +149,24 @@ class Scrambled:
 
     def _tiles(self, rows: pa.Table, rng: np.random.Generator) -> pa.Table:
         """Tiles known on T's day or later count other things; T is a midnight."""
-        hidden = np.asarray(rows.column(c.KNOWN_DATE).cast(pa.int32())) >= self._at // DAY
+        hidden = np.asarray(rows.column(c.KNOWN_DATE).cast(pa.int32())) >= self.at // DAY
         for name in (c.PLAYS, c.WATCHED_MS, c.ENGAGED_PLAYS):
             if name in rows.column_names:
                 other = _ints(rows, name) + rng.integers(1, 1_000, rows.num_rows)
                 rows = _set(rows, name, pa.array(np.where(hidden, other, _ints(rows, name))))
         if c.LAST_PLAYED_AT in rows.column_names:
-            last = np.where(hidden, self._at, _instants(rows, c.LAST_PLAYED_AT))
+            last = np.where(hidden, self.at, _instants(rows, c.LAST_PLAYED_AT))
             rows = _set(rows, c.LAST_PLAYED_AT, pa.array(last).cast(INSTANT))
         return rows
 
     def _records(self, table: str, rows: pa.Table, rng: np.random.Generator) -> pa.Table:
         """Records known later say something else, and every tenth known one is told anew, later and differently."""
         order = table_spec(table).order
-        hidden = _instants(rows, c.KNOWN_AT) >= self._at
+        hidden = _instants(rows, c.KNOWN_AT) >= self.at
         seen, rest = np.flatnonzero(~hidden), np.flatnonzero(hidden)
         again = seen[rng.random(len(seen)) < _COPIED]
         later = rows.take(pa.array(np.concatenate([rest, again])))
-        known = self._at + rng.integers(0, 9 * DAY, later.num_rows)
+        known = self.at + rng.integers(0, 9 * DAY, later.num_rows)
         later = _set(later, c.KNOWN_AT, pa.array(known).cast(INSTANT))
         told = [name for name in rows.column_names if name not in (order[0], c.KNOWN_AT, c.COUNTRY)]
         shuffled = rows.take(pa.array(rng.integers(0, max(rows.num_rows, 1), later.num_rows)))
