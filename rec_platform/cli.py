@@ -20,7 +20,7 @@ from rec_platform.cli_protocol import protocol
 from rec_platform.cli_prove import prove
 from rec_platform.errors import PlatformError
 from rec_platform.flow.travel import travelled
-from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last, With
+from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last, With, days_of
 from rec_platform.terminal import busy as _busy
 from rec_platform.terminal import next_step as _next_step
 from rec_platform.terminal import of_home as _of_home
@@ -105,10 +105,10 @@ def run(
 
     Example: rec-platform run --from 2011-11-01 --to 2011-12-09
     """
+    days = days_of(first, last)
     request = {
-        "home": str(home.absolute()), "first": clock.parse_day(first, place="--from").isoformat(),
-        "last": clock.parse_day(last, place="--to").isoformat(), "countries": commands.countries(countries),
-        "force": force, "allow_stale": allow_stale, "plan": plan, "json": as_json,
+        "home": str(home.absolute()), "first": days[0].isoformat(), "last": days[1].isoformat(),
+        "countries": commands.countries(countries), "force": force, "allow_stale": allow_stale, "plan": plan, "json": as_json,
     }  # fmt: skip
     _become("flow", json.dumps(request))
 
@@ -133,7 +133,7 @@ def metrics(
 
     Example: rec-platform metrics --from 2011-11-01 --to 2011-12-09 --versus popularity
     """
-    days = clock.parse_day(first, place="--from"), clock.parse_day(last, place="--to")
+    days = days_of(first, last)
     with _busy("adding up stored sums"):
         rows = commands.metrics(
             home, *days, countries=commands.countries(countries), by=by, metrics=commands.names(metric), versus=versus,
@@ -168,7 +168,7 @@ def report(
 
     Example: rec-platform report --from 2011-11-01 --to 2011-12-09 --out report.html
     """
-    days = clock.parse_day(first, place="--from"), clock.parse_day(last, place="--to")
+    days = days_of(first, last)
     with _progress("report") as progress:
         made = commands.reported(
             home, *days, countries=commands.countries(countries), out=out, progress=progress, ageing=ageing, files=own or [],

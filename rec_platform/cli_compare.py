@@ -19,6 +19,7 @@ from rec_platform.terminal import (
     Last,
     With,
     busy,
+    days_of,
     next_step,
     of_home,
     print_rows,
@@ -53,7 +54,7 @@ def compare(
 
     Example: rec-platform compare xgboost popularity --from 2011-11-01 --to 2011-12-09 --by country
     """
-    days = clock.parse_day(first, place="--from"), clock.parse_day(last, place="--to")
+    days = days_of(first, last)
     with busy("comparing"):
         found = judging.compared(
             home, models or [], *days, countries=commands.countries(countries), by=by, metrics=commands.names(metric),

@@ -28,7 +28,18 @@ from rec_platform.partition import Partition
 from rec_platform.plays.reference import source_ids
 from rec_platform.stage import Input, Reader
 from rec_platform.tables import SCORES_TABLE, TITLES
-from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last, With, print_pairs, progress
+from rec_platform.terminal import (
+    DEFAULT_HOME,
+    AsJson,
+    Countries,
+    First,
+    Home,
+    Last,
+    With,
+    days_of,
+    print_pairs,
+    progress,
+)
 
 BATCH: Final = 4_096
 KINDS: Final = ("metrics", "contexts", "run", "qrels")
@@ -50,7 +61,7 @@ def export(
 
     Example: rec-platform export run --model xgboost --from 2011-12-01 --to 2011-12-07 --out xgboost.run
     """
-    days = clock.parse_day(first, place="--from"), clock.parse_day(last, place="--to")
+    days = days_of(first, last)
     with progress("export") as bar:
         made = exported(
             home, what, *days, commands.countries(countries), model=model, out=out, progress=bar, files=own or []

@@ -11,8 +11,8 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from rec_platform import clock, commands
 from rec_platform import columns as c
+from rec_platform import commands
 from rec_platform.config import SOURCE_FILE, load_settings
 from rec_platform.errors import KeyRefused
 from rec_platform.features.catalogue import Cost, catalogue, costs
@@ -28,6 +28,7 @@ from rec_platform.terminal import (
     First,
     Home,
     Last,
+    days_of,
     next_step,
     of_home,
     plain,
@@ -160,7 +161,7 @@ def attempt(
 
     Example: rec-platform features try examples/features/binge.py --from 2025-02-02 --to 2025-02-03 --train
     """
-    days = clock.parse_day(first, place="--from"), clock.parse_day(last, place="--to")
+    days = days_of(first, last)
     with progress("trying") as told:
         trial = Trial.of(home, file, *days, commands.countries(countries))
         found = [one.to_json() for one in examined(trial, told)]

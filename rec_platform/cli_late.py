@@ -10,14 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from rec_platform.clock import iso, parse_day
+from rec_platform.clock import FIRST_DAY, LAST_DAY, iso
 from rec_platform.flow import Platform
 from rec_platform.flow.late import Ledger, ledger
 from rec_platform.flow.late_changes import KINDS, LATE, NOW, Change, Difference, summed
 from rec_platform.flow.late_features import CONTEXTS, shares_of_rankers, training_differences
 from rec_platform.flow.late_snapshots import snapshot_differences
 from rec_platform.tables import PROFILE_SNAPSHOT, RANKER_MODELS, TITLE_SNAPSHOT, TRAINING_SETS
-from rec_platform.terminal import DEFAULT_HOME, AsJson, Home, busy, print_rows, progress
+from rec_platform.terminal import DEFAULT_HOME, AsJson, Home, busy, days_of, print_rows, progress
 
 Row = dict[str, Any]
 SNAPSHOTS = (PROFILE_SNAPSHOT.name, TITLE_SNAPSHOT.name)
@@ -39,7 +39,7 @@ def late(
 
     Example: rec-platform late --from 2011-11-01 --to 2011-12-09
     """
-    days = (parse_day(first, place="--from") if first else None), (parse_day(last, place="--to") if last else None)
+    days = days_of(first or str(FIRST_DAY), last or str(LAST_DAY))
     platform = Platform(home)
     with busy("comparing versions"):
         whole = ledger(platform.lake, platform.index, platform.stages, platform.settings)

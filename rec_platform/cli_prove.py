@@ -4,19 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 
-from rec_platform.clock import parse_day
 from rec_platform.errors import KeyRefused
 from rec_platform.flow import Platform
 from rec_platform.proofs import Proof
 from rec_platform.proofs import flow as proofs
-from rec_platform.terminal import DEFAULT_HOME, AsJson, First, Home, Last, busy, next_step, of_home, plain, print_rows
+from rec_platform.terminal import (
+    DEFAULT_HOME,
+    AsJson,
+    First,
+    Home,
+    Last,
+    busy,
+    days_of,
+    next_step,
+    of_home,
+    plain,
+    print_rows,
+)
 
 prove = typer.Typer(help="Prove that nothing of the future reaches the past: docs/proofs.md.", no_args_is_help=True)
 
@@ -37,7 +47,7 @@ def leak(
     Example: rec-platform prove leak --from 2011-12-01 --to 2011-12-09
     """
     _show(
-        proofs.prove_leak(_platform(home), *_days(first, last), instants=instants, seed=seed),
+        proofs.prove_leak(_platform(home), *days_of(first, last), instants=instants, seed=seed),
         "Future-scramble", as_json=as_json, then=f"rec-platform prove replay --from {first} --to {last}{of_home(home)}",
     )  # fmt: skip
 
@@ -56,7 +66,7 @@ def replay(
 
     Example: rec-platform prove replay --from 2011-12-01 --to 2011-12-09 --stage scores
     """
-    made = proofs.prove_replay(_platform(home), stage, *_days(first, last), at_most=at_most, seed=seed)
+    made = proofs.prove_replay(_platform(home), stage, *days_of(first, last), at_most=at_most, seed=seed)
     _show(made, f"Replay of {stage}", as_json=as_json)
 
 
@@ -72,7 +82,7 @@ def incremental(
 
     Example: rec-platform prove incremental --from 2011-12-09 --to 2011-12-09
     """
-    made = proofs.prove_incremental(_platform(home), *_days(first, last), about=about)
+    made = proofs.prove_incremental(_platform(home), *days_of(first, last), about=about)
     _show(made, "Incremental = full", as_json=as_json, rows="broken")
 
 
@@ -91,8 +101,10 @@ def split(
     """
     if bool(train_from) != bool(train_to):
         raise KeyRefused("only one end of the training days", place="--train-from, --train-to", repair="Give both.")
-    trained = _days(train_from, train_to, option="--train-") if train_from else None
-    _show(proofs.prove_split(_platform(home), *_days(first, last), trained), "Split audit", as_json=as_json, rows="all")
+    trained = days_of(train_from, train_to, option="--train-") if train_from else None
+    _show(
+        proofs.prove_split(_platform(home), *days_of(first, last), trained), "Split audit", as_json=as_json, rows="all"
+    )
 
 
 @prove.command()
@@ -101,20 +113,13 @@ def placebo(first: First, last: Last, home: Home = DEFAULT_HOME, as_json: AsJson
 
     Example: rec-platform prove placebo --from 2011-11-01 --to 2011-11-07
     """
-    days = _days(first, last)
+    days = days_of(first, last)
     made = (proofs.placebo(platform, *days) for platform in [_platform(home)])
     _show(made, "What features know of the future", as_json=as_json, rows="all")
 
 
 def _platform(home: Path) -> Platform:
     return Platform(home)
-
-
-def _days(first: str, last: str, option: str = "--") -> tuple[date, date]:
-    days = parse_day(first, place=f"{option}from"), parse_day(last, place=f"{option}to")
-    if days[0] > days[1]:
-        raise KeyRefused(f"{first} is after {last}", place=f"{option}from, {option}to", repair="Swap them.")
-    return days
 
 
 def _show(proofs_made: Iterable[Proof], title: str, *, as_json: bool, rows: str = "", then: str = "") -> None:

@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -16,6 +17,9 @@ from rich import box
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+
+from rec_platform.clock import parse_day
+from rec_platform.errors import KeyRefused
 
 Home = Annotated[
     Path,
@@ -45,6 +49,14 @@ LOOK: Final[dict[str, Any]] = {
     "title_justify": "left",
 }  # fmt: skip
 _NUMBER: Final = re.compile(r"$|(-|missing|no verdict)$|[+-]?\d[\d,.]*(e[+-]?\d+)?\s?(%|$|\n|[(\[])")
+
+
+def days_of(first: str, last: str, *, option: str = "--") -> tuple[date, date]:
+    """The days of --from and --to; `KeyRefused` where one is no day, or the first is after the last."""
+    days = parse_day(first, place=f"{option}from"), parse_day(last, place=f"{option}to")
+    if days[0] > days[1]:
+        raise KeyRefused(f"{first} is after {last}", place=f"{option}from, {option}to", repair="Swap them.")
+    return days
 
 
 def plain(text: str) -> str:

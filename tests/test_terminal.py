@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer
+from typer.testing import CliRunner
 
 from rec_platform import commands
+from rec_platform.cli import app
+from rec_platform.errors import KeyRefused
 from rec_platform.terminal import DEFAULT_HOME, WIDTH, of_home, print_rows
 
 
@@ -84,6 +88,28 @@ def test_advice_names_a_home_that_is_not_the_usual_one(monkeypatch: pytest.Monke
     monkeypatch.setenv("REC_PLATFORM_HOME", "/tmp/one")
     assert of_home(Path("/tmp/one")) == ""
     assert of_home(Path("/tmp/other")) == " --home /tmp/other"
+
+
+def windows_of_days(group: typer.core.TyperGroup, *path: str) -> dict[tuple[str, ...], list[str]]:
+    """Every command that takes --from and --to, with what else it must be given."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for name, command in group.commands.items():
+        if isinstance(command, typer.core.TyperGroup):
+            found |= windows_of_days(command, *path, name)
+        elif {"--from", "--to"} <= {option for part in command.params for option in part.opts}:
+            more = [part for part in command.params if part.required and not {"--from", "--to"} & set(part.opts)]
+            found[*path, name] = [
+                text for part in more for text in ([part.opts[0]] if part.opts[0][0] == "-" else []) + ["x"]
+            ]
+    return found  # fmt: skip
+
+
+@pytest.mark.parametrize("command, more", windows_of_days(typer.main.get_command(app)).items(), ids=str)
+def test_days_the_wrong_way_round_are_refused(command: tuple[str, ...], more: list[str], tmp_path: Path) -> None:
+    days = ["--from", "2025-02-03", "--to", "2025-02-02"]
+    found = CliRunner().invoke(app, [*command, *more, *days, "--home", str(tmp_path)])
+    assert isinstance(found.exception, KeyRefused)
+    assert "2025-02-03 is after 2025-02-02" in str(found.exception) and found.exception.place == "--from, --to"
 
 
 def test_after_metrics_the_two_best_are_compared() -> None:

@@ -77,10 +77,9 @@ class Ledger:
     lines: tuple[Late, ...]
     _arrivals: Arrivals
 
-    def between(self, first: date | None, last: date | None) -> Ledger:
-        """The partitions from `first` to `last` (None: open)."""
-        kept = (one for one in self.lines if (first or one.partition.day) <= one.partition.day)
-        return Ledger(tuple(one for one in kept if one.partition.day <= (last or one.partition.day)), self._arrivals)
+    def between(self, first: date, last: date) -> Ledger:
+        """The partitions from `first` to `last`, both included."""
+        return Ledger(tuple(one for one in self.lines if first <= one.partition.day <= last), self._arrivals)
 
     def plays(self, numbers: Ids) -> dict[Partition, Ids]:
         """Where the plays of these numbers stand: their rows in each day and country of `play_facts`, ascending."""
