@@ -156,7 +156,9 @@ def ratio(part: Array, whole: Array) -> Array:
     >>> ratio(np.array([1.0, 0.0]), np.array([4.0, 0.0])).tolist()
     [0.25, nan]
     """
-    return np.where(whole != 0, part / np.where(whole != 0, whole, 1.0), np.nan)
+    out: Array = np.full(np.broadcast_shapes(np.shape(part), np.shape(whole)), np.nan)
+    np.divide(part, whole, out=out, where=whole != 0)
+    return out
 
 
 def smoothed_rate(successes: Array, trials: Array, *, prior: float, weight: float) -> Array:

@@ -108,6 +108,7 @@ class _Asked:
 
     Attributes:
         columns: columns as NumPy, by name.
+        profile: the contexts' profiles as codes of the timeline.
         place, countries: the contexts' countries: their codes and their names.
         title: the items' titles as codes of the timeline, filled in chunk by chunk.
     """
@@ -115,6 +116,7 @@ class _Asked:
     reader: DeclaredReader
     offsets: Int64
     columns: Mapping[str, Array]
+    profile: Int32
     place: Int32
     countries: pa.StringArray
     title: Int32
@@ -133,15 +135,16 @@ class _Asked:
             if name in names
         }
         reader = DeclaredReader(timeline, facts, countries.to_pylist(), beside=beside, meter=meter)
-        return cls(reader, frame.offsets, columns, place, countries, np.empty(frame.n_items, dtype=np.int32))
+        profile, title = timeline.profiles.codes(columns[c.PROFILE]), np.empty(frame.n_items, dtype=np.int32)
+        return cls(reader, frame.offsets, columns, profile, place, countries, title)
 
     @property
     def at(self) -> Array:
         return self.columns[c.AT]
 
     def by_run(self, members: Int64) -> Int64:
-        """Contexts in order of country, profile and time."""
-        return members[np.lexsort((self.at[members], self.columns[c.PROFILE][members], self.place[members]))]
+        """Contexts in order of country, profile and time: the order that facts are read in, unknown profiles first."""
+        return members[np.lexsort((self.at[members], self.profile[members], self.place[members]))]
 
     def groups(self, members: Int64, tick: int) -> Int64:
         """A number for each country between two ticks, ascending with time: that of each context."""
@@ -160,7 +163,7 @@ class _Asked:
         """Some facts of the contexts, of items of their own (`offsets`, `title`)."""
         return dict(
             self.reader.read(
-                profile_id=self.columns[c.PROFILE][members], at=self.at[members], offsets=offsets, title_id=Coded(title),
+                profile_id=Coded(self.profile[members]), at=self.at[members], offsets=offsets, title_id=Coded(title),
                 country=pa.DictionaryArray.from_arrays(self.place[members], self.countries),
                 only=[fact.name for fact in facts],
             )

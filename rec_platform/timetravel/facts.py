@@ -280,7 +280,7 @@ class FactReader:
     def read(
         self,
         *,
-        profile_id: npt.ArrayLike,
+        profile_id: npt.ArrayLike | Coded,
         country: Countries,
         at: npt.ArrayLike,
         offsets: npt.ArrayLike,

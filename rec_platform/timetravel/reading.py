@@ -126,7 +126,7 @@ class DeclaredReader:
     def read(
         self,
         *,
-        profile_id: npt.ArrayLike,
+        profile_id: npt.ArrayLike | Coded,
         country: Countries,
         at: npt.ArrayLike,
         offsets: npt.ArrayLike,

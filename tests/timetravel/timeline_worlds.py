@@ -38,7 +38,7 @@ _instants = st.one_of(
 )
 _lags = st.sampled_from([0, 1, 20 * MINUTE, HOUR, 5 * HOUR, DAY - 1, DAY, DAY + 1, 2 * DAY, 10 * DAY, 100 * DAY])
 _profiles, _titles = st.sampled_from([1, 2, 2**62]), st.sampled_from([3, 5, 8, 13])
-_words = st.lists(st.sampled_from(["drama", "crime", "noir"]), max_size=3)
+_words = st.lists(st.sampled_from(["drama", "crime", "noir", "war"]), max_size=5)
 
 
 _shown = st.fixed_dictionaries(
