@@ -1,4 +1,4 @@
-"""`rec-platform late`: what was made without plays that came later, and how much its features would differ."""
+"""`rec-platform late`: what was made without plays that came later, and how much its numbers would differ."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ import typer
 from rec_platform.clock import FIRST_DAY, LAST_DAY, iso
 from rec_platform.flow import Platform
 from rec_platform.flow.late import Ledger, ledger
-from rec_platform.flow.late_changes import KINDS, LATE, NOW, Change, Difference, summed
+from rec_platform.flow.late_changes import KINDS, LATE, NOW, SEED, Change, Difference, summed
 from rec_platform.flow.late_features import CONTEXTS, shares_of_rankers, training_differences
+from rec_platform.flow.late_models import DATES, STAGE, model_differences
 from rec_platform.flow.late_snapshots import snapshot_differences
 from rec_platform.tables import PROFILE_SNAPSHOT, RANKER_MODELS, TITLE_SNAPSHOT, TRAINING_SETS
 from rec_platform.terminal import DEFAULT_HOME, AsJson, Home, busy, days_of, print_rows, progress
@@ -32,10 +33,11 @@ def late(
     first: Annotated[str, typer.Option("--from", help="First day of partitions to list, YYYY-MM-DD.")] = "",
     last: Annotated[str, typer.Option("--to", help="Last day of partitions to list, YYYY-MM-DD, included.")] = "",
     contexts: Annotated[int, typer.Option(help="Training contexts compared at most; 0 for all.", min=0)] = CONTEXTS,
+    models: Annotated[int, typer.Option(help="Newest dates whose candidate models are fitted again.", min=0)] = DATES,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """List partitions and models that were made without plays that came later, and how their features would differ.
+    """List partitions and models that were made without plays that came later, and how their numbers would differ.
 
     Example: rec-platform late --from 2011-11-01 --to 2011-12-09
     """
@@ -47,11 +49,17 @@ def late(
     if as_json:
         with progress("comparing features") as told:
             made = [one for part in _parts(platform, found, contexts) for one in part.differences(progress=told)]
-        print(json.dumps(as_dict(found, made) | {"rankers": _rankers(platform, whole, found, made)}))
+            scored = list(model_differences(platform, found, dates=models, at_most=contexts, progress=told))
+        more = {"rankers": _rankers(platform, whole, found, made), "models": list(_scores(found, scored))}
+        print(json.dumps(as_dict(found, made) | more))
     elif not found.lines:
         print("No late plays: nothing that stands was made without a play that came later.")
     else:
         _show(platform, whole, found, contexts)
+        _show_models(platform, found, contexts, models)
+        print(
+            'To build training sets with all that is known now: [training] known_by = "now" in platform.toml, then run.'
+        )
 
 
 @dataclass(frozen=True)
@@ -148,7 +156,44 @@ def _show(platform: Platform, whole: Ledger, found: Ledger, contexts: int) -> No
             what = "Features" if tables[0] == TRAINING_SETS.name else "Facts of snapshots"
             print_rows(columns, f"{what} that would differ, of {_of(mine)}", as_json=False)
     _show_partitions(made, _rankers(platform, whole, found, made))
-    print('To build training sets with all that is known now: [training] known_by = "now" in platform.toml, then run.')
+
+
+def _scores(found: Ledger, scored: Sequence[Difference]) -> Iterator[Row]:
+    """Candidate models fitted again: a row per date, feature they give, and kind."""
+    late = {line.partition: line.plays for line in found.lines if line.stage == STAGE}
+    for one in scored:
+        for part in one.changes:
+            yield {
+                "date": one.partition.day.isoformat(), "with": one.kind, "late_plays": late[one.partition],
+                "compared": one.compared, "of": one.of, "stale": one.stale, **_change(part),
+            }  # fmt: skip
+
+
+def _show_models(platform: Platform, found: Ledger, contexts: int, models: int) -> None:
+    """Scores of candidate models fitted again, by date."""
+    with progress("Scores of candidate models") as told:
+        scored = list(model_differences(platform, found, dates=models, at_most=contexts, progress=told))
+    if not scored:
+        return
+    fitted, of = {one.partition for one in scored}, sum(line.stage == STAGE for line in found.lines)
+    what = f"Candidate models fitted again: {len(fitted)} of {of} dates, {_of(scored)}; mean and largest difference of scores"
+    print_rows(_beside_chance(found, scored), what, as_json=False)
+    stale = sorted({one.partition.key for one in scored if one.stale})
+    if stale:
+        print(f"Not up to date, so different for other reasons, too: {', '.join(stale)}.")
+    print(
+        f"{SEED}: the plays it had, from another start. Late plays that move scores no more matter no more than chance does."
+    )
+
+
+def _beside_chance(found: Ledger, scored: Sequence[Difference]) -> list[Row]:
+    """A row per date and feature whose scores moved; the kinds beside each other."""
+    rows: dict[tuple[str, str], Row] = {}
+    for row in (row for row in _scores(found, scored) if row["mean"] is not None):
+        about = {name: row[name] for name in ("date", "name", "late_plays", "values")}
+        one = rows.setdefault((row["date"], row["name"]), about | dict.fromkeys((*KINDS, SEED), ""))
+        one[row["with"]] = f"{row['mean']:.4f} ({row['largest']:.4f})"
+    return list(rows.values())
 
 
 def _summary(part: _Part, made: Sequence[Difference]) -> str:
@@ -159,7 +204,7 @@ def _summary(part: _Part, made: Sequence[Difference]) -> str:
 
 
 def _unit(made: Sequence[Difference]) -> str:
-    return "contexts" if made[0].table == TRAINING_SETS.name else "rows"
+    return "rows" if made[0].table in SNAPSHOTS else "contexts"
 
 
 def _of(made: Sequence[Difference]) -> str:

@@ -20,6 +20,8 @@ Ints = npt.NDArray[np.int64]
 LATE: Final = "late plays"
 NOW: Final = "all known now"
 KINDS: Final = (LATE, NOW)
+#: A model of the same plays, fitted by another seed.
+SEED: Final = "another seed"
 
 
 @dataclass(frozen=True)
@@ -77,13 +79,23 @@ def change(name: str, then: Floats, would_be: Floats, group: Ints) -> tuple[Chan
     return found, differs
 
 
+def changes(columns: Iterable[tuple[str, Floats, Floats]], group: Ints) -> tuple[tuple[Change, ...], int]:
+    """The changes of columns, each a name with its values then and what they would be; and how many groups hold one."""
+    found, touched = list[Change](), np.zeros(len(group), dtype=np.bool_)
+    for name, then, would_be in columns:
+        one, differs = change(name, then, would_be, group)
+        found.append(one)
+        touched |= differs
+    return tuple(found), len(np.unique(group[touched]))
+
+
 @dataclass(frozen=True)
 class Difference:
     """A partition beside what it would be.
 
     Attributes:
         table: whose numbers these are.
-        kind: `LATE` or `NOW`.
+        kind: `LATE` or `NOW`; of models also `SEED`.
         compared, of: contexts (rows of a snapshot) looked at, and how many there are.
         changed: those looked at that hold a value that differs.
         changes: every column.

@@ -1,8 +1,7 @@
 """What late plays would change in training features: those published beside the same contexts and items made again, exactly.
 
 Contexts and items stay as published and only the declared features are made again, by the code that made them, so a
-difference is a difference of features and of nothing else. Features of candidate models are not compared: models are not
-fitted again. Twice:
+difference is a difference of features and of nothing else; those of candidate models stand in late_models.py. Twice:
 
 - `LATE`: the late plays of the partition's own line of the ledger count as known the moment they were played, and all
   else is as it was. Partitions that lack the same plays share a timeline; others do not, for a play that is late for the
@@ -37,7 +36,7 @@ from rec_platform.errors import ConfigError
 from rec_platform.features import FeatureGenerator, FeatureSet
 from rec_platform.features.by_bucket import Dated, segments_of
 from rec_platform.flow.late import Late, Ledger
-from rec_platform.flow.late_changes import KINDS, NOW, Difference, Floats, Ints, change, share_of_contexts
+from rec_platform.flow.late_changes import KINDS, NOW, Difference, Floats, Ints, changes, share_of_contexts
 from rec_platform.flow.platform import Platform
 from rec_platform.flow.run import Progress, quiet
 from rec_platform.partition import Partition
@@ -132,17 +131,13 @@ def _differences(
 ) -> Iterator[Difference]:
     """The lines' partitions, all seen with the same plays."""
     settings, features = platform.settings, FeatureSet.from_config(platform.settings.features)
-    reader: Reader = _reader(platform, lines[-1].partition.day)
-    if kind == NOW:
-        reader = told.as_known_by(reader, told.NOW)
-    else:
-        reader = told.as_known_by(InTime(reader, ledger.plays(lines[0].numbers)), lines[0].known_by)
+    reader = as_known_in_time(plays_and_records(platform, lines[-1].partition.day), ledger, kind, lines[0])
     timelines = timelines_for(reader, settings, Sources, until=lines[-1].partition.day)
     published: deque[Frame] = deque()
 
     def bare() -> Iterator[Dated]:
         for line in lines:
-            published.append(_published(platform, line.partition, compared[line.partition]))
+            published.append(published_frame(platform, line.partition, compared[line.partition]))
             yield line.partition.day, _bare(published[-1])
 
     steps = Pipeline([Tagger(), FeatureGenerator(features)])
@@ -152,13 +147,21 @@ def _differences(
         yield _difference(line.partition, kind, then, made, names)
 
 
-def _reader(platform: Platform, last: date) -> Reader:
+def plays_and_records(platform: Platform, last: date) -> Reader:
+    """All plays to a day, and what is known of titles, profiles and offers."""
     records = (Input(spec.name) for spec in (TITLES, PROFILES, AVAILABILITY))
     return platform.reader(Input(PLAY_FACTS.name, FIRST_DAY, last, every_country=True, optional=True), *records)
 
 
-def _published(platform: Platform, partition: Partition, contexts: int) -> Frame:
-    """So many of the partition's contexts, in their order."""
+def as_known_in_time(reader: Reader, ledger: Ledger, kind: str, line: Late) -> Reader:
+    """A reader by which the late plays of a line (`LATE`), or all plays and records (`NOW`), were known in time."""
+    if kind == NOW:
+        return told.as_known_by(reader, told.NOW)
+    return told.as_known_by(InTime(reader, ledger.plays(line.numbers)), line.known_by)
+
+
+def published_frame(platform: Platform, partition: Partition, contexts: int) -> Frame:
+    """So many contexts of a training set, in their order."""
     reader = platform.reader(Input(TRAINING_SETS.name, partition.day, partition.day, (partition.place,)))
     whole = flat(reader.read(TRAINING_SETS.name, [partition], TRAINING_SETS.schema.names))
     if contexts >= whole.n_contexts:
@@ -172,16 +175,9 @@ def _bare(frame: Frame) -> Frame:
 
 
 def _difference(partition: Partition, kind: str, then: Frame, made: Frame, names: Sequence[str]) -> Difference:
-    touched = np.zeros(then.n_items, dtype=np.bool_)
-    changes = []
-    for name in names:
-        one, differs = change(name, _floats(then, name), _floats(made, name), then.context_of_item)
-        touched |= differs
-        changes.append(one)
-    changed = len(np.unique(then.context_of_item[touched]))
-    return Difference(
-        TRAINING_SETS.name, partition, kind, then.n_contexts, then.n_contexts, changed, tuple(changes)
-    )  # fmt: skip
+    columns = ((name, _floats(then, name), _floats(made, name)) for name in names)
+    found, changed = changes(columns, then.context_of_item)
+    return Difference(TRAINING_SETS.name, partition, kind, then.n_contexts, then.n_contexts, changed, found)
 
 
 def _floats(frame: Frame, name: str) -> Floats:

@@ -24,7 +24,7 @@ from rec_platform import columns as c
 from rec_platform.clock import DAY, days_between, midnight
 from rec_platform.facts.tiles import profile_tiles, title_tiles
 from rec_platform.flow.late import Late, Ledger
-from rec_platform.flow.late_changes import KINDS, NOW, Bools, Change, Difference, Floats, Ints, change
+from rec_platform.flow.late_changes import KINDS, NOW, Bools, Difference, Floats, Ints, changes
 from rec_platform.flow.platform import Platform
 from rec_platform.flow.run import Progress, quiet
 from rec_platform.partition import Partition
@@ -149,15 +149,11 @@ def _difference(
     kept = np.isin(hidden.entity, ids)
     more, here = hidden.where(kept), here[kept]
     row = np.searchsorted(ids, more.entity)
-    touched = np.zeros(len(ids), dtype=np.bool_)
-    changes: list[Change] = []
-    for name in spec.schema.names[1:]:
-        then = _floats(published, name)
-        one, differs = change(name, then, _would_be(name, then, more, row, here, partition.day), np.arange(len(ids)))
-        touched |= differs
-        changes.append(one)
-    n, changed = len(ids), int(touched.sum())
-    return Difference(spec.name, partition, kind, n, n, changed, tuple(changes), len(added))
+    then = ((name, _floats(published, name)) for name in spec.schema.names[1:])
+    columns = ((name, values, _would_be(name, values, more, row, here, partition.day)) for name, values in then)
+    n = len(ids)
+    found, changed = changes(columns, np.arange(n))
+    return Difference(spec.name, partition, kind, n, n, changed, found, len(added))
 
 
 def _would_be(name: str, then: Floats, more: Hidden, row: Ints, here: Bools, day: date) -> Floats:

@@ -21,7 +21,7 @@ from rec_platform.config import SOURCE_FILE
 from rec_platform.flow import Platform
 from rec_platform.flow import run as flow_run
 from rec_platform.flow.late import Late, ledger
-from rec_platform.flow.late_changes import KINDS
+from rec_platform.flow.late_changes import KINDS, SEED
 from rec_platform.flow.late_changes import LATE as ALONE
 from rec_platform.flow.late_features import training_differences
 from rec_platform.lake import Lake, Manifest
@@ -141,7 +141,7 @@ def test_an_empty_ledger_says_so(before: Path) -> None:
     assert told.exit_code == 0
     assert "No late plays" in told.output
     nothing = json.loads(CliRunner().invoke(app, ["late", "--home", str(before), "--json"]).output)
-    assert nothing == {"partitions": [], "differences": [], "columns": [], "rankers": []}
+    assert nothing == {"partitions": [], "differences": [], "columns": [], "rankers": [], "models": []}
 
 
 def test_making_it_again_as_known_then_leaves_it_in_the_ledger(home: Path) -> None:
@@ -198,6 +198,10 @@ def test_the_command_and_status_tell_it(home: Path) -> None:
     assert all(0 < row["changed_share"] <= 1 and row["changed"] <= row["values"] for row in body["columns"])
     assert not any(row["sampled"] for row in body["rankers"])
     assert [row["date"] for row in body["rankers"] if row["with"] == ALONE] == [str(day) for day in DAYS[3:]]
+    models = {(row["date"], row["with"]) for row in body["models"]}
+    assert models == {(str(day), kind) for day in DAYS[-3:] for kind in (*KINDS, SEED)}
+    late = {str(cell.day): plays for (stage, cell), plays in expected().items() if stage == "candidate_models"}
+    assert all(row["late_plays"] == late[row["date"]] for row in body["models"])
     days = ["late", "--from", str(DAYS[4]), "--to", str(DAYS[4]), "--home", str(home)]
     some = json.loads(CliRunner().invoke(app, [*days, "--json"]).output)
     assert {row["date"] for row in some["partitions"]} == {str(DAYS[4])}
@@ -205,6 +209,8 @@ def test_the_command_and_status_tell_it(home: Path) -> None:
     assert shown.exit_code == 0 and "of values" in shown.output and "profile_plays_28d" in shown.output
     assert "Training features with the late plays, as if they had come in time:" in shown.output
     assert "in 3 of 4 contexts (all 4 contexts of 2 partitions)." in shown.output
+    assert "Candidate models fitted again: 1 of 1 dates, all 4 contexts" in shown.output
+    assert "fitted again" not in CliRunner().invoke(app, [*days, "--models", "0"]).output
     sampled = CliRunner().invoke(app, [*days, "--contexts", "1"]).output
     assert "(a sample of 2 of 4 contexts of 2 partitions)." in sampled and "(sampled of 2)" in sampled
     every = json.loads(CliRunner().invoke(app, ["late", "--home", str(home), "--contexts", "1", "--json"]).output)

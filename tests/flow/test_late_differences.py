@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
@@ -26,10 +27,12 @@ from rec_platform.features import FeatureGenerator, FeatureSet
 from rec_platform.flow import Platform
 from rec_platform.flow import run as flow_run
 from rec_platform.flow.late import Ledger, ledger
-from rec_platform.flow.late_changes import KINDS, LATE, NOW, Change, Difference, change, share_of_contexts, summed
+from rec_platform.flow.late_changes import KINDS, LATE, NOW, SEED, Change, Difference, change, share_of_contexts, summed
 from rec_platform.flow.late_features import sampled, shares_of_rankers, training_differences
+from rec_platform.flow.late_models import model_differences
 from rec_platform.flow.late_snapshots import snapshot_differences
 from rec_platform.lake import Lake
+from rec_platform.models.collaborative import CollaborativeTrainer
 from rec_platform.partition import Partition
 from rec_platform.pipeline import Pipeline, Sources
 from rec_platform.tables import PROFILE_SNAPSHOT, TITLE_SNAPSHOT, TRAINING_SETS, TableSpec
@@ -39,6 +42,8 @@ from rec_platform.timetravel.reading import timeline_of
 MADE = ("facts", "feature_snapshots", "candidate_models", "training_sets", "ranker_models")
 CELLS = [Partition(day, country) for day in DAYS for country in COUNTRIES]
 SILENT = Partition(DAYS[3], "DE")
+#: Models of the day after the last delivered one: it has no training set.
+TODAY = Partition(DAYS[-1] + timedelta(days=1))
 
 
 def instant(micros: int) -> datetime:
@@ -87,7 +92,7 @@ def in_cells(plays: Iterable[Play]) -> dict[Partition, list[dict[str, object]]]:
 
 def make(home: Path) -> None:
     platform = Platform(home)
-    by_date = {name: [Partition(day) for day in DAYS] for name in ("candidate_models", "ranker_models")}
+    by_date = {"candidate_models": [*map(Partition, DAYS), TODAY], "ranker_models": [*map(Partition, DAYS)]}
     for stage in MADE:
         platform.run(stage, by_date.get(stage, CELLS), run_id="test").raise_if_failed()
 
@@ -141,8 +146,15 @@ def read(made: Made, spec: TableSpec, partition: Partition) -> pa.Table:
 
 def features_of(made: Made, plays: Sequence[Play], frame: Frame) -> Frame:
     """Features of published contexts and items in a world of these plays."""
-    features = FeatureSet.from_config(made.platform.settings.features)
-    rows = pa.table(
+    features, rows = FeatureSet.from_config(made.platform.settings.features), play_rows(plays)
+    records = (made.platform.lake.read(name) for name in ("titles", "profiles", "availability"))
+    timeline = timeline_of(rows, *records, rules=made.platform.settings.rules, facts=features.needed)
+    bare = Frame.of(frame.contexts, frame.offsets, items={c.TITLE: frame.item(c.TITLE)})
+    return Pipeline([Tagger(), FeatureGenerator(features)]).apply(bare, Sources(timeline))
+
+
+def play_rows(plays: Sequence[Play]) -> pa.Table:
+    return pa.table(
         {
             c.PROFILE: [one.profile for one in plays], c.TITLE: [one.title for one in plays],
             c.PLAYED_AT: [one.played_at for one in plays], c.KNOWN_AT: [one.known_at for one in plays],
@@ -150,10 +162,6 @@ def features_of(made: Made, plays: Sequence[Play], frame: Frame) -> Frame:
             c.ENGAGED: [int(one.verdict) for one in plays],
         }
     )  # fmt: skip
-    records = (made.platform.lake.read(name) for name in ("titles", "profiles", "availability"))
-    timeline = timeline_of(rows, *records, rules=made.platform.settings.rules, facts=features.needed)
-    bare = Frame.of(frame.contexts, frame.offsets, items={c.TITLE: frame.item(c.TITLE)})
-    return Pipeline([Tagger(), FeatureGenerator(features)]).apply(bare, Sources(timeline))
 
 
 def expected_changes(made: Made, partition: Partition, kind: str) -> dict[str, tuple[int, int, float, float]]:
@@ -237,6 +245,85 @@ def snapshot(made: Made, spec: TableSpec, partition: Partition, kind: str) -> pa
     if spec is TITLE_SNAPSHOT:
         return title_snapshot(plays, partition.day, partition.place)
     return profile_snapshot(plays, [], partition.day, partition.place)
+
+
+# --- candidate models ------------------------------------------------------------------------------------------------
+
+
+def popularity(plays: Sequence[Play], day: date, days: int) -> dict[tuple[int, str], float]:
+    """Per 1,000 plays, from the definition (models/popularity.py): (title, country) -> share, smoothed with the world's."""
+    seen = [
+        one for one in plays
+        if midnight(day) - days * DAY <= one.played_at < midnight(day) and one.known_at < midnight(day)
+    ]  # fmt: skip
+    world, here = Counter(one.title for one in seen), Counter((one.title, one.country) for one in seen)
+    total = Counter(one.country for one in seen)
+    return {
+        (title, country): 1000 * (here[title, country] + 200 * count / len(seen)) / (total[country] + 200)
+        for title, count in world.items()
+        for country in COUNTRIES
+    }
+
+
+def collaborative(made: Made, plays: Sequence[Play], day: date, seed: int) -> dict[tuple[int, int], float]:
+    """(profile, title) -> score, of the model fitted on plays handed to it."""
+    config = made.platform.settings.candidates
+    artefact = CollaborativeTrainer().fit(play_rows(plays), as_of=day, titles=pa.table({}), config=config, seed=seed)
+    model = CollaborativeTrainer().load(artefact)
+    return {
+        (profile, title): float(np.dot(model.profile_vectors[row], model.title_vectors[column]))
+        for row, profile in enumerate(model.profiles.tolist())
+        for column, title in enumerate(model.titles.tolist())
+    }
+
+
+def scores(made: Made, kind: str, day: date, pairs: Sequence[tuple[int, int, str]]) -> dict[str, list[float]]:
+    """What models of a day give (profile, title, country), in a world of that kind; `then`: as published."""
+    settings = made.platform.settings
+    plays = [one.play for one in made.world] if kind in ("then", SEED) else told(made.world, kind, day)
+    shares = popularity(plays, day, settings.candidates.popularity_days)
+    tastes = collaborative(made, engaged(made, plays), day, settings.seed + (kind == SEED))
+    return {
+        "candidate_popularity": [shares.get((title, country), 0.0) for _, title, country in pairs],
+        "candidate_collaborative": [tastes.get((profile, title), 0.0) for profile, title, _ in pairs],
+        "candidate_known": [float((profile, title) in tastes) for profile, title, _ in pairs],
+    }
+
+
+@pytest.mark.parametrize("kind", [*KINDS, SEED])
+def test_candidate_models_are_those_of_a_world_in_which_they_came_in_time(made: Made, kind: str) -> None:
+    found = {one.partition: one for one in model_differences(made.platform, made.ledger, dates=99, kinds=(kind,))}
+    assert set(found) == {line.partition for line in made.ledger.lines if line.stage == "candidate_models"}
+    assert TODAY in found
+    for partition, one in found.items():
+        frames = [flat(read(made, TRAINING_SETS, cell)) for cell in CELLS if cell.day == min(partition.day, DAYS[-1])]
+        pairs = [
+            (profile, title, country)
+            for frame in frames
+            for profile, country, start, end in zip(
+                frame.context(c.PROFILE), frame.context(c.COUNTRY), frame.offsets[:-1], frame.offsets[1:], strict=True
+            )
+            for title in frame.item(c.TITLE)[start:end].tolist()
+        ]
+        then, would_be = (scores(made, name, partition.day, pairs) for name in ("then", kind))
+        assert one.compared == one.of == sum(frame.n_contexts for frame in frames)
+        assert {part.name for part in one.changes} == then.keys()
+        for part in one.changes:
+            differences = np.abs(np.subtract(would_be[part.name], then[part.name]))
+            assert part.values == len(pairs)
+            assert part.total == pytest.approx(differences.sum(), rel=1e-4, abs=1e-4)
+            assert part.largest == pytest.approx(differences.max(), rel=1e-4, abs=1e-5)
+    moved = {part.name for one in found.values() for part in one.changes if part.changed}
+    assert moved >= {"candidate_collaborative"} | ({"candidate_popularity"} if kind != SEED else set())
+    assert kind != SEED or "candidate_popularity" not in moved
+
+
+def test_the_newest_dates_are_fitted_again_over_the_same_sample(made: Made) -> None:
+    late = [line.partition for line in made.ledger.lines if line.stage == "candidate_models"]
+    assert not list(model_differences(made.platform, made.ledger, dates=0))
+    some = list(model_differences(made.platform, made.ledger, dates=2, at_most=5))
+    assert [(one.partition, one.kind) for one in some] == [(p, kind) for p in late[-2:] for kind in (*KINDS, SEED)]
+    assert all(0 < one.compared < one.of and not one.stale for one in some)
 
 
 # --- samples, sums, rankers ------------------------------------------------------------------------------------------
