@@ -57,10 +57,10 @@ def phases(cost: Cost) -> None:
         line(f"    {name}", spent.cpu, spent.wall)
 
 
-def peer(title: str, contestant: str, folder: str, ours: Path, scratch: Path) -> Cost:
+def peer(title: str, contestant: str, folder: str, ours: Path, scratch: Path, **how: Any) -> Cost:
     """A peer's cost, told once its values are found to be ours."""
     out = scratch / "peer.arrow"
-    cost = run(contestant, out=out, folder=folder)
+    cost = run(contestant, out=out, folder=folder, **how)
     require_equal(title, read_table(ours), read_table(out))
     out.unlink()
     cost_line(title, cost, "values equal")
@@ -94,24 +94,30 @@ def against_peers(cache: Path, size: Size, scratch: Path) -> None:
     ratio_line(
         "best Polars / ours exact, CPU", min(summed.cpu, as_of.cpu) / exact.cpu, "at least 8", judged=size == FULL
     )
-    against_pandas(cache, scratch)
+    against_pandas(cache, size, scratch)
     ratio_line("exact instants and late plays / day level, CPU", exact.cpu / day.cpu, "at most 1.3")
     ratio_line("CPU-seconds, exact", exact.cpu, "at most 15", judged=size == FULL)
     ratio_line("peak GB, exact", exact.peak, "at most 4", judged=size == FULL)
 
 
-def against_pandas(cache: Path, scratch: Path) -> None:
-    """pandas, always at 2 M plays: in turn, the best of three, since so short a run is at the mercy of its neighbours."""
+def against_pandas(cache: Path, size: Size, scratch: Path) -> None:
+    """pandas, always at 2 M plays, asked for as many contexts as the others and for those of its own plays' world.
+
+    In turn, the best of three, since so short a run is at the mercy of its neighbours.
+    """
     folder, values = world(cache, DEFAULT), scratch / "small.arrow"
-    run("timeline_ours.features", out=values, folder=folder, midnight=True, one_clock=True)
-    exact, pandas = [], []
-    for _ in range(3):
-        exact.append(ours_of("rec-platform, exact, 2 M plays", folder, None))
-        pandas.append(
-            peer("pandas, daily facts, day level, 2 M plays", "peers.timeline_pandas.daily", folder, values, scratch)
-        )
-    best = min(one.cpu for one in pandas) / min(one.cpu for one in exact)
-    ratio_line("pandas / ours exact at 2 M plays, CPU", best, "at least 8")
+    for contexts in sorted({DEFAULT.contexts, size.contexts}):
+        asked = world(cache, size if contexts == size.contexts else DEFAULT)
+        run("timeline_ours.features", out=values, folder=folder, asked=asked, midnight=True, one_clock=True)
+        title = f"2 M plays, {contexts:,} contexts"
+        exact, pandas = [], []
+        for _ in range(3):
+            exact.append(ours_of(f"rec-platform, exact, {title}", folder, None, asked=asked))
+            pandas.append(
+                peer(f"pandas, daily, {title}", "peers.timeline_pandas.daily", folder, values, scratch, asked=asked)
+            )
+        best = min(one.cpu for one in pandas) / min(one.cpu for one in exact)
+        ratio_line(f"pandas / ours exact, {title}, CPU", best, "at least 8", judged=contexts == size.contexts)
 
 
 def growth(cache: Path, size: Size) -> None:

@@ -1,11 +1,12 @@
 """The twenty features in pandas: daily facts as of 00:00 of the context's day; one clock.
 
 Tuned: narrow integer columns, integer codes for countries and genres, sums under conditions as masked columns of one
-grouped sum, titles once per asked day.
+grouped sum, titles once per asked day, items in pieces.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,8 @@ from timeline_world import COUNTRIES, DAY, GENRES_N, World
 
 WINDOWS = (1, 7, 28, 90)
 HOUR = DAY // 24
+#: Contexts whose items are joined at a time.
+PIECE = 50_000
 
 
 def micros(column: pa.ChunkedArray) -> np.ndarray:
@@ -108,9 +111,17 @@ def titles_of(plays: pd.DataFrame, asked: pd.DataFrame) -> pd.DataFrame:
 
 
 def pairs_of(plays: pd.DataFrame, asked: pd.DataFrame, wanted: pd.DataFrame) -> pd.DataFrame:
-    """One row per item whose title the profile had played."""
-    rows = wanted.merge(asked[["i", "p", "d"]], on="i").merge(plays[["p", "t", "day"]], on=["p", "t"])
+    """One row per item whose title the profile had played; most have none, and are left out before anything is joined."""
+    profile, day = (asked[name].to_numpy()[wanted["i"]] for name in "pd")
+    rows = pd.DataFrame({"row": wanted["row"], "d": day, "pair": pair_of(profile, wanted["t"])})
+    played = pd.DataFrame({"day": plays["day"], "pair": pair_of(plays["p"], plays["t"])})
+    rows = rows[rows["pair"].isin(played["pair"].unique())].merge(played, on="pair")
     return rows[rows["day"] < rows["d"]].groupby("row", sort=False).size().rename("times").reset_index()
+
+
+def pair_of(profile: np.ndarray | pd.Series, title: pd.Series) -> np.ndarray:
+    """Two keys as one: joining by one is cheaper."""
+    return np.asarray(profile, dtype=np.int64) << 32 | np.asarray(title, dtype=np.int64)
 
 
 def filled(
@@ -127,7 +138,8 @@ def filled(
         .merge(title, on=["d", "t"], how="left", suffixes=("", "_all")).merge(pair, on="row", how="left")
     )  # fmt: skip
     plays, trend = rows["n90"].where(rows["n90"] > 0), rows["n28_all"].where(rows["n28_all"] > 0)
-    in_genres = counts[rows["i"], rows["g1"]] + counts[rows["i"], rows["g2"]]
+    place = rows["i"] - asked["i"].iloc[0]
+    in_genres = counts[place, rows["g1"]] + counts[place, rows["g2"]]
     out = {
         **{f"profile_plays_{w}d": rows[f"n{w}"].fillna(0) for w in WINDOWS},
         **{f"profile_seconds_{w}d": rows[f"w{w}"].fillna(0) / 1000 for w in WINDOWS},
@@ -142,16 +154,32 @@ def filled(
     return pa.table({"row": rows["row"].to_numpy(), **table})
 
 
-def daily(meter: Meter, *, folder: str) -> pa.Table:
+def daily(meter: Meter, *, folder: str, asked: str = "") -> pa.Table:
     world = World(Path(folder))
-    titles, (asked, wanted) = read_titles(world), read_asked(world)
+    titles, (contexts, wanted) = read_titles(world), read_asked(World(Path(asked or folder)))
     with meter.phase("read"):
         plays = read_plays(world)
     with meter.phase("profiles"):
-        profile, hours = profiles_of(plays, titles, asked), hours_of(plays, asked)
+        profile, hours = profiles_of(plays, titles, contexts), hours_of(plays, contexts)
     with meter.phase("titles"):
-        title_country = titles_of(plays, asked)
+        title_country = titles_of(plays, contexts)
     with meter.phase("pairs"):
-        pair = pairs_of(plays, asked, wanted)
+        pair = pairs_of(plays, contexts, wanted)
+    del plays
     with meter.phase("fill"):
-        return filled(asked, wanted, titles, profile, hours, title_country, pair)
+        return pa.concat_tables(
+            filled(few, items, titles, profile, hours, title_country, own)
+            for few, items, own in pieces(contexts, wanted, pair)
+        ).combine_chunks()
+
+
+def pieces(
+    asked: pd.DataFrame, wanted: pd.DataFrame, pair: pd.DataFrame
+) -> Iterator[tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame]]:
+    """So many contexts at a time, with their items and their pairs: joined rows of all items would not fit into memory."""
+    pair = pair.sort_values("row")
+    for first in range(0, len(asked), PIECE):
+        few = asked.iloc[first : first + PIECE]
+        items = wanted.iloc[slice(*np.searchsorted(wanted["i"], [first, first + len(few)]))]
+        rows = items["row"].iloc[[0, -1]].to_numpy() if len(items) else np.array([0, -1])
+        yield few, items, pair.iloc[slice(*np.searchsorted(pair["row"], [rows[0], rows[1] + 1]))]
