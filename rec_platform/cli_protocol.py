@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ from rec_platform import clock
 from rec_platform import columns as c
 from rec_platform.clock import FIRST_DAY
 from rec_platform.errors import KeyRefused
+from rec_platform.evaluation.scored import CEILING
 from rec_platform.flow import Platform
 from rec_platform.protocols import (
     SPLITS,
@@ -85,15 +87,26 @@ def chosen(name: str, *, share: float, cut: str, seed: int) -> Split:
 
 
 def rows_of(result: Result) -> list[dict[str, Any]]:
-    """A row per model, a column per metric and cut-off: value [low, high]."""
+    """A row per model, a column per metric and cut-off: value [low, high]. The best by the first column stand first."""
     lines: dict[str, dict[str, Any]] = {}
+    leading: dict[str, float] = {}
     for row in result.rows.sort_by(c.CUTOFF).to_pylist():
         if row[c.METRIC] in SHOWN and row[c.SLICE] == "all":
             name = f"{row[c.METRIC]}@{row[c.CUTOFF]}" if row[c.CUTOFF] else row[c.METRIC]
             line = lines.setdefault(row[c.MODEL], {c.MODEL: row[c.MODEL], c.N: row[c.N]})
-            line[name] = f"{row[c.VALUE]:.4f}\n[{row[c.LOW]:.4f}, {row[c.HIGH]:.4f}]"
+            line[name] = _interval(row)
+            leading.setdefault(row[c.MODEL], row[c.VALUE])
     names = list(dict.fromkeys(name for line in lines.values() for name in line))
-    return [{name: line.get(name, "") for name in names} for _, line in sorted(lines.items())]
+    order = sorted(lines, key=lambda model: (model == CEILING, math.isnan(leading[model]), -leading[model], model))
+    return [{name: lines[model].get(name, "") for name in names} for model in order]
+
+
+def _interval(row: dict[str, Any]) -> str:
+    if math.isnan(row[c.VALUE]):
+        return "-"
+    return f"{row[c.VALUE]:.4f}\n" + (
+        "no verdict" if math.isnan(row[c.LOW]) else f"[{row[c.LOW]:.4f}, {row[c.HIGH]:.4f}]"
+    )
 
 
 def said(result: Result) -> dict[str, Any]:
@@ -134,7 +147,7 @@ def _of_lake(home: Path) -> Interactions:
 
 def _one_of(text: str, place: str) -> Any:
     if text not in ("keep", "drop"):
-        raise KeyRefused(f"{text!r}", place=place, repair="Choose keep or drop.")
+        raise KeyRefused(f"{text!r} is neither keep nor drop", place=place, repair="Choose keep or drop.")
     return text
 
 

@@ -62,6 +62,14 @@ class Interactions:
         """Profile p's rows are starts[p]:starts[p + 1]."""
         return np.searchsorted(self.profile, np.arange(len(self.profiles) + 1)).astype(np.int64)
 
+    @property
+    def given_twice(self) -> int:
+        """How many rows are equal to another in who, what and when; 0 where nothing says when."""
+        if not self.timed:
+            return 0
+        rows = np.stack([self.profile, self.title, self.at], axis=1)
+        return len(rows) - len(np.unique(rows, axis=0))
+
 
 def read_interactions(
     path: str | Path, *, profile: str, title: str, at: str = "", separator: str = ",", names: tuple[str, ...] = ()
@@ -76,15 +84,24 @@ def read_interactions(
         names: of the columns of a CSV without a header.
 
     Raises:
-        SchemaError: a column is missing, or a value of these columns is.
+        SchemaError: the file cannot be read or is empty, a column is missing, or a value of these columns is.
     """
     place = f"interactions {path}"
-    table = pq.read_table(path) if str(path).endswith(".parquet") else _csv(Path(path), separator, names)
+    try:
+        table = pq.read_table(path) if str(path).endswith(".parquet") else _csv(Path(path), separator, names)
+    except (pa.ArrowInvalid, UnicodeDecodeError) as fault:
+        raise SchemaError(
+            f"it cannot be read: {fault}", place=place,
+            repair="Give a CSV whose lines have the same fields in UTF-8, or a .parquet file.",
+        ) from None  # fmt: skip
     for name in (profile, title, *([at] if at else [])):
         if name not in table.column_names:
             raise SchemaError(
-                f"no column {name!r}", place=place, repair=f"It has {table.column_names}; name the columns it has."
-            )
+                f"no column {name!r}", place=place,
+                repair=f"It has {', '.join(table.column_names)}: name who, what and when of these (--columns).",
+            )  # fmt: skip
+        if pa.types.is_binary(table.column(name).type):
+            raise SchemaError(f"column {name!r} is no text in UTF-8", place=place, repair="Write the file in UTF-8.")
         if table.column(name).null_count:
             raise SchemaError(
                 f"column {name!r} has {table.column(name).null_count} rows without a value", place=place,
@@ -95,13 +112,15 @@ def read_interactions(
 
 
 def read_sequences(path: str | Path) -> Interactions:
-    """A text file with a line per profile: `user item item ...` in order of time.
+    """A text file with a line per profile: `user item item ...` in order of time. Blank lines are nobody's.
 
     Raises `SchemaError` naming a line without an item.
     """
     profiles: list[str] = []
     titles: list[str] = []
     for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+        if not line.strip():
+            continue
         who, *what = line.split()
         if not what:
             raise SchemaError(
@@ -126,12 +145,14 @@ def _csv(path: Path, separator: str, names: tuple[str, ...]) -> pa.Table:
             path, pa_csv.ReadOptions(column_names=list(names) or None), pa_csv.ParseOptions(delimiter=separator)
         )  # fmt: skip
     lines = [line.split(separator) for line in path.read_text(encoding="utf-8").splitlines()]
+    if not lines:
+        raise pa.ArrowInvalid("Empty CSV file")
     head, rows = (list(names), lines) if names else (lines[0], lines[1:])
     wrong = next((number for number, row in enumerate(rows, start=1 + (not names)) if len(row) != len(head)), 0)
     if wrong:
         raise SchemaError(
             f"line {wrong} does not have {len(head)} fields", place=f"interactions {path}",
-            repair=f"Check the separator {separator!r} and the names {head}.",
+            repair=f"Check the separator {separator!r} and the names {', '.join(head)}.",
         )  # fmt: skip
     return pa.table({name: [row[place] for row in rows] for place, name in enumerate(head)})
 

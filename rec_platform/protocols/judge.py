@@ -47,7 +47,8 @@ class Result:
         protocol: the rules, stored with the sums.
         leaks: what the split lets models know; empty for a cut in time.
         foreknowledge: see `splits.foreknowledge`.
-        counts: interactions that train and judge, judged ones dropped as cold, judged profiles, titles in the catalogue.
+        counts: interactions that train and judge, judged ones dropped as cold and as seen, rows given twice, judged
+            profiles, titles in the catalogue.
     """
 
     sums: MetricSums
@@ -93,16 +94,20 @@ def judged(
     known_title = np.bincount(train.title, minlength=len(log.titles)) > 0
     known_profile = np.bincount(train.profile, minlength=len(log.profiles)) > 0
     warm = known_title[test.title] & known_profile[test.profile] if cold == "drop" else np.ones(len(test), dtype=bool)
-    judging = _of(test, warm)
+    again = warm & _trained_on(train, test) if seen == "drop" else np.zeros(len(test), dtype=bool)
+    judging = _of(test, warm & ~again)
     counts = {
         "training interactions": len(train), "judged interactions": len(judging),
-        "judged dropped as cold": int((~warm).sum()), "judged profiles": len(np.unique(judging.profile)),
+        "judged dropped as cold": int((~warm).sum()), "judged dropped as seen": int(again.sum()),
+        "rows given twice": log.given_twice, "judged profiles": len(np.unique(judging.profile)),
         "titles in the catalogue": int(known_title.sum()),
     }  # fmt: skip
     if not len(judging) or not len(train):
         raise ConfigError(
-            "nothing is left to judge", place=f"protocol {split.label}", repair=f"What there was: {counts}."
-        )
+            "nothing is left to judge", place=f"protocol {split.label}",
+            repair=f"There were {', '.join(f'{n} {what}' for what, n in counts.items())}: keep what was dropped "
+            "(seen or cold as `keep`), take out rows given twice, or choose another split.",
+        )  # fmt: skip
     fitted = _fitted(train, models, config or CandidateConfig(), seed)
     protocol = Protocol(
         kind=_KIND, split=split.label + (" [leaks]" if split.leaks else ""),
@@ -115,6 +120,12 @@ def judged(
         protocol=protocol, list_length=max(cutoffs),
     )  # fmt: skip
     return Result(sums, protocol, split.leaks, foreknowledge(log, Parts(parts.train, parts.test)), counts)
+
+
+def _trained_on(train: Interactions, test: Interactions) -> Bools:
+    """Which judged interactions are of a title that the same profile has in the training part."""
+    n = max(len(train.titles), 1)
+    return np.asarray(np.isin(test.profile * n + test.title, train.profile * n + train.title), dtype=bool)
 
 
 # --- models ----------------------------------------------------------------------------------------------------------
@@ -203,8 +214,6 @@ def _frames(
         positive = np.zeros_like(candidate)
         rows, titles = _pairs(judging, chosen)
         positive[rows, titles] = True
-        if seen == "drop":
-            positive &= candidate | ~np.asarray(_played(train, chosen))
         yield _frame(chosen, candidate, positive, {name: scores(chosen) for name, scores in fitted.items()}, keep, seed)
     progress("ranking", 1.0)
 
@@ -213,12 +222,6 @@ def _pairs(log: Interactions, profiles: Ints) -> tuple[Ints, Ints]:
     """The interactions of some profiles: (row of the profile among them, title)."""
     mine = np.flatnonzero(np.isin(log.profile, profiles))
     return np.searchsorted(profiles, log.profile[mine]), log.title[mine]
-
-
-def _played(train: Interactions, profiles: Ints) -> Bools:
-    out = np.zeros((len(profiles), len(train.titles)), dtype=bool)
-    out[_pairs(train, profiles)] = True
-    return out
 
 
 def _frame(

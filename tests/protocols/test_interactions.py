@@ -59,7 +59,7 @@ def test_equal_times_keep_the_order_of_the_file(expected: Interactions) -> None:
 
 def test_sequences(tmp_path: Path) -> None:
     file = tmp_path / "s.txt"
-    file.write_text("1 10 11 10\n2 11\n")
+    file.write_text("1 10 11 10\n\n2 11\n")
     log = read_sequences(file)
     assert not log.timed
     assert log.at.tolist() == [0, 1, 2, 0]
@@ -72,7 +72,7 @@ def test_a_missing_column_is_named_with_those_there(tmp_path: Path) -> None:
     file.write_text("u,i\n1,2\n")
     with pytest.raises(SchemaError, match="no column 'user'") as fault:
         read_interactions(file, profile="user", title="i")
-    assert "['u', 'i']" in fault.value.repair
+    assert "It has u, i:" in fault.value.repair
 
 
 def test_a_missing_value_is_counted(tmp_path: Path) -> None:
@@ -97,3 +97,15 @@ def test_a_line_of_other_width_and_an_empty_sequence(tmp_path: Path) -> None:
     file.write_text("1 2\n3\n")
     with pytest.raises(SchemaError, match="line 2 has no item"):
         read_sequences(file)
+
+
+@pytest.mark.parametrize("separator", [",", "::"])
+@pytest.mark.parametrize("text", ["", "u,i,t\n1,2,3\n1,2,3,4\n", "u,i,t\n1,\xff,3\n"])
+def test_what_cannot_be_read_is_an_error_with_its_file(tmp_path: Path, text: str, separator: str) -> None:
+    file = tmp_path / "a.csv"
+    file.write_bytes(text.replace(",", separator).encode("latin-1"))
+    with pytest.raises(SchemaError, match=r"a\.csv"):
+        read_interactions(file, profile="u", title="i", at="t", separator=separator)
+    (tmp_path / "a.parquet").write_bytes(file.read_bytes())
+    with pytest.raises(SchemaError, match="it cannot be read"):
+        read_interactions(tmp_path / "a.parquet", profile="u", title="i")

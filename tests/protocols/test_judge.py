@@ -9,6 +9,7 @@ import pyarrow as pa
 import pytest
 
 from rec_platform import columns as c
+from rec_platform.cli_protocol import rows_of
 from rec_platform.errors import ConfigError
 from rec_platform.protocols import (
     GlobalTime,
@@ -51,7 +52,7 @@ def test_popularity_by_hand() -> None:
     assert value(result, "popularity", "mrr") == pytest.approx(mean)
     assert value(result, "popularity", "hit_rate", 2) == pytest.approx((3 / 2 + 1) / 4)
     assert value(result, "ceiling", "mrr") == 1.0
-    assert result.counts["judged profiles"] == 5
+    assert (result.counts["judged profiles"], result.counts["judged dropped as seen"]) == (4, 1)
 
 
 def slow(log: Interactions, split: LeaveOneOut | RandomPerProfile, seen: str, cold: str) -> list[float]:
@@ -130,6 +131,33 @@ def test_plays_of_the_lake() -> None:
     log = of_plays(plays)
     assert log.timed
     assert log.profiles == ("7", "8")
+
+
+def test_rows_given_twice_are_counted_and_judge_nothing_where_seen_titles_leave() -> None:
+    """Delivered twice, the last interaction of everybody is in the training part, too."""
+    who, what, when = [1, 1, 2, 2], [5, 6, 6, 5], [1, 2, 3, 4]
+    twice = Interactions.of(pa.array(who * 2), pa.array(what * 2), np.array(when * 2))
+    assert twice.given_twice == 4
+    with pytest.raises(ConfigError, match="nothing is left") as fault:
+        judged(twice, LeaveOneOut(), models=("popularity",), replicates=0)
+    assert "2 judged dropped as seen, 4 rows given twice" in fault.value.repair
+    once = Interactions.of(pa.array(who), pa.array(what), np.array(when))
+    assert judged(once, LeaveOneOut(), models=("popularity",), replicates=0).counts["rows given twice"] == 0
+    assert sequences("x a a", "y b a").given_twice == 0
+
+
+def test_a_terminal_shows_the_best_first_and_no_nan() -> None:
+    draws = np.random.default_rng(3)
+    log = Interactions.of(pa.array(draws.integers(0, 30, 300)), pa.array(draws.zipf(1.5, 300) % 40), np.arange(300))
+    rows = rows_of(judged(log, GlobalTime(), models=("collaborative", "popularity"), replicates=5))
+    assert rows[-1]["model"] == "ceiling"
+    values = [float(row["map"].split("\n")[0]) for row in rows[:-1]]
+    assert values == sorted(values, reverse=True)
+    single = rows_of(
+        judged(sequences("x a b", "y b c", "z a c b"), LeaveOneOut(), models=("popularity",), cutoffs=(2,))
+    )
+    assert "nan" not in str(single)
+    assert "no verdict" in single[0]["map"]
 
 
 def test_nothing_left_and_models_that_are_not_there() -> None:
