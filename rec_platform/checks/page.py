@@ -18,7 +18,7 @@ the report names the rule with what was observed and expected. A **warning** is 
 there is nothing to judge (no rows, no history yet).
 
 DuckDB computes the numbers of all row rules of a table in one query over the staged files; items of DMC-12 tables are read
-with pyarrow; Great Expectations judges the resulting profile, one row per partition. So a check costs about one scan of the
+with pyarrow; Great Expectations judges what came out, all tables of a stage at once. So a check costs about one scan of the
 partition, and Great Expectations' own import (5 to 12 s) once per process. Each check shows its CPU-seconds over all
 partitions of a run, in Dagster and in the manifest (`cpu_seconds.checks`); a pass that measures several checks counts for each
 alike, so they add up to what all of them took, without that import.

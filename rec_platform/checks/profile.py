@@ -9,7 +9,7 @@ from typing import Any, Final
 from rec_platform import columns as c
 from rec_platform.checks.measured import Measured, Measures
 from rec_platform.checks.rules import PARTITION_COLUMNS, PREVIOUS, RULES, quoted
-from rec_platform.engine.duckdb import connect
+from rec_platform.engine.duckdb import cursor
 from rec_platform.lake import Staged
 from rec_platform.partition import Grain, Partition
 from rec_platform.tables import PLAY_FACTS, PROFILE_TILES, TITLE_TILES, TableSpec
@@ -50,11 +50,8 @@ def _query(spec: TableSpec, staged: Sequence[Staged]) -> dict[str, list[Any]]:
     paths = [str(one.path) for one in staged if one.path]
     if not paths:
         return {}
-    connection = connect()
-    try:
-        rows = connection.execute(query(spec), {"files": [_literal(path) for path in paths]}).fetchall()
-    finally:
-        connection.close()
+    with cursor() as session:
+        rows = session.execute(query(spec), {"files": [_literal(path) for path in paths]}).fetchall()
     return {row[0]: list(row[1:]) for row in rows}
 
 

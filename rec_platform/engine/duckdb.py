@@ -5,6 +5,8 @@ A DuckDB database file is locked by its writer, readers too (measured), so none 
 
 from __future__ import annotations
 
+from functools import cache
+
 import duckdb
 
 
@@ -23,6 +25,22 @@ def connect(*, threads: int | None = None, memory: str = "2GB") -> duckdb.DuckDB
     }
     if threads is not None:
         config["threads"] = threads
-    connection = duckdb.connect(":memory:", config=config)
-    connection.execute("SET TimeZone = 'UTC'")
-    return connection
+    return _in_utc(duckdb.connect(":memory:", config=config))
+
+
+def cursor() -> duckdb.DuckDBPyConnection:
+    """A session, set as those of `connect`, in the one database that a process keeps: for queries that make nothing in it.
+
+    Opening a database costs 14 ms of CPU, a session of one that is open a hundredth of that.
+    """
+    return _in_utc(_kept().cursor())
+
+
+@cache
+def _kept() -> duckdb.DuckDBPyConnection:
+    return connect()
+
+
+def _in_utc(session: duckdb.DuckDBPyConnection) -> duckdb.DuckDBPyConnection:
+    session.execute("SET TimeZone = 'UTC'")
+    return session

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -13,19 +14,20 @@ from pathlib import Path
 from typing import Any
 
 import good_tables as g
+import pandas as pd
 import pyarrow as pa
 import pytest
 
 from rec_platform import columns as c
 from rec_platform import tables
 from rec_platform.checks import RULES, CheckResult, audit, cost
-from rec_platform.checks.judge import judge
+from rec_platform.checks.judge import Bounds, Check, get_ready, judge
 from rec_platform.config import AuditConfig
-from rec_platform.errors import KeyRefused
+from rec_platform.errors import KeyRefused, NumericError
 from rec_platform.lake import Lake, Manifest, Staged, Staging
 from rec_platform.partition import Partition
 
-audit_module = import_module("rec_platform.checks.audit")
+audit_module, judge_module = (import_module(f"rec_platform.checks.{name}") for name in ("audit", "judge"))
 FR = Partition(g.DAY, "FR")
 
 
@@ -188,9 +190,56 @@ def test_a_home_whose_name_is_a_pattern(tmp_path: Path) -> None:
 
 
 def test_the_judge_names_rows_and_skips_what_is_not_there() -> None:
-    columns = {"a": [0.0, 1.0, None], "b": [0.5, 2.0, -1.0], "c": [None, None, None]}
-    bounds = {"a": (0.0, 0.0, True), "b": (0.0, None, False), "c": (1.0, 1.0, True)}
-    assert judge("test", columns, bounds) == {"a": frozenset({1}), "b": frozenset({2}), "c": frozenset()}
+    """Checks of one table and of another, some with the same bounds, of tables with more and with fewer partitions."""
+    exact, open_ended, one = (0.0, 0.0, True), (0.0, None, False), (1.0, 1.0, True)
+    judged: dict[Check, tuple[list[float | None], Bounds, set[int]]] = {
+        ("x", "a"): ([0.0, 1.0, None], exact, {1}),
+        ("x", "b"): ([0.5, 2.0, -1.0], open_ended, {2}),
+        ("x", "c"): ([None, None, None], one, set()),
+        ("x", "d"): ([-1.0, 0.0, 2.0], exact, {0, 2}),
+        ("y", "a"): ([0.0, 0.0, 0.0, -0.5], exact, {3}),
+        ("y", "b"): ([-1.0, -2.0, 0.0, None], (0.0, None, True), {0, 1}),
+        ("z", "a"): ([], exact, set()),
+    }
+    columns = {check: values for check, (values, _, _) in judged.items()}
+    bounds = {check: bound for check, (_, bound, _) in judged.items()}
+    assert judge(columns, bounds) == {check: frozenset(rows) for check, (_, _, rows) in judged.items()}
+
+
+def test_what_cannot_be_judged_is_an_error() -> None:
+    exact = (0.0, 0.0, True)
+    with pytest.raises(NumericError, match=r"the checks with the bounds \(0.0, 0.0, True\) could not be evaluated"):
+        judge_module._validated(pd.DataFrame({str(exact): ["no", "numbers"]}), [exact])
+
+
+@pytest.mark.parametrize("faulty", ["profile_snapshot", "title_snapshot"])
+def test_tables_judged_at_once_break_their_own_checks(tmp_path: Path, faulty: str) -> None:
+    lake, places = Lake(tmp_path), [Partition(g.DAY, country) for country in ("DE", "FR", "US")]
+    with lake.staging("test") as staging:
+        staged = []
+        for name in ("profile_snapshot", "title_snapshot"):
+            for place in places:
+                rows = g.FLAT[name]()
+                if name == faulty and place.country == "FR":
+                    rows |= {c.LAST_PLAYED_AT: [g.MIDNIGHT, *rows[c.LAST_PLAYED_AT][1:]]}
+                staged.append(staging.write(tables.table(name), place, g.typed(tables.table(name), rows)))
+        results = audit("feature_snapshots", staged, lake=lake, settings=AuditConfig())
+    assert len(results) == sum(3 * len(RULES[one]) for one in ("profile_snapshot", "title_snapshot"))
+    assert {(one.table, one.check, one.partition) for one in results if not one.passed} == {
+        (faulty, "snapshot_sees_no_future", "FR|" + str(g.DAY))
+    }
+
+
+def test_a_session_of_the_database_kept_is_set_as_any_other() -> None:
+    """In a zone of its own a machine would compare instants with the days of that zone."""
+    code = (
+        "from rec_platform.engine.duckdb import connect, cursor\n"
+        "fresh, kept = (dict(s.sql('SELECT name, value FROM duckdb_settings()').fetchall()) for s in (connect(), cursor()))\n"
+        "print(kept['TimeZone'], {name for name in fresh if fresh[name] != kept[name]} - {'enable_progress_bar'})"
+    )
+    environment = {**os.environ, "TZ": "America/New_York"}
+    told = subprocess.run([sys.executable, "-c", code], check=True, env=environment, capture_output=True, text=True)
+    assert told.stdout == "UTC set()\n"
 
 
 def test_importing_the_checks_does_not_import_great_expectations() -> None:
@@ -205,7 +254,7 @@ def test_two_hundred_small_partitions_in_one_call_are_quick(tmp_path: Path) -> N
     lake = Lake(tmp_path)
     with lake.staging("test") as staging:
         staged = [stage_raw(staging, 3, day) for day in range(-100, 100)]
-        judge("warm", {"a": [0.0]}, {"a": (0.0, 0.0, True)})
+        get_ready()
         began = time.process_time()
         results = audit("raw_plays", staged, lake=lake, settings=AuditConfig())
         seconds = time.process_time() - began
