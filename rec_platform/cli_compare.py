@@ -32,7 +32,10 @@ SLICES = (
 METRICS = "Comma-separated metric names; the main ones if not given, of every pair of models the first of them."
 By = Annotated[str, typer.Option(help=SLICES)]
 Estimand = Annotated[
-    str, typer.Option(help="context: mean over contexts; profile: mean over profiles, from stored scores.")
+    str,
+    typer.Option(
+        help="context: mean over contexts; profile: mean over profiles, each weighed alike, from stored scores."
+    ),
 ]
 Out = Annotated[Path | None, typer.Option("--out", help="Draw it too: a file ending in .svg or .png.")]
 

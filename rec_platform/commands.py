@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any, Final
@@ -19,7 +20,7 @@ from rec_platform.errors import KeyRefused, MissingInput
 from rec_platform.evaluation.accumulators import Accumulator
 from rec_platform.evaluation.comparison import compare_pairs, only
 from rec_platform.evaluation.intervals import measured, metric_rows
-from rec_platform.evaluation.own import Own
+from rec_platform.evaluation.own import Own, platforms
 from rec_platform.evaluation.scored import CEILING
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.flow import Platform, Window
@@ -139,11 +140,12 @@ def metrics(
     """Metrics of some days and countries together: one row per model and slice value.
 
     From stored sums where they hold it, else (crossed slices, means over profiles, published lists, metrics and slices of
-    `files`) from stored scores.
+    `files`) from stored scores: then the metrics of ranks, and of the others those asked for.
     """
     platform = Platform(home)
     own = Files.of(platform.settings, files)
-    sums = sums_of(platform, first, last, countries, by=by, protocol=protocol, estimand=estimand, files=own)
+    made = replace(own, stored=own.stored + platforms(metrics))  # as far as it is not stored
+    sums = sums_of(platform, first, last, countries, by=by, protocol=protocol, estimand=estimand, files=made)
     wanted = _chosen(measured(sums, own.accumulators), metrics, own.given)
     if versus:
         return _differences(sums, versus, by, wanted, platform.settings, own.accumulators)
@@ -163,8 +165,10 @@ def _chosen(known: list[tuple[str, int]], asked: list[str], own: Own) -> list[tu
         return [pair for pair in MAIN_METRICS if pair in known] + own.shown(known)
     strange = sorted(set(asked) - {name for name, _ in known})
     if strange:
-        have = ", ".join(sorted({name for name, _ in known}))
-        raise KeyRefused(f"no metric {', '.join(strange)}", place="--metric", repair=f"There are: {have}.")
+        stored = set(strange).intersection(platforms(strange).names)  # the platform's, but not of such numbers
+        have = f"There are: {', '.join(sorted({name for name, _ in known}))}."
+        why = f"{', '.join(sorted(stored))}: with --estimand context and --protocol session only. " if stored else ""
+        raise KeyRefused(f"no metric {', '.join(strange)}", place="--metric", repair=f"{why}{have}")
     return [pair for name in dict.fromkeys(asked) for pair in known if pair[0] == name]
 
 

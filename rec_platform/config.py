@@ -92,10 +92,14 @@ class SourceRules(Frozen):
         return {"default": "UTC", **zones}
 
 
+#: Days that a label window may have.
+LONGEST_HORIZON: Final = 28
+
+
 class LabelConfig(Frozen):
     """The label window: from the context's instant to 00:00 UTC `horizon_days` after the start of its date."""
 
-    horizon_days: Annotated[int, Field(ge=1, le=28)] = 1
+    horizon_days: Annotated[int, Field(ge=1, le=LONGEST_HORIZON)] = 1
     """Days of a label window, that of the context's own date included."""
 
 

@@ -5,14 +5,15 @@ Nothing is scored again and nothing is written.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 
 import numpy as np
 
 from rec_platform import columns as c
-from rec_platform.config import Settings
+from rec_platform.config import LONGEST_HORIZON, Settings
+from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import ConfigError, KeyRefused, MissingInput
 from rec_platform.evaluation.divisions import slice_inputs, slices_of
 from rec_platform.evaluation.evaluate import evaluate
@@ -21,14 +22,16 @@ from rec_platform.evaluation.gather import TASTE_DAYS, History, knowledge
 from rec_platform.evaluation.knowledge import NOTHING, Knowledge
 from rec_platform.evaluation.metrics import STANDARD, Metric
 from rec_platform.evaluation.own import KNOWN, NONE, Own
+from rec_platform.evaluation.pages import NO_PLACES, placed
 from rec_platform.evaluation.plan import CONTEXT, PROFILE
 from rec_platform.evaluation.protocol import DAILY_LIST, SESSION, check_same
 from rec_platform.evaluation.published import inputs as list_inputs
 from rec_platform.evaluation.published import published_sums
 from rec_platform.evaluation.slices import ALL, COMMA, POPULARITY, PROFILE_BAND, TITLE_AGE, Slices
-from rec_platform.evaluation.stage import protocol_of, scored_frames
+from rec_platform.evaluation.stage import logged_places, protocol_of, scored_frames
 from rec_platform.evaluation.sums import MetricSums, merge, nothing
-from rec_platform.evaluation.view import CHANCES, LISTS
+from rec_platform.evaluation.view import CHANCES, LISTS, PAGES
+from rec_platform.models.registry import score_scales
 from rec_platform.partition import Partition
 from rec_platform.stage import Input, Reader
 from rec_platform.tables import METRIC_SUMS, PLAY_FACTS, SCORES_TABLE
@@ -45,8 +48,10 @@ def inputs(
     parts = [Partition(day, country) for day in (first, last) for country in countries]
     tables = dict.fromkeys((one.table, one.first is None) for part in parts for one in slice_inputs(part))
     before = first - timedelta(days=TASTE_DAYS), last - timedelta(days=1)
+    windows = first, last + timedelta(days=LONGEST_HORIZON - 1)
     return (
         Input(SCORES_TABLE.name, first, last, every_country=True, optional=True),
+        Input(PLAY_FACTS.name, *windows, every_country=True, optional=True),
         *(
             Input(table) if whole else Input(table, first, last, every_country=True, optional=True)
             for table, whole in tables
@@ -160,16 +165,16 @@ def _of_profiles(
     metrics: tuple[Metric, ...],
     own: Own,
 ) -> MetricSums:
+    """All contexts of all partitions at once: what is known as of a date has no place in it, scales of scores have."""
     names = [name for name in _names(by) if name != ALL]
     if set(names) & {*_DIVISIONS, *(one.name for one in own.slices if one.of == "title")}:
         raise KeyRefused(
             f"means over profiles cannot be sliced by {by}", place="--by",
             repair="A profile's band may change from date to date: slice by columns of contexts.",
         )  # fmt: skip
-    crossed = [(names[0], names[1])] if len(names) == 2 else []
-    return _evaluated(
-        reader, partitions, settings, Slices(tuple(names), crossed=tuple(crossed)), metrics, own, PROFILE, NOTHING,
-    )  # fmt: skip
+    slices = Slices(tuple(names), crossed=((names[0], names[1]),) if len(names) == 2 else ())
+    known = Knowledge(scales=score_scales())
+    return _evaluated(reader, partitions, settings, slices, metrics, own, PROFILE, known)
 
 
 def _evaluated(
@@ -183,14 +188,23 @@ def _evaluated(
     known: Knowledge,
 ) -> MetricSums:
     chosen = settings.evaluation
-    files = reader.files(SCORES_TABLE.name, partitions)
-    listed = {LISTS, CHANCES} & own.needs
+    frames = _frames(reader, partitions, settings, on_pages=PAGES in own.needs)
     return evaluate(
-        told(scored_frames(files), own.slices), seed=settings.seed, metrics=metrics + own.metrics,
+        told(frames, own.slices), seed=settings.seed, metrics=metrics + own.metrics,
         accumulators=own.accumulators, cutoffs=chosen.cutoffs, slices=slices, replicates=chosen.replicates,
-        estimand=estimand, list_length=chosen.keep_top if listed else 0, knowledge=known, protocol=protocol_of(settings),
-        cut=partitions[0].day if len(partitions) == 1 else None,
+        estimand=estimand, list_length=chosen.keep_top if {LISTS, CHANCES} & own.needs else 0, knowledge=known,
+        protocol=protocol_of(settings), cut=partitions[0].day if len(partitions) == 1 else None,
     )  # fmt: skip
+
+
+def _frames(
+    reader: Reader, partitions: Sequence[Partition], settings: Settings, *, on_pages: bool
+) -> Iterator[Frame]:  # fmt: skip
+    """The scored contexts; with where on the page positives began, if the plays of any of the partitions say so."""
+    logged = [logged_places(one, reader, settings) if on_pages else None for one in partitions]
+    for partition, places in zip(partitions, logged, strict=True):
+        frames = scored_frames(reader.files(SCORES_TABLE.name, [partition]))
+        yield from frames if not any(logged) else placed(frames, places or NO_PLACES)
 
 
 def _names(by: str) -> list[str]:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import inspect
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -29,7 +29,7 @@ from rec_platform.errors import ConfigError, PlatformError
 from rec_platform.evaluation.accumulators import Accumulator, tally
 from rec_platform.evaluation.expressions import COLUMNS, Expression
 from rec_platform.evaluation.knowledge import Knowledge, Tastes, TitleFacts
-from rec_platform.evaluation.metrics import Metric, Population, members
+from rec_platform.evaluation.metrics import STANDARD, Metric, Population, members
 from rec_platform.evaluation.registry import ACCUMULATORS, ALL_METRICS
 from rec_platform.evaluation.scored import RANDOM, SAMPLED, scored
 from rec_platform.evaluation.slices import ALL, POPULARITY, PROFILE_BAND, TITLE_AGE
@@ -86,6 +86,12 @@ class Own:
 
 #: No file of the user's own.
 NONE: Final = Own()
+
+
+def platforms(names: Collection[str]) -> Own:
+    """What the platform has of these names besides what is made of all scores (`STANDARD`)."""
+    metrics = tuple(one for one in ALL_METRICS if one.name in names and one not in STANDARD)
+    return Own(metrics, tuple(one for one in ACCUMULATORS if not {*one.readings}.isdisjoint(names)))
 
 
 def load(files: Sequence[str]) -> Own:

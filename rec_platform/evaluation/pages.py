@@ -75,6 +75,10 @@ class Places:
         return np.where(same, self.row[near], NOWHERE), np.where(same, self.position[near], NOWHERE)
 
 
+#: Plays of which none says where it began.
+NO_PLACES: Final = Places(*(np.empty(0, dtype=np.int64) for _ in range(5)))
+
+
 def _ints(plays: pa.Table, name: str) -> Ints:
     return np.asarray(plays.column(name).cast(pa.int64()).fill_null(NOWHERE).to_numpy(), dtype=np.int64)
 

@@ -90,7 +90,7 @@ def protocol_of(settings: Settings) -> Protocol:
 def _sums(partition: Partition, reader: Reader, settings: Settings, history: History, own: Own) -> MetricSums:
     chosen = settings.evaluation
     frames = told(scored_frames(reader.files(SCORES_TABLE.name, [partition])), own.slices)
-    places = _places(partition, reader, settings)
+    places = logged_places(partition, reader, settings)
     return evaluate(
         frames if places is None else placed(frames, places),
         knowledge=knowledge(partition, reader, history),
@@ -107,7 +107,7 @@ def _window(partition: Partition, settings: Settings) -> list[Partition]:
     return [Partition(day, partition.place) for day in days_between(partition.day, last)]
 
 
-def _places(partition: Partition, reader: Reader, settings: Settings) -> Places | None:
+def logged_places(partition: Partition, reader: Reader, settings: Settings) -> Places | None:
     """Where on the page the plays of the label windows began; None where no play says."""
     there = [one for one in _window(partition, settings) if one in reader.published(PLAY_FACTS.name, one.day)]
     columns = (c.PROFILE, c.TITLE, c.PLAYED_AT, c.KNOWN_AT, c.ROW, c.POSITION)

@@ -73,6 +73,11 @@ def test_estimands_and_protocols_say_different_things(deployment: Deployment, wh
     assert whole["popularity"]["n"] == of_profiles["popularity"]["n"]
     assert whole["popularity"]["nmrr"] != of_profiles["popularity"]["nmrr"]
     assert number(of_profiles["ceiling"]["nmrr"]) <= 1
+    asked = rows(deployment, "metrics", *WINDOW, "--estimand", "profile", "--metric", "coverage,log_loss,nmrr")
+    told = {row["model"]: row for row in asked}
+    assert told["popularity"]["nmrr"] == of_profiles["popularity"]["nmrr"]
+    assert all(0 < number(row["coverage@5"]) <= number(row["coverage@100"]) <= 1 for row in asked)
+    assert told["logistic"]["log_loss"] and not told["popularity"]["log_loss"]
     published = {row["model"]: row for row in rows(deployment, "metrics", *WINDOW, "--protocol", "daily_list")}
     assert set(published) == {"published", "random", "ceiling"}
     by_model = rows(deployment, "metrics", *WINDOW, "--protocol", "daily_list", "--by", "model", "--metric", "nmrr")
@@ -276,6 +281,11 @@ def refused(home: Deployment, *arguments: str) -> None:
         (("metrics", *WINDOW, "--by", "weekend"), "no context column 'weekend'"),
         (("metrics", *WINDOW, "--protocol", "weekly"), "no protocol 'weekly'"),
         (("metrics", *WINDOW, "--estimand", "profile", "--by", "popularity"), "cannot be sliced by popularity"),
+        (("metrics", *WINDOW, "--estimand", "profile", "--metric", "novelty"), "novelty: with --estimand context and"),
+        (
+            ("metrics", *WINDOW, "--protocol", "daily_list", "--metric", "gini,luck"),
+            "no metric gini, luck .* gini: with",
+        ),
         (("metrics", "--from", "2025-01-02", "--to", "2025-01-02"), "no metrics are published"),
         (("ageing", "--as-of", DAY.isoformat()), "no contexts are published"),
         (("ageing", "--as-of", (DAY - timedelta(days=1)).isoformat(), "--metric", "luck"), "no metric 'luck'"),

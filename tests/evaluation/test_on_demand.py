@@ -15,12 +15,15 @@ from rec_platform.clock import DAY, midnight
 from rec_platform.config import Settings
 from rec_platform.dmc12.frame import nested
 from rec_platform.errors import KeyRefused, MissingInput, SchemaError
-from rec_platform.evaluation import Slices, evaluate, metric_rows, popularity
+from rec_platform.evaluation import Slices, evaluate, metric_rows, on_demand, popularity
+from rec_platform.evaluation.knowledge import Knowledge
 from rec_platform.evaluation.metrics import STANDARD
 from rec_platform.evaluation.on_demand import judged
-from rec_platform.evaluation.own import load
+from rec_platform.evaluation.own import NONE, load, platforms
+from rec_platform.evaluation.pages import NO_PLACES, Places, placed
 from rec_platform.evaluation.published import judged_lists
 from rec_platform.evaluation.slices import profile_bands
+from rec_platform.evaluation.stage import scored_frames
 from rec_platform.partition import Partition
 from rec_platform.tables import PLAY_FACTS, PROFILE_SNAPSHOT, RECOMMENDATIONS, SCORES_TABLE, TITLE_SNAPSHOT, TITLES
 from rec_platform.testing.readers import MemoryReader
@@ -182,6 +185,48 @@ def test_own_accumulators_have_means_over_profiles(world):
     wanted = {"model": "a", "metric": "effective_catalogue", "k": 3, "slice": "all"}
     assert value(ours, **wanted)["value"] == value(theirs, **wanted)["value"] > 1
     assert value(ours, **wanted)["estimand"] == "profile"
+
+
+ASKED = ("coverage", "gini", "median_rank", "log_loss", "logged_places", "mean_logged_row")
+
+
+def test_means_over_profiles_of_more_than_ranks_are_made_when_asked_for(world, tmp_path, monkeypatch):
+    """The plays of one date say where on the page they began, those of the other do not."""
+    scales = {"a": "log_odds"}
+    monkeypatch.setattr(on_demand, "score_scales", lambda: scales)
+    frames, reader = world
+    frame = frames[FIRST]
+    titles, labels = (np.asarray(frame.item(name)) for name in (c.TITLE, c.LABEL))
+    who = np.asarray(frame.context(c.PROFILE))[frame.context_of_item]
+    seen = dict.fromkeys((int(who[i]), int(titles[i])) for i in np.flatnonzero(labels > 0))
+    logged = plays(*((*pair, 1, NOON) for pair in list(seen)[::2])).to_pylist()
+    rows = [row | {c.ROW: 2 * (row[c.PROFILE] % 2), c.POSITION: 1} for row in logged]
+    tables = reader.tables | {"play_facts": {FIRST: pa.Table.from_pylist(rows, PLAY_FACTS.schema), SECOND: plays()}}
+    own = platforms(ASKED)
+    sums = judged(MemoryReader(tables, folder=tmp_path), [FIRST, SECOND], SETTINGS, own=own, estimand="profile")
+    ours = metric_rows(sums).to_pylist()
+    assert {*ASKED, "recall"} <= {row["metric"] for row in ours} and "novelty" not in {row["metric"] for row in ours}
+    places = Places.of(tables["play_facts"][FIRST], close=TOMORROW)
+    first, second = (scored_frames(reader.files("scores", [one])) for one in (FIRST, SECOND))
+    both = [*placed(first, places), *placed(second, NO_PLACES)]
+    whole = evaluate(
+        both, seed=SETTINGS.seed, metrics=(*STANDARD, *own.metrics), accumulators=own.accumulators, cutoffs=(3, 10),
+        slices=Slices(()), replicates=20, list_length=10, estimand="profile", knowledge=Knowledge(scales=scales),
+    )  # fmt: skip
+    theirs = metric_rows(whole).to_pylist()
+    assert [[*row.values()][:-1] for row in ours] == [[*row.values()][:-1] for row in theirs]
+    (share,) = (row["value"] for row in ours if row["metric"] == "logged_places" and row["model"] == "a")
+    assert 0 < share < 0.5
+
+
+def test_metrics_that_need_a_dates_knowledge_have_crossed_slices_and_no_means_over_profiles(world):
+    _, reader = world
+    own = platforms(["novelty", "diversity"])
+    crossed = metric_rows(judged(reader, [FIRST], SETTINGS, by="device,tenure_band", own=own)).to_pylist()
+    assert any(row["metric"] == "novelty" and row["slice"] == "device,tenure_band" for row in crossed)
+    rows = metric_rows(judged(reader, [FIRST], SETTINGS, own=own, estimand="profile")).to_pylist()
+    assert not any(row["metric"] == "novelty" for row in rows)
+    assert platforms(["recall", "nothing"]) == NONE
 
 
 def test_own_metrics_of_published_lists(tmp_path):
