@@ -193,11 +193,8 @@ def timelines_for(
     if plays <= most:
         return OneTimeline(sources(read_timeline(reader, settings, until=until)))
     features = FeatureSet.from_config(settings.features)
-    past, scratch = (
-        past_of(reader, settings, until=until, features=features),
-        Path(settings.memory.scratch or gettempdir()),
-    )
-    scratch.mkdir(parents=True, exist_ok=True)
+    past = past_of(reader, settings, until=until, features=features)
+    scratch = Path(settings.memory.scratch or gettempdir())
     return Swept(past, features, sources, -(-plays // most), scratch, reader.tell)
 
 

@@ -7,12 +7,10 @@ them put together again. Between, frames wait in files.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from types import TracebackType
 from typing import Final, Protocol, TypeAlias
 
@@ -25,6 +23,7 @@ from rec_platform.clock import HOUR
 from rec_platform.dmc12.frame import Frame, concat, flat, packed, sliced
 from rec_platform.features.feature_set import FeatureSet
 from rec_platform.features.sweep import BucketedLog, Past, Sides, bands, bucket_of
+from rec_platform.lake import HeldFolder
 from rec_platform.pipeline import Pipeline, Sources
 from rec_platform.stage import silent
 from rec_platform.timetravel.kernels import Int64
@@ -91,7 +90,8 @@ class Swept:
             that reads title-side sums.
         sources: what steps read, given a timeline.
         buckets: parts of the profiles.
-        scratch: a folder for what waits in files, gone at the end: plays and frames, not compressed.
+        scratch: a folder for what waits in files, gone at the end: plays and frames, not compressed. What a killed sweep left
+            there is removed.
         tell: told what is being done.
     """
 
@@ -103,9 +103,8 @@ class Swept:
     tell: Callable[[str], None] = silent
 
     def applied(self, segments: Sequence[Segment], frames: Iterable[Dated]) -> Iterator[Frame]:
-        # The name ends in the process id as that of a staging folder does, so that what a killed run left can be told.
-        with TemporaryDirectory(prefix="sweep.", suffix=f".{os.getpid()}", dir=self.scratch) as name:
-            folder, log = Path(name), None
+        with HeldFolder(self.scratch, "sweep") as held:
+            folder, log = held.folder, None
             for number, segment in enumerate(segments, 1):
                 waiting = _Waiting.filled(frames, folder / f"{number} waiting", self.buckets)
                 if log is None:

@@ -18,7 +18,6 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
@@ -32,6 +31,7 @@ from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import ConfigError
 from rec_platform.features.feature_set import FeatureSet
 from rec_platform.features.generator import FeatureGenerator
+from rec_platform.lake import HeldFolder
 from rec_platform.pipeline import Sources
 from rec_platform.timetravel import kernels
 from rec_platform.timetravel.codes import Ids
@@ -100,8 +100,8 @@ def parts(
     step, none = FeatureGenerator(feature_set), frame.take(np.empty(0, dtype=np.int64))
     profile, at = (np.asarray(frame.context(name), dtype=np.int64) for name in (c.PROFILE, c.AT))
     countries = countries_of(pc.unique(frame.contexts.column(c.COUNTRY)).to_pylist())
-    with TemporaryDirectory(dir=scratch) as folder:
-        log = BucketedLog.written(past, feature_set, profile, Path(folder), buckets)
+    with HeldFolder(scratch, "sweep") as held:
+        log = BucketedLog.written(past, feature_set, profile, held.folder, buckets)
         bucket_of_context, day = bucket_of(profile, buckets), at // DAY
 
         def asked(instants: Int64) -> Sides:

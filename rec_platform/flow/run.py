@@ -6,6 +6,7 @@ import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final
 
 from rec_platform.checks import CheckResult, audit, cost
@@ -14,7 +15,7 @@ from rec_platform.errors import AuditFailed, MissingInput
 from rec_platform.flow.earlier import earlier_of
 from rec_platform.flow.index import Index, Resolved, fingerprint
 from rec_platform.flow.reader import LakeReader
-from rec_platform.lake import Lake, Manifest, Staged, Staging
+from rec_platform.lake import Lake, Manifest, Staged, Staging, remove_left
 from rec_platform.partition import Partition
 from rec_platform.stage import Earlier, Input, Stage
 
@@ -154,6 +155,8 @@ def run_stage(
         return Report(stage.name, current=todo.current, blocked=todo.blocked)
     earlier = None if force else _earlier(index, stage, todo, settings)
     manifest = _manifest(stage, settings, index, run_id, todo, earlier)
+    if settings.memory.scratch is not None:
+        remove_left(Path(settings.memory.scratch))
     with lake.staging(run_id) as staging:
         staged, spent = _build(staging, stage, todo, settings, index, progress, earlier)
         checks = audit(stage.name, staged, lake=lake, settings=settings.audit)

@@ -8,11 +8,13 @@ lake.read("play_facts", [partition])
 """
 
 from rec_platform.lake.content import content_hash, content_hash_like, known_hashes
+from rec_platform.lake.held import HeldFolder, remove_left
 from rec_platform.lake.lake import Lake
 from rec_platform.lake.manifest import Manifest, PartitionState
 from rec_platform.lake.staging import Staged, Staging
 
 __all__ = [
+    "HeldFolder",
     "Lake",
     "Manifest",
     "PartitionState",
@@ -21,4 +23,5 @@ __all__ = [
     "content_hash",
     "content_hash_like",
     "known_hashes",
+    "remove_left",
 ]

@@ -27,7 +27,7 @@ from rec_platform.config import STAGING_FOLDER
 from rec_platform.errors import MissingInput, StorageFault
 from rec_platform.lake.files import partition_columns, partition_fields, read_files
 from rec_platform.lake.manifest import KEY, NEVER_PUBLISHED, Manifest, PartitionState, parts_hash
-from rec_platform.lake.staging import Staged, Staging, partition_path, sweep
+from rec_platform.lake.staging import Staged, Staging, partition_path
 from rec_platform.partition import Partition
 from rec_platform.tables import TABLES, TableSpec
 from rec_platform.tables import table as table_spec
@@ -57,9 +57,7 @@ class Lake:
 
     def staging(self, run_id: str) -> Staging:
         """A staging folder for a run; what killed runs left behind is removed."""
-        root = self.home / STAGING_FOLDER
-        sweep(root)
-        return Staging(root, run_id)
+        return Staging(self.home / STAGING_FOLDER, run_id)
 
     def publish(
         self, staged: Sequence[Staged], manifest: Manifest, *, failed: Mapping[Partition, str] | None = None

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final
 
 import numpy as np
@@ -18,6 +14,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rec_platform.lake.content import content_hash, known_hashes
+from rec_platform.lake.held import HeldFolder
 from rec_platform.partition import Partition
 from rec_platform.tables import TableSpec
 
@@ -50,23 +47,8 @@ class Staged:
         return replace(self, fingerprint=fingerprint)
 
 
-class Staging:
-    """A run's staging folder, removed on leaving the `with` block.
-
-    The folder's name ends in the process id, so that a later run can tell what a killed one left behind.
-    """
-
-    def __init__(self, root: Path, run_id: str) -> None:
-        root.mkdir(parents=True, exist_ok=True)
-        self.folder = Path(tempfile.mkdtemp(prefix=f"{run_id}.", suffix=f".{os.getpid()}", dir=root))
-
-    def __enter__(self) -> Staging:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        shutil.rmtree(self.folder, ignore_errors=True)
+class Staging(HeldFolder):
+    """A run's staging folder, removed on leaving the `with` block, or by a later run if this one is killed."""
 
     def write(
         self, spec: TableSpec, partition: Partition, rows: pa.Table, *, extra: Mapping[str, Any] | None = None
@@ -136,21 +118,3 @@ def partition_path(partition: Partition) -> str:
         return ""
     day = f"date={partition.date.isoformat()}"
     return day if partition.country is None else f"{day}/country={partition.country}"
-
-
-def sweep(root: Path) -> None:
-    """Remove staging folders whose process is gone (a killed run); those of living runs stay."""
-    for folder in root.glob("*.*") if root.is_dir() else ():
-        process = folder.name.rpartition(".")[2]
-        if process.isdigit() and not _alive(int(process)):
-            shutil.rmtree(folder, ignore_errors=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

@@ -11,12 +11,12 @@ import pyarrow as pa
 import pytest
 
 from rec_platform.checks import CheckResult
-from rec_platform.config import Settings
+from rec_platform.config import MemoryConfig, Settings
 from rec_platform.errors import AuditFailed, MissingInput
 from rec_platform.facts.stage import Facts
 from rec_platform.flow import Index, Report, run_stage
 from rec_platform.flow import run as flow_run
-from rec_platform.lake import Lake, Manifest, Staged
+from rec_platform.lake import HeldFolder, Lake, Manifest, Staged
 from rec_platform.partition import Partition
 from rec_platform.stage import Stage
 from rec_platform.tables import LANDING, PROFILES, RAW_PLAYS, TABLES, TITLES
@@ -226,6 +226,15 @@ def test_a_stage_that_reads_what_it_does_not_name_is_refused(lake: Lake) -> None
 
     with pytest.raises(MissingInput, match="which its inputs do not name"):
         make(lake, Peeking(), CELLS[:1])
+
+
+def test_what_a_killed_sweep_left_goes_when_the_next_run_starts(lake: Lake, tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch"
+    HeldFolder(scratch, "sweep")._lock.close()  # as the system does for a process that is gone
+    assert len(list(scratch.iterdir())) == 1
+    settings = Settings(memory=MemoryConfig(scratch=str(scratch)))
+    run_stage(lake, Facts(), CELLS[:1], settings, index=fresh(lake), run_id="test")
+    assert not list(scratch.iterdir())
 
 
 def test_a_killed_run_started_again_ends_in_the_same_hashes(lake: Lake, tmp_path: Path) -> None:
