@@ -22,7 +22,7 @@ from assets.definitions import defs
 from assets.home import share
 from rec_platform.flow import LAYERS, Platform, Window
 from rec_platform.partition import Partition
-from rec_platform.terminal import LOOK, next_step, of_home
+from rec_platform.terminal import LOOK, next_step
 
 _SILENT: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -200,7 +200,7 @@ def main(arguments: Sequence[str]) -> int:
             console.print(f"[red]{one.stage}[/red]: {one.error}", highlight=False)
     failed = any(one.failed or one.error for one in outcomes)
     if not failed and not body["json"]:
-        next_step(f"rec-platform metrics --from {asked.first} --to {asked.last}{of_home(home)}")
+        next_step(f"rec-platform metrics --from {asked.first} --to {asked.last}{body['of_home']}")
     return 1 if failed else 0
 
 

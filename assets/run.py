@@ -12,7 +12,7 @@ import signal
 import sys
 from pathlib import Path
 
-from rec_platform.errors import PlatformError
+from rec_platform.errors import PlatformError, of_files
 
 
 def main(arguments: list[str]) -> int:
@@ -21,13 +21,14 @@ def main(arguments: list[str]) -> int:
         return ui(Path(rest[0]), int(rest[1]))
     from assets.instance import prepare
 
-    prepare(Path(json.loads(rest[0])["home"]))
     try:
+        prepare(Path(json.loads(rest[0])["home"]))
         # Loading the definitions reads the home, so its faults show here too.
         from assets import launch
 
         return launch.main(rest)
-    except PlatformError as fault:
+    except (PlatformError, OSError) as error:
+        fault = error if isinstance(error, PlatformError) else of_files(error)
         print(f"error {fault.fault}\n  where  {fault.place}\n  repair {fault.repair}", file=sys.stderr)
         return 2
 

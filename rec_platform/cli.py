@@ -18,7 +18,7 @@ from rec_platform.cli_features import features
 from rec_platform.cli_late import late
 from rec_platform.cli_protocol import protocol
 from rec_platform.cli_prove import prove
-from rec_platform.errors import PlatformError
+from rec_platform.errors import PlatformError, of_files
 from rec_platform.flow.travel import travelled
 from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last, With, days_of
 from rec_platform.terminal import busy as _busy
@@ -109,6 +109,7 @@ def run(
     request = {
         "home": str(home.absolute()), "first": days[0].isoformat(), "last": days[1].isoformat(),
         "countries": commands.countries(countries), "force": force, "allow_stale": allow_stale, "plan": plan, "json": as_json,
+        "of_home": _of_home(home),
     }  # fmt: skip
     _become("flow", json.dumps(request))
 
@@ -266,11 +267,20 @@ def ui(
     _become("ui", str(home.absolute()), str(port))
 
 
+#: As help lists them: from files to numbers, then what one asks of those.
+_ORDER = (
+    "simulate", "ingest", "run", "status", "metrics", "compare", "report", "recommend", "travel", "late", "ageing", "export",
+    "protocol", "ui",
+)  # fmt: skip
+app.registered_commands.sort(key=lambda one: _ORDER.index(getattr(one.callback, "__name__", "")))
+
+
 def main() -> None:
-    """Run the command line; a `PlatformError` is printed as its three parts, without a traceback, with exit code 2."""
+    """Run the command line; what a user can repair is printed as its three parts, without a traceback, with exit code 2."""
     try:
         app()
-    except PlatformError as fault:
+    except (PlatformError, OSError) as error:
+        fault = error if isinstance(error, PlatformError) else of_files(error)
         console = Console(stderr=True, soft_wrap=True, highlight=False)
         console.print(
             f"[red]error[/red] {_plain(fault.fault)}\n  where  {_plain(fault.place)}\n  repair {_plain(fault.repair)}"

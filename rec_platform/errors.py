@@ -6,6 +6,8 @@ forget one of them: what is wrong, where, and what to do about it.
 
 from __future__ import annotations
 
+import re
+
 
 class PlatformError(Exception):
     """A fault a user can repair. `str()` reads "fault (place). Repair."."""
@@ -51,3 +53,20 @@ class ArtefactError(PlatformError):
 
 class NumericError(PlatformError):
     """A number that must not be: a NaN score, an infinite weight."""
+
+
+def of_files(error: OSError) -> StorageFault:
+    """What the operating system or Arrow says of a path, as an error with a repair.
+
+    >>> print(of_files(FileNotFoundError(2, "No such file or directory", "/nowhere/out.csv")))
+    No such file or directory (/nowhere/out.csv). See that the path is right, can be written to, and the disk has room.
+    """
+    text = str(error)
+    named = re.search(r"'([^']+)'", text)
+    path = str(error.filename) if error.filename else named.group(1) if named else text
+    lake = "; a published file that is gone is written again by `rec-platform run --force` for its date"
+    return StorageFault(
+        error.strerror or (text if text != path else type(error).__name__), place=path,
+        repair="See that the path is right, can be written to, and the disk has room"
+        + (lake if "/lake/" in path and path.endswith(".parquet") else "") + ".",
+    )  # fmt: skip

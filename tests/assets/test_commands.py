@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -156,6 +157,9 @@ def test_travel_shows_facts_and_features_and_no_future(deployment: Deployment) -
         (("recommend", "--sample", "--as-of", "2025-01-02"), "no recommendations are published"),
         (("travel", "--profile", "u0000001", "--as-of", "noon"), "is not an instant"),
         (("ingest", "nowhere.csv"), "nowhere.csv"),
+        (("export", "metrics", *WINDOW, "--out", "platform.toml/metrics.csv"), "can be written to"),
+        (("report", *WINDOW, "--out", "platform.toml/report.html"), "can be written to"),
+        (("run", *WINDOW, "--home", "platform.toml/home"), "can be written to"),
     ],
 )
 def test_bad_input_is_named_with_its_repair(deployment: Deployment, arguments: tuple[str, ...], message: str) -> None:
@@ -175,6 +179,21 @@ def test_every_command_has_an_example() -> None:
         told |= {f"{group} {name}": command for name, command in commands[group].commands.items()}
     for name, command in told.items():
         assert f"Example: rec-platform {name}" in command.help, name
+
+
+def test_help_lists_commands_in_the_order_of_the_flow() -> None:
+    commands = list(get_command(app).commands)  # type: ignore[attr-defined]
+    assert commands[:5] == ["simulate", "ingest", "run", "status", "metrics"]
+    assert commands[-2:] == ["features", "prove"]
+
+
+def test_the_next_command_names_the_home_it_was_asked_for(deployment: Deployment) -> None:
+    named = subprocess.run(
+        [str(BIN / "rec-platform"), "run", *WINDOW, "--home", str(deployment.home)], capture_output=True, text=True,
+        cwd=deployment.home, env={name: value for name, value in os.environ.items() if name != "REC_PLATFORM_HOME"},
+    )  # fmt: skip
+    assert f"--to {DAY} --home {deployment.home}" in named.stdout.replace("\n", " ")
+    assert "--home" not in deployment.command("run", *WINDOW)
 
 
 def test_an_empty_home_says_what_to_do(tmp_path: Path) -> None:
