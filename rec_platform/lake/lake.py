@@ -6,10 +6,11 @@ One commit per table and publish, however many partitions. A reader sees the old
 from __future__ import annotations
 
 import fcntl
+import filecmp
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
@@ -42,6 +43,8 @@ _RETENTION: Final = {
     "delta.deletedFileRetentionDuration": _KEEP,
     "delta.enableExpiredLogCleanup": "false",
 }
+#: What to do about a published file that is not where its commit put it.
+LOST: Final = "if that is no help the file is gone, and `rec-platform run --force` for its date writes it again."
 
 
 class Lake:
@@ -64,7 +67,8 @@ class Lake:
     ) -> dict[str, int]:
         """Replace partitions: one atomic commit per table that has anything new. Returns the version per table.
 
-        A partition whose content hash and fingerprint are both as they stand makes no commit.
+        A partition whose content hash and fingerprint are both as they stand makes no commit, unless its file is gone or
+        damaged: then it is written again.
 
         Args:
             failed: partitions that failed their audit, with the reason: their last good version is marked stale.
@@ -97,6 +101,7 @@ class Lake:
             delta = self._open_or_create(spec, staged)
             states = self.state(spec.name, delta.version())
             entries = _entries(staged, {**states, **self.holes(spec.name, delta.version())}, failed, append=append)
+            entries |= {} if append else self._mended(spec, staged, entries)
             if not entries:
                 return int(delta.version())
             adds = [self._add(spec, one) for one in staged if one.path and one.partition.key in entries]
@@ -115,6 +120,18 @@ class Lake:
             )
             return max(_versions(Path(self._path(spec.name)) / "_delta_log"))
 
+    def _mended(self, spec: TableSpec, staged: Sequence[Staged], entries: Collection[str]) -> dict[str, dict[str, Any]]:
+        """Of partitions that stand as staged, those whose file does not hold what it did: gone, cut short, changed."""
+        return {
+            one.partition.key: _replaced(one).to_json()
+            for one in staged
+            if one.path and one.partition.key not in entries and not _same_bytes(one.path, self._target(spec, one))
+        }
+
+    def _target(self, spec: TableSpec, staged: Staged) -> Path:
+        assert staged.path is not None
+        return Path(self._path(spec.name)) / partition_path(staged.partition) / staged.path.name
+
     def _open_or_create(self, spec: TableSpec, staged: Sequence[Staged]) -> DeltaTable:
         path = self._path(spec.name)
         schema = _written_schema(spec, staged)
@@ -129,8 +146,8 @@ class Lake:
 
     def _add(self, spec: TableSpec, staged: Staged) -> AddAction:
         assert staged.path is not None
-        inside = f"{partition_path(staged.partition)}/{staged.path.name}".lstrip("/")
-        target = Path(self._path(spec.name)) / inside
+        target = self._target(spec, staged)
+        inside = target.relative_to(self._path(spec.name)).as_posix()
         target.parent.mkdir(parents=True, exist_ok=True)
         size = staged.path.stat().st_size
         staged.path.replace(target)
@@ -159,7 +176,7 @@ class Lake:
                 path=path,
                 data_change=True,
                 deletion_timestamp=_milliseconds(root / path),
-                size=(root / path).stat().st_size,
+                size=(root / path).stat().st_size if (root / path).exists() else 0,
                 partition_values=_partition_values(partition),
             )
             for partition in sorted(partitions - set(failed))
@@ -284,6 +301,10 @@ def _versions(log: Path) -> list[int]:
     return [int(name[:20]) for name in names if re.fullmatch(r"\d{20}(\.checkpoint.*\.parquet|\.json)", name)]
 
 
+def _same_bytes(staged: Path, published: Path) -> bool:
+    return published.is_file() and filecmp.cmp(staged, published, shallow=False)
+
+
 @contextmanager
 def _storage(table: str) -> Iterator[None]:
     """Turn what disks and logs raise into the one error that a retry can cure."""
@@ -294,9 +315,11 @@ def _storage(table: str) -> Iterator[None]:
             f"table {table} has no such version: {error}", place="lake", repair="Run the stage that publishes it."
         ) from error
     except (OSError, DeltaError) as error:
+        gone = isinstance(error, FileNotFoundError)
         raise StorageFault(
-            f"{type(error).__name__}: {error}", place=f"table {table}", repair="Run the same command again."
-        ) from error
+            f"{type(error).__name__}: {error}", place=f"table {table}",
+            repair="Run the same command again" + (f"; {LOST}" if gone else "."),
+        ) from error  # fmt: skip
 
 
 @contextmanager
@@ -406,8 +429,8 @@ def _leaves(schema: pa.Schema) -> set[str]:
 
 
 def _milliseconds(path: Path) -> int:
-    """A file's own time of change: Delta wants times in its log, and the library asks no clock."""
-    return path.stat().st_mtime_ns // 1_000_000
+    """A file's own time of change: Delta wants times in its log, and the library asks no clock. 0 if the file is gone."""
+    return path.stat().st_mtime_ns // 1_000_000 if path.exists() else 0
 
 
 def _saved_index(path: Path) -> tuple[int, dict[str, dict[str, Any]]]:

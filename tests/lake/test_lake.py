@@ -100,6 +100,38 @@ def test_equal_rows_from_equal_inputs_make_no_commit(tmp_path: Path) -> None:
     assert publish(lake, {FR: tiles(1)}, fingerprint="other inputs, same rows") == first + 1
 
 
+@pytest.mark.parametrize("fault", ["gone", "cut short", "one bit"])
+def test_a_file_that_is_lost_or_damaged_is_written_again_from_equal_rows(tmp_path: Path, fault: str) -> None:
+    lake = Lake(tmp_path)
+    first = publish(lake, {DE: tiles(1, 2), FR: tiles(3)})
+    (file,) = map(Path, lake.files("profile_tiles", [DE]))
+    held = file.read_bytes()
+    if fault == "gone":
+        file.unlink()
+        with pytest.raises(StorageFault, match=r"run --force"):
+            lake.read("profile_tiles", [DE])
+    else:
+        file.write_bytes(held[:50] if fault == "cut short" else held[:40] + bytes([held[40] ^ 1]) + held[41:])
+    assert publish(lake, {DE: tiles(1, 2), FR: tiles(3)}) == first + 1
+    assert file.read_bytes() == held
+    assert set(lake.manifests("profile_tiles")[0]["partitions"]) == {DE.key}
+    for version in (first, first + 1):
+        assert Lake(tmp_path).read("profile_tiles", [DE, FR], ["profile_id"], version).column(0).to_pylist() == [
+            1,
+            2,
+            3,
+        ]
+    assert publish(lake, {DE: tiles(1, 2)}) == first + 1
+
+
+def test_other_rows_replace_a_file_that_is_lost(tmp_path: Path) -> None:
+    lake = Lake(tmp_path)
+    publish(lake, {DE: tiles(1, 2)})
+    Path(lake.files("profile_tiles", [DE])[0]).unlink()
+    publish(lake, {DE: tiles(4)})
+    assert lake.read("profile_tiles", [DE], ["profile_id"]).column(0).to_pylist() == [4]
+
+
 def test_the_state_survives_the_loss_of_its_index(tmp_path: Path) -> None:
     lake = Lake(tmp_path)
     publish(lake, {FR: tiles(1)})
