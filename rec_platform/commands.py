@@ -35,6 +35,7 @@ from rec_platform.reports.glossary import LOWER, term
 from rec_platform.scoring.stage import recommend_one
 from rec_platform.stage import Input
 from rec_platform.tables import METRIC_SUMS, PLAY_FACTS, PROFILES, RECOMMENDATIONS, TABLES, TITLES
+from rec_platform.terminal import plain, print_rows
 
 Row = dict[str, Any]
 Progress = Callable[[str, float], None]
@@ -79,8 +80,13 @@ def ingested(
 def print_reconciliation(result: Reconciliation, *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(result.to_json(), default=str))
-    else:
-        Console(soft_wrap=True).print(result)
+        return
+    print_rows(result.rows(), "delivered = accepted + duplicates + quarantined", as_json=False)
+    console = Console(soft_wrap=True, highlight=False)
+    for line in result.said():
+        console.print(plain(line))
+    for fault in result.faults:
+        console.print(f"[red]error: {plain(str(fault))}[/red]")
 
 
 def status(home: Path) -> list[Row]:

@@ -12,7 +12,9 @@ from typer.testing import CliRunner
 
 from rec_platform import commands
 from rec_platform.cli import app
-from rec_platform.errors import KeyRefused
+from rec_platform.errors import KeyRefused, SourceError
+from rec_platform.plays.counts import Counts
+from rec_platform.plays.reconciliation import FileReport, Reconciliation, ReferenceCounts
 from rec_platform.terminal import DEFAULT_HOME, WIDTH, of_home, print_rows
 
 
@@ -88,6 +90,27 @@ def test_advice_names_a_home_that_is_not_the_usual_one(monkeypatch: pytest.Monke
     monkeypatch.setenv("REC_PLATFORM_HOME", "/tmp/one")
     assert of_home(Path("/tmp/one")) == ""
     assert of_home(Path("/tmp/other")) == " --home /tmp/other"
+
+
+def test_an_ingest_is_told_as_other_tables_are(capsys: pytest.CaptureFixture[str]) -> None:
+    call = Counts(1_000, 990, 4, {"missing_id": 6}, {"missing_id": 6, "duplicate": 5})
+    result = Reconciliation(
+        call, call + call, {"titles": ReferenceCounts(10, 1, ("line 3: [bold]x[/bold]",))},
+        (FileReport("a.csv", "plays", "landed", 1_000), FileReport("b.csv", "plays", "skipped")), (),
+        ("column 'x' is ignored",), (SourceError("no column 'y'", place="c.csv", repair="Name it."),),
+    )  # fmt: skip
+    commands.print_reconciliation(result, as_json=False)
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines[3:7] == [
+        ["delivered", "1,000", "2,000"], ["accepted", "990", "1,980"], ["duplicates", "4", "8", "10"],
+        ["quarantined:", "missing_id", "6", "12", "12"],
+    ]  # fmt: skip
+    assert [" ".join(line) for line in lines[7:]] == [
+        "1 files landed, 1 skipped (already in), 1 refused", "titles: 10 rows delivered, 1 unreadable",
+        "line 3: [bold]x[/bold]", "note: column 'x' is ignored", f"error: {result.faults[0]}",
+    ]  # fmt: skip
+    commands.print_reconciliation(result, as_json=True)
+    assert json.loads(capsys.readouterr().out) == json.loads(json.dumps(result.to_json()))
 
 
 def windows_of_days(group: typer.core.TyperGroup, *path: str) -> dict[tuple[str, ...], list[str]]:

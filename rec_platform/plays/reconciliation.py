@@ -6,11 +6,6 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from rich import box
-from rich.console import Group
-from rich.table import Table
-from rich.text import Text
-
 from rec_platform.errors import SourceError
 from rec_platform.partition import Partition
 from rec_platform.plays.counts import Counts
@@ -72,35 +67,27 @@ class Reconciliation:
             "faults": [str(fault) for fault in self.faults],
         }
 
-    def __rich__(self) -> Group:
-        return Group(self._plays(), *self._said())
-
-    def _plays(self) -> Table:
+    def rows(self) -> list[dict[str, Any]]:
         """Delivered = accepted + duplicates + quarantined; the last column counts each rule by itself."""
-        table = Table(
-            title="delivered = accepted + duplicates + quarantined", title_justify="left", box=box.SIMPLE_HEAD,
-            show_edge=False, pad_edge=False, padding=(0, 1, 0, 0), header_style="dim",
-        )  # fmt: skip
-        table.add_column("rows", no_wrap=True)
-        for name in ("this call", "all so far", "rule broken by (all so far)"):
-            table.add_column(name, justify="right")
-        for name, of in _lines(self.whole):
-            hits = self.whole.hits.get(name)
-            cells = [f"{of(self.call):,}", f"{of(self.whole):,}", "" if hits is None else f"{hits:,}"]
-            table.add_row(_LABELS.get(name, f"quarantined: {name}"), *cells)
-        return table
+        return [
+            {
+                "rows": _LABELS.get(name, f"quarantined: {name}"), "this call": of(self.call), "all so far": of(self.whole),
+                "rule broken by (all so far)": self.whole.hits.get(name),
+            }
+            for name, of in _lines(self.whole)
+        ]  # fmt: skip
 
-    def _said(self) -> Iterator[Text]:
+    def said(self) -> Iterator[str]:
+        """What else there is to say, line by line; faults apart."""
         landed = [file for file in self.files if file.status == "landed"]
         skipped = sum(file.status == "skipped" for file in self.files)
-        yield Text(f"{len(landed)} files landed, {skipped} skipped (already in), {len(self.faults)} refused")
+        yield f"{len(landed)} files landed, {skipped} skipped (already in), {len(self.faults)} refused"
         if self.whole.known_at_raised:
-            yield Text(f"known_at raised to the end of the play in {self.whole.known_at_raised:,} rows")
+            yield f"known_at raised to the end of the play in {self.whole.known_at_raised:,} rows"
         for name, counts in self.reference.items():
-            yield Text(f"{name}: {counts.delivered:,} rows delivered, {counts.unreadable:,} unreadable")
-            yield from (Text(f"  {example}") for example in counts.examples)
-        yield from (Text(f"note: {note}") for note in self.notes)
-        yield from (Text(f"error: {fault}", style="red") for fault in self.faults)
+            yield f"{name}: {counts.delivered:,} rows delivered, {counts.unreadable:,} unreadable"
+            yield from (f"  {example}" for example in counts.examples)
+        yield from (f"note: {note}" for note in self.notes)
 
 
 _LABELS = {"delivered": "delivered", "accepted": "accepted", "duplicate": "duplicates"}
