@@ -15,13 +15,16 @@ from typer.testing import CliRunner
 from rec_platform import columns as c
 from rec_platform.cli import app
 from rec_platform.clock import DAY, iso
+from rec_platform.contexts.stage import read_timeline
 from rec_platform.dmc12.frame import Frame, flat
 from rec_platform.errors import ConfigError, MissingInput, NumericError
 from rec_platform.evaluation import evaluate, metric_rows
-from rec_platform.flow import Platform, travel, trial
+from rec_platform.flow import Platform, travel
 from rec_platform.flow.travel import travelled
-from rec_platform.flow.trial import Trial, examined, spearman, trained
+from rec_platform.flow.trial import Trial, alone, examined, spearman, trained
+from rec_platform.flow.trial.trial import read_frame, with_added
 from rec_platform.partition import Partition
+from rec_platform.pipeline import Sources
 from rec_platform.simulation import simulate
 from rec_platform.tables import SCORES_TABLE, TABLES, TRAINING_SETS
 
@@ -87,9 +90,9 @@ def test_a_trial_computes_what_the_flow_then_stores(home: Path) -> None:
     looked = Trial.of(home, EXAMPLE, LAST, LAST)
     reader = looked.reader(LAST)
     partition = Partition(LAST, "US")
-    frame = trial._read(reader, partition)
-    timeline = trial.read_timeline(reader, looked.settings, until=LAST, features=looked.features.select(looked.added))
-    tried = trial._with_added(looked, frame, trial.Sources(timeline)).features
+    frame = read_frame(reader, partition)
+    timeline = read_timeline(reader, looked.settings, until=LAST, features=looked.features.select(looked.added))
+    tried = with_added(looked, frame, Sources(timeline)).features
     (home / "platform.toml").write_text(f"{SETTINGS}[features]\nfiles = ['{EXAMPLE}']\n", encoding="utf-8")
     try:
         Platform(home).run("training_sets", [partition], run_id="named").raise_if_failed()
@@ -131,7 +134,7 @@ def test_the_power_alone_is_the_auc_by_hand(home: Path) -> None:
     ]
     held = [(auc, weight) for auc, weight in by_hand if auc is not None]
     wanted = np.average([auc for auc, _ in held], weights=[weight for _, weight in held])
-    value, _, _, contexts = trial._aucs(looked, values, frame, label > 0)["US"]
+    value, _, _, contexts = alone._aucs(looked, values, frame, label > 0)["US"]
     assert contexts == len(held)
     assert value == pytest.approx(wanted, abs=1e-12)
 
@@ -152,7 +155,7 @@ def test_a_feature_that_knows_the_answer_is_flagged(home: Path, ideas: Path, mon
         noise = np.random.default_rng(1).normal(0, 0.05, frame.n_items)
         return frame.with_features(dict.fromkeys(_trial.added, (frame.item(c.LABEL) + noise).astype(np.float32)))
 
-    monkeypatch.setattr(trial, "_with_added", planted)
+    monkeypatch.setattr(alone, "with_added", planted)
     for one in examined(Trial.of(home, ideas, EVE, LAST)):
         assert any(flag.startswith(f"too good: {one.name} AUC") for flag in one.flags)
 
@@ -251,5 +254,5 @@ def test_a_partition_without_contexts_has_no_columns_of_features() -> None:
     some = pa.table({c.CONTEXT_ID: [1]})
     full = Frame.of(some, np.array([0, 2]), items={c.TITLE: np.array([5, 6])}, features={"a": np.array([0.5, 0.25])})
     none = Frame.of(some.slice(0, 0))
-    assert trial._stored_features([none, full, none]).to_pydict() == {"a": [0.5, 0.25]}
-    assert trial._stored_features([none]).num_rows == 0
+    assert alone._stored_features([none, full, none]).to_pydict() == {"a": [0.5, 0.25]}
+    assert alone._stored_features([none]).num_rows == 0
