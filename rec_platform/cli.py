@@ -120,7 +120,12 @@ def metrics(
     last: Last,
     countries: Countries = "",
     by: By = "all",
-    metric: Annotated[str, typer.Option(help="Comma-separated metric names; the main ones if not given.")] = "",
+    metric: Annotated[
+        str,
+        typer.Option(
+            help="Comma-separated metrics, at a cut-off or at all of them: ndcg@10,recall; the main ones if not given."
+        ),
+    ] = "",
     versus: Annotated[str, typer.Option(help="Paired differences against this model, e.g. popularity.")] = "",
     estimand: Estimand = "context",
     protocol: Annotated[
@@ -143,7 +148,8 @@ def metrics(
     over = (
         f"less {versus}, paired" if versus else "mean over contexts" if estimand == "context" else "mean over profiles"
     )
-    _print_rows(rows, f"Metrics of {first} to {last}: {over}, [95 % interval]", as_json=as_json)
+    shown = commands.in_numbers(rows) if as_json else rows
+    _print_rows(shown, f"Metrics of {first} to {last}: {over}, [95 % interval]", as_json=as_json)
     if not as_json:
         print(
             "random is an order by chance, ceiling the best that any order could reach. Other metrics: --metric map,mrr; slices: "

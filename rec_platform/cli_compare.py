@@ -29,7 +29,10 @@ SLICES = (
     "Slice: all, country, tenure_band, activity_band, device, profile_band, popularity, title_age, any column of contexts, "
     "a slice of a file given --with, or two with a comma."
 )
-METRICS = "Comma-separated metric names; the main ones if not given, of every pair of models the first of them."
+METRICS = (
+    "Comma-separated metrics, at a cut-off or at all of them: ndcg@10,recall; the main ones if not given, of several pairs the "
+    "first of them."
+)
 By = Annotated[str, typer.Option(help=SLICES)]
 Estimand = Annotated[
     str,
@@ -43,7 +46,9 @@ Out = Annotated[Path | None, typer.Option("--out", help="Draw it too: a file end
 def compare(
     first: First,
     last: Last,
-    models: Annotated[list[str] | None, typer.Argument(help="Two models; every pair if none is named.")] = None,
+    models: Annotated[
+        list[str] | None, typer.Argument(help="Two models, or several: every pair; all if none is named.")
+    ] = None,
     countries: Countries = "",
     by: By = "all",
     metric: Annotated[str, typer.Option(help=METRICS)] = "",
@@ -53,7 +58,7 @@ def compare(
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
-    """Compare two models on the same contexts: paired differences, intervals, tests, and which is better.
+    """Compare models on the same contexts, pair by pair: differences, intervals, tests, and which is better.
 
     Example: rec-platform compare xgboost popularity --from 2011-11-01 --to 2011-12-09 --by country
     """
@@ -66,13 +71,14 @@ def compare(
     if as_json:
         print(json.dumps({"sentence": found.sentence, "rows": found.rows}, default=str))
         return
-    what = f" in {found.rows[0]['metric']}" if found.rows and not (models or metric) else ""
+    several = len(models or ()) != 2 and not metric
+    what = f" in {found.rows[0]['metric']}" if found.rows and several else ""
     print_rows(
         found.told, f"Paired differences{what}, {first} to {last}: intervals each by itself, verdicts for all rows together",
         as_json=False,
     )  # fmt: skip
     print(found.sentence)
-    print("Every test and effect size: --json." + ("" if models or metric else " Other metrics: --metric ndcg,recall."))
+    print("Every test and effect size: --json." + (" Other metrics: --metric ndcg@10,recall." if several else ""))
     next_step(f"rec-platform report --from {first} --to {last} --out report.html{of_home(home)}")
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -25,7 +25,7 @@ from rec_platform.evaluation.scored import CEILING
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.flow import Platform, Window
 from rec_platform.flow.late import counts, ledger
-from rec_platform.judging import Files, ages, sums_of
+from rec_platform.judging import Files, ages, chosen_metrics, heading, sums_of
 from rec_platform.partition import Partition, checked_country
 from rec_platform.plays.ingest import ingest
 from rec_platform.plays.mapping import load_mapping
@@ -150,7 +150,8 @@ def metrics(
     """
     platform = Platform(home)
     own = Files.of(platform.settings, files)
-    made = replace(own, stored=own.stored + platforms(metrics))  # as far as it is not stored
+    named = [name.partition("@")[0] for name in metrics]
+    made = replace(own, stored=own.stored + platforms(named))  # as far as it is not stored
     sums = sums_of(platform, first, last, countries, by=by, protocol=protocol, estimand=estimand, files=made)
     wanted = _chosen(measured(sums, own.accumulators), metrics, own.given)
     if versus:
@@ -167,15 +168,9 @@ def after_metrics(rows: Sequence[Row], versus: str) -> str:
 
 
 def _chosen(known: list[tuple[str, int]], asked: list[str], own: Own) -> list[tuple[str, int]]:
-    if not asked:
-        return [pair for pair in MAIN_METRICS if pair in known] + own.shown(known)
-    strange = sorted(set(asked) - {name for name, _ in known})
-    if strange:
-        stored = set(strange).intersection(platforms(strange).names)  # the platform's, but not of such numbers
-        have = f"There are: {', '.join(sorted({name for name, _ in known}))}."
-        why = f"{', '.join(sorted(stored))}: with --estimand context and --protocol session only. " if stored else ""
-        raise KeyRefused(f"no metric {', '.join(strange)}", place="--metric", repair=f"{why}{have}")
-    return [pair for name in dict.fromkeys(asked) for pair in known if pair[0] == name]
+    return (
+        chosen_metrics(known, asked) if asked else [pair for pair in MAIN_METRICS if pair in known] + own.shown(known)
+    )
 
 
 def _differences(
@@ -226,10 +221,10 @@ def _pivot(
                 line["n"] = row[c.N]
                 leading.setdefault(who(row), []).append(sign * row[value])
             ends = row[c.LOW], row[c.HIGH]
-            line[_heading(row[c.METRIC], row[c.CUTOFF])] = _interval(row[value], *ends, sign=value != c.VALUE)
-    order = [_heading(*pair) for pair in wanted]
+            line[heading(row[c.METRIC], row[c.CUTOFF])] = Measured(row[value], *ends, sign=value != c.VALUE)
+    order = [heading(*pair) for pair in wanted]
     return [
-        {name: line[name] for name in line if name not in order} | {name: line.get(name, "") for name in order}
+        {name: line[name] for name in line if name not in order} | {name: line.get(name) for name in order}
         for _, line in sorted(lines.items(), key=lambda one: _order(one[0], leading))
     ]
 
@@ -246,16 +241,30 @@ def _downwards(values: list[float]) -> tuple[bool, float]:
     return not there, -float(np.mean(there)) if there else 0.0
 
 
-def _heading(metric: str, k: int) -> str:
-    return f"{metric}@{k}" if k else metric
+class Measured(NamedTuple):
+    """A number with its interval, in a cell: two lines in a table, numbers in JSON (no verdict: without ends)."""
+
+    value: float
+    low: float
+    high: float
+    sign: bool = False
+
+    def __str__(self) -> str:
+        if np.isnan(self.value):
+            return "-"
+        one, ends = ("{:+.3f}", "[{:+.3f},{:+.3f}]") if self.sign else ("{:.3f}", "[{:.3f}, {:.3f}]")
+        return (
+            one.format(self.value) + "\n" + ("no verdict" if np.isnan(self.low) else ends.format(self.low, self.high))
+        )
+
+    def to_json(self) -> dict[str, float | None]:
+        numbers = {c.VALUE: self.value, c.LOW: self.low, c.HIGH: self.high}
+        return {name: None if np.isnan(number) else number for name, number in numbers.items()}
 
 
-def _interval(value: float, low: float, high: float, *, sign: bool) -> str:
-    if np.isnan(value):
-        return "-"
-    if sign:
-        return f"{value:+.3f}\n" + ("no verdict" if np.isnan(low) else f"[{low:+.3f},{high:+.3f}]")
-    return f"{value:.3f}\n" + ("no verdict" if np.isnan(low) else f"[{low:.3f}, {high:.3f}]")
+def in_numbers(rows: Sequence[Row]) -> list[Row]:
+    """Rows for machines: each cell that was measured as value, low and high."""
+    return [{n: one.to_json() if isinstance(one, Measured) else one for n, one in row.items()} for row in rows]
 
 
 def reported(

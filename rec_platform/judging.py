@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import combinations
 from pathlib import Path
 from typing import Any, Final
 
@@ -166,19 +167,20 @@ def compared(
     out: Path | None = None,
     files: Sequence[Path] = (),
 ) -> Compared:
-    """Two models compared, or every pair of all models where none is named, over some days and countries together."""
-    if len(models) not in (0, 2):
+    """Two models compared, or every pair of more (of all, where none is named), over some days and countries together."""
+    if len(models) == 1 or len(set(models)) < len(models):
         raise KeyRefused(
-            f"{len(models)} models given", place="compare", repair="Name two models, or none to compare every pair."
-        )
+            f"nothing to compare {models[0]!r} with" if len(models) == 1 else "a model is named twice", place="compare",
+            repair="Name two models or more, or none to compare every pair.",
+        )  # fmt: skip
     platform = Platform(home)
     own = Files.of(platform.settings, files)
     sums = only(
         sums_of(platform, first, last, countries, by=by, estimand=estimand, files=own), lambda key: key.slice == by
     )
-    least, pairs = platform.settings.evaluation.min_contexts, [(models[0], models[1])] if models else None
+    least, pairs = platform.settings.evaluation.min_contexts, list(combinations(models, 2)) or None
     wanted = _wanted(measured(sums, own.accumulators), metrics, own.given)
-    if pairs is None and not metrics:
+    if len(models) != 2 and not metrics:
         wanted = wanted[:1]  # every pair by every metric is a wall that nobody reads
     table = (
         compare_all(sums, _leading(sums, wanted, own.accumulators), min_contexts=least, accumulators=own.accumulators)
@@ -189,8 +191,9 @@ def compared(
     rows = table.to_pylist()
     if out is not None:
         _draw(rows, by, out)
-    shown = _shown(rows, by, several=not models)
-    return Compared(_sentence(rows), shown, _told(rows, shown, several=not models))
+    several = len(models) != 2
+    shown = _shown(rows, by, several=several)
+    return Compared(_sentence(rows), shown, _told(rows, shown, several=several))
 
 
 def _leading(sums: MetricSums, wanted: Sequence[tuple[str, int]], accumulators: tuple[Accumulator, ...]) -> list[str]:
@@ -212,15 +215,30 @@ def _leading(sums: MetricSums, wanted: Sequence[tuple[str, int]], accumulators: 
     return sorted(models, key=lambda model: (-best.get(model, -np.inf), model))
 
 
+def chosen_metrics(known: Sequence[tuple[str, int]], asked: Sequence[str]) -> list[tuple[str, int]]:
+    """Metrics and cut-offs by the names asked for: `ndcg` is `ndcg` at every cut-off there is, `ndcg@10` at that one.
+
+    >>> chosen_metrics([("mrr", 0), ("ndcg", 5), ("ndcg", 10)], ["ndcg@10", "mrr"])
+    [('ndcg', 10), ('mrr', 0)]
+    """
+    found = {text: [(name, k) for name, k in known if text in (name, heading(name, k))] for text in asked}
+    strange = [text for text, pairs in found.items() if not pairs]
+    if strange:
+        cuts = sorted({k for _, k in known} - {0})
+        have = ", ".join(sorted({f"{name}@k" if k else name for name, k in known}))
+        where = f", with k of {', '.join(map(str, cuts))}" if cuts else ""
+        raise KeyRefused(f"no metric {', '.join(strange)}", place="--metric", repair=f"There are: {have}{where}.")
+    return list(dict.fromkeys(pair for pairs in found.values() for pair in pairs))
+
+
+def heading(metric: str, k: int) -> str:
+    """A metric and its cut-off (0: it has none) as people write it: `ndcg@10`."""
+    return f"{metric}@{k}" if k else metric
+
+
 def _wanted(known: Sequence[tuple[str, int]], asked: Sequence[str], own: Own) -> list[tuple[str, int]]:
     """Of the metrics there are those asked for; else the main ones and those of the user's own."""
-    if not asked:
-        return [pair for pair in MAIN if pair in known] + own.shown(known)
-    strange = sorted(set(asked) - {name for name, _ in known})
-    if strange:
-        have = ", ".join(sorted({name for name, _ in known}))
-        raise KeyRefused(f"no metric {', '.join(strange)} to pair", place="--metric", repair=f"There are: {have}.")
-    return [pair for name in dict.fromkeys(asked) for pair in known if pair[0] == name]
+    return chosen_metrics(known, asked) if asked else [pair for pair in MAIN if pair in known] + own.shown(known)
 
 
 def _chosen(table: pa.Table, wanted: Sequence[tuple[str, int]], by: str) -> pa.Table:
@@ -237,14 +255,18 @@ def _chosen(table: pa.Table, wanted: Sequence[tuple[str, int]], by: str) -> pa.T
 
 
 def _heading(row: Row) -> str:
-    return f"{row[c.METRIC]}@{row[c.CUTOFF]}" if row[c.CUTOFF] else str(row[c.METRIC])
+    return heading(row[c.METRIC], row[c.CUTOFF])
 
 
 def _shown(rows: list[Row], by: str, *, several: bool) -> list[Row]:
-    """Rows as people read them: numbers to three digits, the interval as a bar around 0, to the scale of its metric."""
+    """Rows as people read them: numbers to three digits, the interval as a bar around 0, to the scale of its metric.
+
+    Rows without a verdict have no bar and no say in the scale: one of two contexts would flatten all others.
+    """
     reach: dict[str, float] = {}
     for row in rows:
-        seen = [abs(row[name]) for name in ("difference", c.LOW, c.HIGH) if np.isfinite(row[name])]
+        ends = ("difference", c.LOW, c.HIGH) if np.isfinite(row[c.LOW]) else ()
+        seen = [abs(row[name]) for name in ends if np.isfinite(row[name])]
         reach[row[c.METRIC]] = max(reach.get(row[c.METRIC], 0.0), *seen, 0.0)
     return [
         ({"models": f"{row['model_a']} - {row['model_b']}"} if several else {})
@@ -255,7 +277,7 @@ def _shown(rows: list[Row], by: str, *, several: bool) -> list[Row]:
             row["model_b"] if not several else "b": _plain(row["value_b"]),
             "difference": _signed(row["difference"]),
             "95 %": "no verdict" if np.isnan(row[c.LOW]) else f"[{row[c.LOW]:+.3f},{row[c.HIGH]:+.3f}]",
-            "bar": bar(row["difference"], row[c.LOW], row[c.HIGH], reach[row[c.METRIC]]),
+            "bar": bar(row["difference"], row[c.LOW], row[c.HIGH], reach[row[c.METRIC]]) if np.isfinite(row[c.LOW]) else "",
             "p t": _p(row["p_t"]), "p flips": _p(row["p_randomisation"]), "p Holm": _p(row["p_holm"]),
             "p BH": _p(row["p_bh"]), "effect": _signed(row["effect"]), "detectable": f"{row[c.DETECTABLE]:.4f}",
             "n": row[c.N], "verdict": row["verdict"], "by": row["method"],

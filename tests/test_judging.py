@@ -13,7 +13,7 @@ from rec_platform.evaluation.comparison import (
     LOWER,
     NO_VERDICT,
 )
-from rec_platform.judging import BAR, Row, _sentence, bar
+from rec_platform.judging import BAR, Row, _sentence, _shown, bar
 
 NAN = float("nan")
 ROW: Row = {
@@ -69,3 +69,10 @@ def test_bars_stand_around_zero_and_stay_inside():
     assert bar(0.0, NAN, NAN, 0.0)[BAR // 2] == "o"
     assert bar(-2.0, -3.0, -1.0, 1.0)[0] == "o"
     assert all(len(bar(value, value - 1, value + 1, 2.0)) == BAR for value in (-5.0, 0.0, 0.3, 9.0))
+
+
+def test_rows_without_a_verdict_have_no_bar_and_no_say_in_its_scale():
+    more = {"value_a": 0.4, "value_b": 0.3, "p_bh": NAN, "effect": NAN}
+    few = {"difference": 0.9, "low": NAN, "high": NAN, "verdict": NO_VERDICT, "n": 2}
+    wide, narrow = _shown([ROW | more, ROW | more | few], "all", several=False)
+    assert (wide["bar"], narrow["bar"]) == (bar(0.1, 0.05, 0.15, 0.15), "")

@@ -97,13 +97,15 @@ def test_killed_at_any_moment_and_started_again_ends_in_the_same_hashes(deployme
 def test_metrics_stand_beside_baselines_with_intervals(deployment: Deployment) -> None:
     rows = {row["model"]: row for row in deployment.rows("metrics", *WINDOW)}
     assert set(rows) == {"random", "popularity", "last_played", "collaborative", "logistic", "xgboost", "ceiling"}
-    assert all("[" in str(row["ndcg@10"]) for row in rows.values())
-    leading = [float(str(row["nmrr"]).split()[0]) for name, row in rows.items() if name != "ceiling"]
+    ends = [row["ndcg@10"] for row in rows.values()]
+    assert all(one["low"] <= one["value"] <= one["high"] for one in ends)
+    assert all("[" in line for line in deployment.command("metrics", *WINDOW).splitlines()[4:17:2])
+    leading = [row["nmrr"]["value"] for name, row in rows.items() if name != "ceiling"]
     assert leading == sorted(leading, reverse=True), "the best of the first metric stands on top"
     assert list(rows)[-1] == "ceiling", "which is no model"
-    ranks = deployment.rows("metrics", *WINDOW, "--metric", "mean_rank,nmrr")
-    assert list(ranks[0]) == ["model", "n", "mean_rank", "nmrr"], "columns in the order asked for"
-    leading = [float(str(row["mean_rank"]).split()[0]) for row in ranks[:-1]]
+    ranks = deployment.rows("metrics", *WINDOW, "--metric", "mean_rank,ndcg@10,nmrr")
+    assert list(ranks[0]) == ["model", "n", "mean_rank", "ndcg@10", "nmrr"], "columns in the order asked for"
+    leading = [row["mean_rank"]["value"] for row in ranks[:-1]]
     assert leading == sorted(leading), "of ranks, the lowest"
     by_country = deployment.rows("metrics", *WINDOW, "--by", "country", "--metric", "nmrr")
     assert {row["country"] for row in by_country} == {"DE", "FR"}

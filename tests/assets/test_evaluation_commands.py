@@ -43,9 +43,9 @@ def rows(home: Deployment, *arguments: str) -> list[Row]:
     return found
 
 
-def number(text: str) -> float:
-    """The value before its interval."""
-    return float(text.split("\n")[0])
+def number(cell: dict[str, float]) -> float:
+    """The value, without its interval."""
+    return cell["value"]
 
 
 @pytest.fixture(scope="module")
@@ -89,7 +89,7 @@ def test_places_on_the_page_stand_beside_ranks(deployment: Deployment) -> None:
     names = ("logged_places", "mean_logged_row", "mean_rank_first_row", "mean_rank_lower_rows")
     found = {row["model"]: row for row in rows(deployment, "metrics", *WINDOW, "--metric", ",".join(names))}
     assert 0 < number(found["random"]["logged_places"]) <= 1
-    assert len({row["mean_logged_row"] for row in found.values()}) == 1
+    assert len({number(row["mean_logged_row"]) for row in found.values()}) == 1
     assert all(number(found["ceiling"][name]) < number(found["random"][name]) for name in names[2:])
 
 
@@ -175,6 +175,13 @@ def test_every_pair_and_every_slice_can_be_compared(deployment: Deployment) -> N
     first = [row for row in covered if row["metric"] == covered[0]["metric"]]
     assert len(first) == 15
     assert not any(str(row["difference"]).startswith("-") for row in first), "of tallies, too"
+    few = json.loads(
+        said(deployment, "compare", "random", "xgboost", "popularity", *WINDOW, "--metric", "ndcg@10", "--json")
+    )
+    assert [row["models"] for row in few["rows"]] == ["random - xgboost", "random - popularity", "xgboost - popularity"]
+    assert {row["metric"] for row in few["rows"]} == {"ndcg@10"}
+    with pytest.raises(PlatformError, match="nothing to compare 'xgboost' with"):
+        refused(deployment, "compare", "xgboost", *WINDOW)
     told = said(deployment, "compare", *WINDOW).splitlines()
     assert len(told) == 2 + 1 + 15 + 3, "in the first metric alone"
     assert told[0].startswith("Paired differences in nmrr, ")
