@@ -45,10 +45,10 @@ def add_plays(
     for r in range(len(rows)):
         row = rows[r]
         if first_hour <= visible_hour[row] < last_hour:
-            mine = sums[place[country[row]], title[row]]
+            at, t, when = place[country[row]], title[row], played[row]
             for k in range(len(since)):
-                if played[row] >= since[k]:
-                    mine[k] += amounts[measures[k], r]
+                if when >= since[k]:
+                    sums[at, t, k] += amounts[measures[k], r]
 
 
 @compiled
@@ -87,12 +87,12 @@ def drop_plays(
     visible_hour: Int32,
 ) -> None:
     """Take those of `rows` that were counted, being visible before `last_hour`, out of some columns; see `add_plays`."""
-    for r in range(len(rows)):
-        row = rows[r]
-        if visible_hour[row] < last_hour:
-            mine = sums[place[country[row]], title[row]]
-            for k in columns:
-                mine[k] -= amounts[measures[k], r]
+    for k in columns:
+        mine = amounts[measures[k]]
+        for r in range(len(rows)):
+            row = rows[r]
+            if visible_hour[row] < last_hour:
+                sums[place[country[row]], title[row], k] -= mine[r]
 
 
 @compiled
