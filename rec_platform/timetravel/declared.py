@@ -79,8 +79,16 @@ _UNITS: Final = {
     DISTINCT: "titles", SHARE: "share",
 }  # fmt: skip
 
+#: The column of the plays that a measure sums; another measure is a column itself.
+_SUMMED: Final = {c.PLAYS: None, c.ENGAGED_PLAYS: c.ENGAGED}
+
 #: Raised whenever the same declaration would give other values.
 FACTS_VERSION: Final = 2
+
+
+def column_of(measure: str) -> str | None:
+    """The column of the plays that a measure sums; None where plays are counted."""
+    return _SUMMED.get(measure, measure)
 
 
 @dataclass(frozen=True)
