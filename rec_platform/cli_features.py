@@ -13,7 +13,7 @@ from rich.console import Console
 
 from rec_platform import columns as c
 from rec_platform import commands
-from rec_platform.config import SOURCE_FILE, load_settings
+from rec_platform.config import PLATFORM_FILE, SOURCE_FILE, load_settings
 from rec_platform.errors import KeyRefused
 from rec_platform.features.catalogue import Cost, catalogue, costs
 from rec_platform.features.check import CheckedFile, check_file
@@ -182,10 +182,14 @@ def attempt(
         for day, why in result.left_out.items():
             print(f"note  {day} is left out: {why}")
     again = f"rec-platform features try {file} --from {first} --to {last}{of_home(home)}"
-    next_step(
-        f"{again} --train"
-        if result is None
-        else f"name {file} in platform.toml, [features] files; then rec-platform run"
+    next_step(f"{again} --train" if result is None else taken_up(file, home, first, last))
+
+
+def taken_up(file: Path, home: Path, first: str, last: str) -> str:
+    """What makes a tried file part of the flow; its whole path, for platform.toml looks relative ones up in the home."""
+    return (
+        f'[features] files = ["{file.resolve().as_posix()}"] in {home / PLATFORM_FILE}, then rec-platform run --from {first} '
+        f"--to {last}{of_home(home)}"
     )
 
 

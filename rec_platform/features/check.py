@@ -20,12 +20,12 @@ from typing import Any, Final
 import numpy as np
 
 from rec_platform import columns as c
-from rec_platform.clock import window_text
+from rec_platform.clock import DAY, window_text
 from rec_platform.errors import ConfigError, PlatformError
 from rec_platform.features import standard
 from rec_platform.features.encoders import COLUMNS, Array, Encoder
 from rec_platform.features.feature_set import FeatureSet, encoded, faults, source_of
-from rec_platform.features.sample import Sample
+from rec_platform.features.sample import LAST, Sample
 from rec_platform.timetravel.declared import OF_RECORDS, Fact
 from rec_platform.timetravel.reading import compute
 
@@ -71,7 +71,9 @@ class CheckedFile:
         """`ConfigError` naming every fault, if there is any."""
         if self.faults:
             said = "; ".join(f"line {one.line}: {one.fault}" if one.line else one.fault for one in self.faults)
-            raise ConfigError(said, place=f"feature file {self.file}", repair=self.faults[0].repair)
+            several = f" `rec-platform features check {self.file}` says what to do about each."
+            repair = self.faults[0].repair + (several if len(self.faults) > 1 else "")
+            raise ConfigError(said, place=f"feature file {self.file}", repair=repair)
 
     def row(self, one: Fact | Encoder) -> dict[str, Any]:
         """A declaration in one row for people."""
@@ -172,8 +174,9 @@ class _Run:
             if before.get(name) is thing or not isinstance(thing, Fact | Encoder):
                 continue
             if isinstance(before.get(name), Fact | Encoder):
+                lost = f"{name!r} is given a second time, so the first (line {self.lines[before[name].name]}) is lost"
                 self.faults.append(
-                    Fault(f"{name!r} is given a second time, so the first is lost", node.lineno, "Rename one of them.")
+                    Fault(lost, node.lineno, "Rename one of them: a fact and a function may not share one name.")
                 )
             self.lines[thing.name] = node.lineno
             if isinstance(thing, Fact):
@@ -253,7 +256,9 @@ def _of_encoders(run: _Run, others: FeatureSet) -> Iterator[Fault]:
     features = whole.select([one.name for one in sound])
     sample = Sample.drawn()
     for one, arguments in arguments_of(features, values_of(features, sample), np.diff(sample.frame.offsets)):
-        for fault, repair in impurities(one, arguments) if one in run.encoders else ():
+        if one not in run.encoders:
+            continue
+        for fault, repair in list(impurities(one, arguments)) or company(one, stirred(arguments)):
             yield Fault(f"encoder {one.name!r}: {fault}", run.lines[one.name], repair)
 
 
@@ -324,11 +329,37 @@ def impurities(one: Encoder, arguments: list[Array]) -> Iterator[tuple[str, str]
                 "Let it depend on its parameters alone: no chance, no clock.",
             )
             return
+        yield from company(one, arguments)
+
+
+def company(one: Encoder, arguments: list[Array]) -> Iterator[tuple[str, str]]:
+    """Whether a row's number depends on the rows beside it: (fault, repair). What cannot be run at all says nothing here."""
+    with np.errstate(all="ignore"), contextlib.suppress(PlatformError):
+        first = encoded(one, [values.copy() for values in arguments])
         if not _same(first[::_ALONE], _alone(one, [values[::_ALONE].copy() for values in arguments], first)):
             yield (
                 "it gave a row other numbers when other rows stood beside it",
                 "Work element by element: no sums, means, ranks or sorting over rows; declare a fact for those.",
             )
+
+
+def stirred(arguments: list[Array]) -> list[Array]:
+    """Arguments with numbers where one is the same in every row: a window or filter that nothing of the drawn past falls into.
+
+    A mean over rows that are all 0 is not seen. Such rows may be impossible (more plays in an hour than in a week), so nothing
+    but `company` is asked of them.
+    """
+    return [
+        _varied(values) if len(values) and _same(values, np.full_like(values, values[0])) else values
+        for values in arguments
+    ]
+
+
+def _varied(values: Array) -> Array:
+    steps = np.arange(len(values)) % 5
+    if values.dtype.kind == "f":
+        return steps.astype(values.dtype)
+    return LAST - steps * DAY if values.dtype == np.int64 else values
 
 
 def _alone(one: Encoder, rows: list[Array], first: Array) -> Array:

@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rec_platform.cli_features import taken_up
+from rec_platform.config import load_settings
 from rec_platform.errors import ConfigError
 from rec_platform.features import FeatureSet
 from rec_platform.features.check import CheckedFile, arguments_of, check_file, impurities, values_of
@@ -111,6 +113,33 @@ def test_what_is_odd_but_harmless_is_a_note(tmp_path: Path) -> None:
     assert "encoder 'f' names open" in said
 
 
+@pytest.mark.parametrize(
+    "fact",
+    [
+        'Fact("few", "profile", "plays", "1min")',
+        'Fact("few", "profile", "plays", 90, where="device == \'submarine\'")',
+        'Fact("few", "title", "last_played_at", 90, where="device == \'submarine\'")',
+    ],
+)
+def test_a_mean_over_rows_is_found_where_the_drawn_past_has_nothing_of_the_fact(tmp_path: Path, fact: str) -> None:
+    honest = checked(tmp_path, f"a = {fact}\n" + declared("f", "few", "return few / 1e6"))
+    assert honest.faults == ()
+    rows = checked(tmp_path, f"a = {fact}\n" + declared("f", "few", "return few - few.mean()"))
+    assert [one.fault for one in rows.faults] == [
+        "encoder 'f': it gave a row other numbers when other rows stood beside it"
+    ]
+    # 0 plays in a minute, 9 in a quarter: no infinity that a real past could give
+    apart = checked(tmp_path, f"a = {fact}\n" + declared("f", "few", "return 1.0 / (few - 3)"))
+    assert apart.faults == ()
+
+
+def test_a_name_given_twice_says_where_it_was_first(tmp_path: Path) -> None:
+    found = checked(
+        tmp_path, 'f = Fact("few", "profile", "plays", 3, about="x")\n' + declared("f", "few", "return few")
+    )
+    assert [one.fault for one in found.faults] == ["'f' is given a second time, so the first (line 3) is lost"]
+
+
 def test_a_file_that_is_not_there() -> None:
     found = check_file(Path("nowhere.py"))
     assert "cannot be read" in found.faults[0].fault
@@ -159,3 +188,18 @@ e = Fact("e", "title_country", "position", "6h", "x", tick="hour")
 def test_the_sample_is_the_same_every_time() -> None:
     assert Sample.drawn().frame.items.equals(Sample.drawn().frame.items)
     assert not Sample.drawn(seed=8).frame.items.equals(Sample.drawn().frame.items)
+
+
+def test_what_to_do_with_a_tried_file_can_be_copied_from_any_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "home").mkdir()
+    (tmp_path / "mine.py").write_text(
+        HEAD + declared("f", "profile_plays_7d", "return profile_plays_7d"), encoding="utf-8"
+    )
+    monkeypatch.chdir(tmp_path)
+    said = taken_up(Path("mine.py"), Path("home"), "2025-01-01", "2025-01-02")
+    named = re.match(r"(\[features\]) (files = .*) in home/platform.toml, then rec-platform run .* --home home$", said)
+    assert named is not None
+    (tmp_path / "home" / "platform.toml").write_text("\n".join(named.groups()), encoding="utf-8")
+    assert load_settings(tmp_path / "home").features.files == (str(tmp_path / "mine.py"),)
