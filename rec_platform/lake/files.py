@@ -7,11 +7,12 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from rec_platform import columns as c
+from rec_platform.errors import SchemaError
 from rec_platform.partition import Grain
 from rec_platform.tables import TableSpec
 
@@ -34,19 +35,26 @@ def read_files(
     """Rows of files in the order given, with partition columns; several files of a partition merge in table order.
 
     Args:
-        known_from: only rows known on that day or later, of a table in the order of `known_date` (asked for with it).
+        known_from: only rows known on that day or later; `SchemaError` for a table without a `known_date`.
     """
+    if known_from is not None and c.KNOWN_DATE not in spec.schema.names:
+        raise SchemaError(
+            f"{spec.name} does not say when its rows became known: it has no column {c.KNOWN_DATE}",
+            place=f"rows of {spec.name} known from {known_from}",
+            repair=f"Read it without `known_from`; it has {', '.join(spec.schema.names)}.",
+        )
     keys = partition_fields(spec)
     names = [*spec.schema.names, *(key.name for key in keys)] if columns is None else list(columns)
     if not paths:
         return pa.schema([*(pa.field(f.name, f.type) for f in spec.schema), *keys]).empty_table().select(names)
     sort = [*(key.name for key in keys), *spec.order]
     several = len({path.rpartition("/")[0] for path in paths}) < len(paths)
-    needed = [*names, *(name for name in sort if name not in names)] if several else names
+    asked = [*(sort if several else ()), *([c.KNOWN_DATE] if known_from else ())]
+    needed = list(dict.fromkeys([*names, *asked]))
     loaded = _in_turn(spec, paths, keys, needed, known_from)
     if loaded is None:
         loaded = _as_dataset(spec, paths, root, keys, needed, known_from)
-    return loaded.sort_by([(name, "ascending") for name in sort]).select(names) if several else loaded
+    return (loaded.sort_by([(name, "ascending") for name in sort]) if several else loaded).select(names)
 
 
 def _in_turn(
@@ -71,14 +79,12 @@ def _in_turn(
 
 
 def _rows(path: str, columns: list[str], known_from: date | None) -> pa.Table:
-    with pq.ParquetFile(path) as file:
-        rows = file.read(columns, use_threads=False)
-    return rows if known_from is None else rows.slice(_first_known(rows.column(c.KNOWN_DATE), known_from))
-
-
-def _first_known(known: pa.ChunkedArray, known_from: date) -> int:
-    """The first of the rows, which stand in the order of `known_date`, that became known on a day or later."""
-    return int(np.searchsorted(np.asarray(known), np.datetime64(known_from)))
+    with pa.OSFile(path) as source:
+        rows = pq.ParquetFile(source, pre_buffer=False).read(columns, use_threads=False)
+    if known_from is None:
+        return rows
+    # A copy of the few rows: a slice would hold the memory of all, file after file.
+    return rows.filter(pc.greater_equal(rows.column(c.KNOWN_DATE), known_from))
 
 
 def _said_by_folders(key: pa.Field, paths: Sequence[str], rows: Sequence[int]) -> list[pa.Array]:

@@ -252,7 +252,8 @@ class Lake:
         """Rows of partitions, in partition order and inside each in the table's order; see `Reader.read`.
 
         Args:
-            known_from: of a table with a `known_date`, only rows known on that day or later.
+            known_from: only rows known on that day or later, whether `columns` names `known_date` or not; `SchemaError` for a
+                table without it.
         """
         spec = table_spec(table)
         wanted = None if partitions is None else list(partitions)

@@ -7,10 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from rec_platform import columns as c
+from rec_platform.errors import SchemaError
 from rec_platform.lake import content_hash, files
 from rec_platform.lake.staging import write_parquet
 from rec_platform.tables import CONTEXTS, PROFILE_TILES, PROFILES, TableSpec
@@ -88,14 +90,29 @@ def tiles_known(*days: int) -> pa.Table:
 
 @pytest.mark.parametrize("small", [files._SMALL, 0], ids=["in turn", "as dataset"])
 @pytest.mark.parametrize("since", range(5, 12))
+@pytest.mark.parametrize("columns", [None, [c.PROFILE], [c.COUNTRY, c.PROFILE], [c.KNOWN_DATE]], ids=str)
+@pytest.mark.parametrize("folders", [FOLDERS, (FOLDERS[0], *FOLDERS[:2])], ids=["once", "twice"])
 def test_news_are_the_rows_known_from_a_day_on(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: int, since: int
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    small: int,
+    since: int,
+    columns: list[str] | None,
+    folders: tuple[str, ...],
 ) -> None:
+    """Whether their `known_date` is asked for or not."""
     monkeypatch.setattr(files, "_SMALL", small)
-    parts, paths = [(6,), (7, 7, 9, 10), (8, 9)], written(tmp_path, PROFILE_TILES, FOLDERS)
+    parts, paths = [(6,), (7, 7, 9, 10), (8, 9)], written(tmp_path, PROFILE_TILES, folders)
     for path, days in zip(paths, parts, strict=True):
         write_parquet(tiles_known(*days), Path(path))
     whole = files.read_files(PROFILE_TILES, paths, str(tmp_path), None)
-    news = files.read_files(PROFILE_TILES, paths, str(tmp_path), None, date.fromordinal(EPOCH + since))
-    late = [day >= since for days in parts for day in days]
-    assert news.to_pylist() == whole.filter(pa.array(late)).to_pylist()
+    day = date.fromordinal(EPOCH + since)
+    news = files.read_files(PROFILE_TILES, paths, str(tmp_path), columns, day)
+    late = whole.filter(pc.greater_equal(whole.column(c.KNOWN_DATE), day))
+    assert late.num_rows == sum(one >= since for days in parts for one in days)
+    assert news.to_pylist() == late.select(columns or whole.column_names).to_pylist()
+
+
+def test_news_of_a_table_that_knows_no_known_date_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(SchemaError, match=r"profiles does not say when .* no column known_date .*it has profile_id"):
+        files.read_files(PROFILES, written(tmp_path, PROFILES, ("",)), str(tmp_path), None, date(2025, 3, 1))
