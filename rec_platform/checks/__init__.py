@@ -7,6 +7,7 @@ docs/checks.md lists every check.
 
 from rec_platform.checks.audit import audit
 from rec_platform.checks.result import CheckResult, cost
-from rec_platform.checks.rules import RULES, Rule
+from rec_platform.checks.rule import Rule
+from rec_platform.checks.rules import RULES
 
 __all__ = ["RULES", "CheckResult", "Rule", "audit", "cost"]

@@ -12,7 +12,8 @@ from rec_platform.checks.measured import Measured, Measures, Scene
 from rec_platform.checks.nested import NESTED
 from rec_platform.checks.profile import profile
 from rec_platform.checks.result import CheckResult
-from rec_platform.checks.rules import RULES, Rule
+from rec_platform.checks.rule import Rule
+from rec_platform.checks.rules import RULES
 from rec_platform.checks.unique import unique_measures
 from rec_platform.config import AuditConfig
 from rec_platform.errors import KeyRefused

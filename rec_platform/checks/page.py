@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from rec_platform.checks.rules import RULES, Rule
+from rec_platform.checks.rule import Rule
+from rec_platform.checks.rules import RULES
 from rec_platform.config import AuditConfig
 from rec_platform.tables import TABLES
 

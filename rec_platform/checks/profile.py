@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from rec_platform import columns as c
 from rec_platform.checks.measured import Measured, Measures
-from rec_platform.checks.rules import PARTITION_COLUMNS, PREVIOUS, RULES, quoted
+from rec_platform.checks.rule import quoted
+from rec_platform.checks.rules import PARTITION_COLUMNS, PREVIOUS, RULES
 from rec_platform.engine.duckdb import cursor
 from rec_platform.lake import Staged
 from rec_platform.partition import Grain, Partition

@@ -14,145 +14,46 @@ A rule without `sql` gets its number from `counts.py` (what the stage counted, h
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import pairwise
-from typing import Final, Literal
+from typing import Final
 
 from rec_platform import columns as c
 from rec_platform import tables as t
 from rec_platform.checks.leak import HIGH_AUC, LEAK_AUC
-from rec_platform.config import AuditConfig
+from rec_platform.checks.rule import ENCODER, SOURCE, Rule, key_rules, no_row, not_probability, outside_date, quoted
 from rec_platform.partition import Grain
-from rec_platform.tables import TABLES, WINDOWS, TableSpec
-
-#: A bound: a number, none, or a choice of the deployment by its key in `[audit]`; `1/volume_factor` is its inverse.
-Bound = float | Literal["max_quarantined_share", "volume_factor", "1/volume_factor"] | None
-
-
-@dataclass(frozen=True)
-class Rule:
-    """A check of one table.
-
-    Attributes:
-        check: stable name, in words that say what must hold.
-        means: one line: what is wrong where it fails.
-        repair: what to do then.
-        sql: aggregate expression over the partition's rows; empty where another module measures.
-        low, high: bounds of the measure, both included; None is open.
-        unit: what the measure counts.
-        blocking: a partition that fails is not published; else a warning.
-        wants: the expectation in words, where the bounds do not say enough.
-    """
-
-    check: str
-    means: str
-    repair: str
-    sql: str = ""
-    low: Bound = 0.0
-    high: Bound = 0.0
-    unit: str = "rows"
-    blocking: bool = True
-    wants: str = ""
-
-    def bounds(self, settings: AuditConfig) -> tuple[float | None, float | None]:
-        """The bounds as numbers."""
-        return _number(self.low, settings), _number(self.high, settings)
-
-    def expected(self, settings: AuditConfig) -> str:
-        """The expectation in words."""
-        if self.wants:
-            return self.wants
-        low, high = self.bounds(settings)
-        if low == high:
-            return f"{low:g} {self.unit}"
-        if low is None or high is None:
-            return f"at least {low:g} {self.unit}" if high is None else f"at most {high:g} {self.unit}"
-        return f"{low:g} to {high:g} {self.unit}"
-
-
-def _number(bound: Bound, settings: AuditConfig) -> float | None:
-    if bound is None or isinstance(bound, int | float):
-        return bound
-    value = float(getattr(settings, bound.removeprefix("1/")))
-    return 1 / value if bound.startswith("1/") else value
-
-
-def no_row(check: str, where: str, means: str, repair: str, *, blocking: bool = True, unit: str = "rows") -> Rule:
-    """A rule that no row may break: it fails where `where` is true. A condition that is null breaks nothing."""
-    return Rule(check, means, repair, sql=f"count(*) FILTER (WHERE {where})", unit=unit, blocking=blocking)
-
-
-# --- conditions that recur -------------------------------------------------------------------------------------------
-
-_ENCODER: Final = "The stage has a fault: run its tests; nothing of the partition was published."
-_SOURCE: Final = "Correct the source's mapping or the delivery, ingest again, and run the partition again."
-
-
-def quoted(column: str) -> str:
-    """A column's name as SQL takes it even where it is a key word, as `at` is."""
-    return f'"{column}"'
-
-
-def _outside_date(column: str) -> str:
-    return f"{quoted(column)} < {c.DATE} OR {quoted(column)} >= {c.DATE} + 1"
-
-
-def _not_probability(column: str) -> str:
-    return f"NOT ({column} > 0 AND {column} <= 1)"
-
-
-def _not_after_previous(order: Sequence[str]) -> str:
-    """Lexicographic `key <= previous key`, column by column, so that most rows are settled by the first."""
-    head, before, rest = quoted(order[0]), f"previous_{order[0]}", order[1:]
-    if not rest:
-        return f"{head} <= {before}"
-    return f"{head} < {before} OR ({head} = {before} AND ({_not_after_previous(rest)}))"
-
-
-def _key_rules(spec: TableSpec) -> tuple[Rule, ...]:
-    nulls = " OR ".join(f"{quoted(name)} IS NULL" for name in spec.order)
-    key = ", ".join(spec.order)
-    return (
-        no_row("keys_present", nulls, f"A key column ({key}) is null.", _ENCODER),
-        no_row(
-            "keys_ascending",
-            f"NOT is_first AND ({_not_after_previous(spec.order)})",
-            f"Two rows have the same key ({key}), or rows are not in its order.",
-            _ENCODER,
-        ),
-    )
-
+from rec_platform.tables import TABLES, WINDOWS
 
 _PLAY_RULES: Final = (
     no_row(
-        "played_at_inside_date", _outside_date(c.PLAYED_AT), "A play began outside the partition's UTC date.", _SOURCE
+        "played_at_inside_date", outside_date(c.PLAYED_AT), "A play began outside the partition's UTC date.", SOURCE
     ),
     no_row(
         "known_after_played", f"{c.KNOWN_AT} < {c.PLAYED_AT}",
         "A play was known before it began: features of that time would see the future.",
         "Correct the mapping's `known_at` rule; a delivery cannot arrive before its plays.",
     ),
-    no_row("watched_not_negative", f"{c.WATCHED_MS} < 0", "A play was watched for a negative time.", _SOURCE),
+    no_row("watched_not_negative", f"{c.WATCHED_MS} < 0", "A play was watched for a negative time.", SOURCE),
     no_row(
-        "propensity_is_probability", _not_probability(c.PROPENSITY),
-        "An exposure probability is not in (0, 1]; unknown must be null, never 0 or 1.", _SOURCE,
+        "propensity_is_probability", not_probability(c.PROPENSITY),
+        "An exposure probability is not in (0, 1]; unknown must be null, never 0 or 1.", SOURCE,
     ),
     no_row(
         "place_on_page_not_negative", f"{c.ROW} < 0 OR {c.POSITION} < 0", "A row or position on the page is below 0.",
-        _SOURCE,
+        SOURCE,
     ),
 )  # fmt: skip
 
 _RAW_RULES: Final = (
-    no_row("event_known", f"{c.EVENT} NOT IN ('play', 'shown')", "An event is neither play nor shown.", _SOURCE),
-    no_row("runtime_not_negative", f"{c.RUNTIME_MS} < 0", "A play says its title lasts a negative time.", _SOURCE),
+    no_row("event_known", f"{c.EVENT} NOT IN ('play', 'shown')", "An event is neither play nor shown.", SOURCE),
+    no_row("runtime_not_negative", f"{c.RUNTIME_MS} < 0", "A play says its title lasts a negative time.", SOURCE),
     Rule(
         "play_ids_unique", "Two rows of the partition have the same play_id.",
         "Two deliveries give one id to different plays: correct the source, or map no `play_id`.",
     ),
     Rule(
         "landing_reconciles", "Delivered rows are not accepted + duplicates + quarantined: a row was lost or counted twice.",
-        _ENCODER, unit="rows unaccounted for",
+        ENCODER, unit="rows unaccounted for",
     ),
     Rule(
         "quarantined_share_bounded",
@@ -174,52 +75,50 @@ _RAW_RULES: Final = (
 )  # fmt: skip
 
 _QUARANTINE_RULES: Final = (
-    no_row("rule_named", f"{c.RULE} IS NULL OR {c.RULE} = ''", "A refused row does not say which rule it broke.", _ENCODER),
-    Rule("quarantined_rows_counted", "The table holds other than the rows counted as quarantined.", _ENCODER, unit="rows apart"),
+    no_row("rule_named", f"{c.RULE} IS NULL OR {c.RULE} = ''", "A refused row does not say which rule it broke.", ENCODER),
+    Rule("quarantined_rows_counted", "The table holds other than the rows counted as quarantined.", ENCODER, unit="rows apart"),
 )  # fmt: skip
 
 _LANDING_RULES: Final = (
-    no_row("lines_counted_from_one", f"{c.LINE} < 1", "A delivered row has a line number below 1.", _ENCODER),
+    no_row("lines_counted_from_one", f"{c.LINE} < 1", "A delivered row has a line number below 1.", ENCODER),
 )
 
-_TITLE_RULES: Final = (
-    no_row("runtime_not_negative", f"{c.RUNTIME_MS} < 0", "A title lasts a negative time.", _SOURCE),
-)
+_TITLE_RULES: Final = (no_row("runtime_not_negative", f"{c.RUNTIME_MS} < 0", "A title lasts a negative time.", SOURCE),)
 _AVAILABILITY_RULES: Final = (
     no_row(
         "availability_not_reversed", f"{c.AVAILABLE_TO} < {c.AVAILABLE_FROM}",
-        "A title stops being available before it starts.", _SOURCE,
+        "A title stops being available before it starts.", SOURCE,
     ),
     no_row(
-        "country_is_code", f"NOT regexp_full_match({c.COUNTRY}, '[A-Z]{{2}}')", "A country is not a two-letter code.", _SOURCE,
+        "country_is_code", f"NOT regexp_full_match({c.COUNTRY}, '[A-Z]{{2}}')", "A country is not a two-letter code.", SOURCE,
     ),
 )  # fmt: skip
 _PROFILE_RULES: Final = (
     no_row(
         "country_is_code", f"NOT regexp_full_match({c.HOME_COUNTRY}, '[A-Z]{{2}}')",
-        "A profile's country is not a two-letter code.", _SOURCE,
+        "A profile's country is not a two-letter code.", SOURCE,
     ),
 )  # fmt: skip
 
 _FACT_RULES: Final = (
-    no_row("engaged_is_0_or_1", f"{c.ENGAGED} NOT IN (0, 1)", "A play's engagement is neither 0 nor 1.", _ENCODER),
+    no_row("engaged_is_0_or_1", f"{c.ENGAGED} NOT IN (0, 1)", "A play's engagement is neither 0 nor 1.", ENCODER),
     *_PLAY_RULES,
 )
 
 _TILE_RULES: Final = (
     no_row(
         "known_date_not_before_date", f"{c.KNOWN_DATE} < {c.DATE}",
-        "A tile was known before the plays in it were made.", _ENCODER,
+        "A tile was known before the plays in it were made.", ENCODER,
     ),
-    no_row("last_play_inside_date", _outside_date(c.LAST_PLAYED_AT), "A tile's last play lies outside its date.", _ENCODER),
+    no_row("last_play_inside_date", outside_date(c.LAST_PLAYED_AT), "A tile's last play lies outside its date.", ENCODER),
     no_row(
         "counts_consistent",
         f"{c.PLAYS} < 1 OR {c.ENGAGED_PLAYS} < 0 OR {c.ENGAGED_PLAYS} > {c.PLAYS} OR {c.WATCHED_MS} < 0",
-        "A tile has no play, more engaged plays than plays, or a negative count.", _ENCODER,
+        "A tile has no play, more engaged plays than plays, or a negative count.", ENCODER,
     ),
     Rule(
         "tile_sums_equal_facts", "Plays, engaged plays and milliseconds of the tiles do not add up to those of `play_facts`.",
-        _ENCODER, unit="plays, engaged plays and ms apart",
+        ENCODER, unit="plays, engaged plays and ms apart",
     ),
 )  # fmt: skip
 
@@ -245,39 +144,39 @@ def _snapshot_rules(scopes: Sequence[str]) -> tuple[Rule, ...]:
             "A longer window counts less than a shorter one inside it, or a count is below 0.",
             "The roll from the day before lost or kept plays twice: run the date again with --force (it recomputes).",
         ),
-        no_row("engaged_within_plays", " OR ".join(engaged), "A window has more engaged plays than plays.", _ENCODER),
+        no_row("engaged_within_plays", " OR ".join(engaged), "A window has more engaged plays than plays.", ENCODER),
         no_row(
             "snapshot_sees_no_future", f"{c.LAST_PLAYED_AT} >= {c.DATE}",
-            "The last play of a row is not before 00:00 of the date: the snapshot sees the future.", _ENCODER,
+            "The last play of a row is not before 00:00 of the date: the snapshot sees the future.", ENCODER,
         ),
         no_row(
             "last_play_matches_window",
             f"({c.LAST_PLAYED_AT} IS NULL) <> ({longest} = 0) OR {c.LAST_PLAYED_AT} < {c.DATE} - {WINDOWS[-1]}",
-            f"A row has a last play without plays in {WINDOWS[-1]} days, or plays without a last one.", _ENCODER,
+            f"A row has a last play without plays in {WINDOWS[-1]} days, or plays without a last one.", ENCODER,
         ),
         no_row(
             "country_within_all_countries",
             f"{c.windowed(c.PLAYS, WINDOWS[-1], 'country')} > {longest}",
-            "More plays in this country than in all countries.", _ENCODER,
+            "More plays in this country than in all countries.", ENCODER,
         ),
     )  # fmt: skip
 
 
 def _context_rules() -> tuple[Rule, ...]:
     return (
-        no_row("at_inside_date", _outside_date(c.AT), "A context's instant lies outside the partition's date.", _ENCODER),
+        no_row("at_inside_date", outside_date(c.AT), "A context's instant lies outside the partition's date.", ENCODER),
         no_row(
-            "inclusion_is_probability", _not_probability(c.INCLUSION_PROBABILITY),
+            "inclusion_is_probability", not_probability(c.INCLUSION_PROBABILITY),
             "A context's inclusion probability is not in (0, 1]: metrics divide by it.",
             "Correct `sampler.shares` and `sampler.min_probability`; every stratum needs a probability above 0.",
         ),
         no_row(
             "stratum_starts_with_country", f"NOT starts_with({c.STRATUM}, {c.COUNTRY} || '/')",
-            "A context's stratum does not begin with its country.", _ENCODER,
+            "A context's stratum does not begin with its country.", ENCODER,
         ),
-        no_row("tenure_not_negative", f"NOT ({c.TENURE_DAYS} >= 0)", "A context's tenure is negative.", _ENCODER),
+        no_row("tenure_not_negative", f"NOT ({c.TENURE_DAYS} >= 0)", "A context's tenure is negative.", ENCODER),
         Rule(
-            "context_ids_unique", "Two contexts of the partition have the same id.", _ENCODER
+            "context_ids_unique", "Two contexts of the partition have the same id.", ENCODER
         ),
     )  # fmt: skip
 
@@ -301,7 +200,7 @@ def _certificate_rules() -> tuple[Rule, ...]:
             "A context's features read something that became known at its instant or later.", repair,
         ),
         Rule(
-            "known_by_is_one", "A partition's contexts are not all built by the same `known_by`.", _ENCODER,
+            "known_by_is_one", "A partition's contexts are not all built by the same `known_by`.", ENCODER,
             sql=f"count(DISTINCT {c.KNOWN_BY}) + count(*) FILTER (WHERE {c.KNOWN_BY} IS NULL)", high=1.0,
             unit="values of known_by",
         ),
@@ -312,20 +211,20 @@ _DMC12_COUNTRY: Final = c.DMC12_NAMES[c.COUNTRY]
 _DMC12_RULES: Final = (
     *_context_rules(),
     no_row(
-        "country_is_partition", f"{_DMC12_COUNTRY} <> {c.COUNTRY}", "A context stands in another country's partition.", _ENCODER,
+        "country_is_partition", f"{_DMC12_COUNTRY} <> {c.COUNTRY}", "A context stands in another country's partition.", ENCODER,
     ),
-    Rule("label_is_0_or_1", "An item's label is neither 0 nor 1.", _ENCODER, unit="items"),
+    Rule("label_is_0_or_1", "An item's label is neither 0 nor 1.", ENCODER, unit="items"),
     Rule(
-        "item_inclusion_is_probability", "An item's inclusion probability is not in (0, 1].", _ENCODER, unit="items"
+        "item_inclusion_is_probability", "An item's inclusion probability is not in (0, 1].", ENCODER, unit="items"
     ),
-    Rule("titles_once_per_context", "A title stands twice in one context.", _ENCODER, unit="items"),
+    Rule("titles_once_per_context", "A title stands twice in one context.", ENCODER, unit="items"),
 )  # fmt: skip
 
 _TRAINING_RULES: Final = (
     *_DMC12_RULES,
     *_certificate_rules(),
-    Rule("items_not_empty", "A context has no items.", _ENCODER, unit="contexts"),
-    Rule("weight_positive_finite", "A training weight is not above 0, or not finite.", _ENCODER, unit="items"),
+    Rule("items_not_empty", "A context has no items.", ENCODER, unit="contexts"),
+    Rule("weight_positive_finite", "A training weight is not above 0, or not finite.", ENCODER, unit="items"),
     Rule(
         "features_not_null", "A feature is null; missing is NaN.", "Let the encoder return NaN where a fact is missing.",
         unit="values",
@@ -345,7 +244,7 @@ _TRAINING_RULES: Final = (
         low=1.0, high=None, unit="contexts with both labels", blocking=False,
     ),
     Rule(
-        "contexts_match", "`training_sets` and `contexts` do not hold the same number of contexts.", _ENCODER,
+        "contexts_match", "`training_sets` and `contexts` do not hold the same number of contexts.", ENCODER,
         unit="contexts apart",
     ),
     Rule(
@@ -366,24 +265,24 @@ _MODEL_RULES: Final = (
         "Make the model again with --force.",
     ),
     Rule(
-        "manifest_per_model", "A model has no manifest.json, or more than one.", _ENCODER, unit="models",
+        "manifest_per_model", "A model has no manifest.json, or more than one.", ENCODER, unit="models",
         sql=f"abs(count(DISTINCT {c.MODEL}) - count(*) FILTER (WHERE file = 'manifest.json'))",
     ),
     no_row(
         "file_kind_allowed", "NOT regexp_full_match(file, '[A-Za-z0-9_.-]+\\.(json|npy|ubj|parquet)')",
-        "A file is of a kind that is never loaded.", _ENCODER,
+        "A file is of a kind that is never loaded.", ENCODER,
     ),
     no_row(
         "model_sees_no_future",
         "CASE WHEN file = 'manifest.json' "
         f"THEN json_extract_string(decode(payload), '$.data.as_of') > strftime({c.DATE}, '%Y-%m-%d') END",
-        "A model's manifest says its data reach beyond 00:00 of the date.", _ENCODER,
+        "A model's manifest says its data reach beyond 00:00 of the date.", ENCODER,
     ),
 )  # fmt: skip
 
 _SCORE_RULES: Final = (
     *_DMC12_RULES,
-    no_row("candidates_not_negative", f"{c.N_CANDIDATES} < 0", "A context has a negative number of candidates.", _ENCODER),
+    no_row("candidates_not_negative", f"{c.N_CANDIDATES} < 0", "A context has a negative number of candidates.", ENCODER),
     Rule(
         "scores_not_nan", "A score is null, NaN or infinite.",
         "See the model's features for that date; make the model again with --force.", unit="scores",
@@ -391,12 +290,12 @@ _SCORE_RULES: Final = (
     Rule(
         "ranks_within_candidates",
         "A title of the candidate set has as many others above and beside it as there are candidates, or a count is below 0.",
-        _ENCODER, unit="counts",
+        ENCODER, unit="counts",
     ),
     Rule(
         "reachable_consistent",
         "A title outside the candidate set does not stand below every candidate, or more titles are reachable than there are "
-        "candidates.", _ENCODER, unit="items or contexts",
+        "candidates.", ENCODER, unit="items or contexts",
     ),
 )  # fmt: skip
 
@@ -414,7 +313,7 @@ _METRIC_RULES: Final = (
         "bounded_metric_in_0_1",
         f"{c.METRIC} IN ({', '.join(repr(name) for name in BOUNDED)}) AND NOT isnan({c.VALUE}) "
         f"AND ({c.VALUE} < -{ROUNDING} OR {c.VALUE} > 1 + {ROUNDING})",
-        "A metric that lies in [0, 1] does not.", _ENCODER,
+        "A metric that lies in [0, 1] does not.", ENCODER,
     ),
     no_row(
         "interval_holds_value",
@@ -425,26 +324,26 @@ _METRIC_RULES: Final = (
     ),
     no_row(
         "counts_not_negative", f"{c.N} < 0 OR {c.N_EXCLUDED} < 0 OR {c.N_UNREACHABLE} < 0",
-        "A count of contexts is below 0.", _ENCODER,
+        "A count of contexts is below 0.", ENCODER,
     ),
     no_row(
         "value_where_counted", f"isnan({c.VALUE}) <> ({c.N} = 0)",
-        "A metric has a value although nothing was counted, or none although something was.", _ENCODER, blocking=False,
+        "A metric has a value although nothing was counted, or none although something was.", ENCODER, blocking=False,
     ),
 )  # fmt: skip
 _METRIC_SUM_RULES: Final = (
     no_row(
         "counts_not_negative",
         f"{c.N} < 0 OR {c.N_EXCLUDED} < 0 OR {c.N_UNREACHABLE} < 0 OR (kind = 'weight' AND total < 0)",
-        "A count or a sum of weights is below 0.", _ENCODER,
+        "A count or a sum of weights is below 0.", ENCODER,
     ),
     Rule(
-        "replicates_agree", "Rows do not all have the same number of bootstrap replicates, so they do not merge.", _ENCODER,
+        "replicates_agree", "Rows do not all have the same number of bootstrap replicates, so they do not merge.", ENCODER,
         sql="count(DISTINCT len(replicates)) FILTER (WHERE kind <> 'tally')", high=1.0, unit="numbers of replicates",
     ),
     no_row(
         "tally_lists_paired", "len(cells) <> len(groups) OR len(weights) < len(cells)",
-        "A row has not one set of groups per cell, and a weight for each of its groups.", _ENCODER,
+        "A row has not one set of groups per cell, and a weight for each of its groups.", ENCODER,
     ),
 )  # fmt: skip
 
@@ -452,19 +351,19 @@ _RECOMMENDATION_RULES: Final = (
     no_row(
         "ranks_without_gaps",
         f"{c.RANK} <> CASE WHEN is_first OR {c.PROFILE} <> previous_{c.PROFILE} THEN 1 ELSE previous_{c.RANK} + 1 END",
-        "A list's ranks are not 1, 2, 3, ... without gaps.", _ENCODER,
+        "A list's ranks are not 1, 2, 3, ... without gaps.", ENCODER,
     ),
     Rule(
-        "titles_once_per_profile", "A title is recommended twice to one profile.", _ENCODER,
+        "titles_once_per_profile", "A title is recommended twice to one profile.", ENCODER,
         sql=f"count(*) - count(DISTINCT ({c.PROFILE}, {c.TITLE}))",
     ),
     no_row(
         "score_falls_with_rank",
         f"NOT is_first AND {c.PROFILE} = previous_{c.PROFILE} AND {c.MODEL} = previous_{c.MODEL} "
         f"AND {c.SCORE} > previous_{c.SCORE}",
-        "A title stands above one that the same model scores higher.", _ENCODER,
+        "A title stands above one that the same model scores higher.", ENCODER,
     ),
-    no_row("score_is_number", f"NOT isfinite({c.SCORE})", "A score is NaN or infinite.", _ENCODER),
+    no_row("score_is_number", f"NOT isfinite({c.SCORE})", "A score is NaN or infinite.", ENCODER),
 )  # fmt: skip
 
 #: Columns besides the order columns whose value in the row before a rule reads.
@@ -493,7 +392,7 @@ _OWN: Final[dict[str, tuple[Rule, ...]]] = {
 }
 
 #: Every table's rules, in flow order.
-RULES: Final[dict[str, tuple[Rule, ...]]] = {spec.name: (*_key_rules(spec), *_OWN[spec.name]) for spec in TABLES}
+RULES: Final[dict[str, tuple[Rule, ...]]] = {spec.name: (*key_rules(spec), *_OWN[spec.name]) for spec in TABLES}
 
 #: Columns of the partition that SQL may read, per grain.
 PARTITION_COLUMNS: Final = {Grain.DATE_COUNTRY: (c.DATE, c.COUNTRY), Grain.DATE: (c.DATE,), Grain.NONE: ()}
