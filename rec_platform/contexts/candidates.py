@@ -34,16 +34,6 @@ class CandidateSets:
     timeline: Timeline
     seen: SeenRule
 
-    def for_contexts(self, profile_id: Ints, country: Countries, at: Ints) -> tuple[Ints, Ints]:
-        """The candidate sets of n contexts: offsets (n + 1) and title ids, ascending within each context."""
-        base, which = self._bases(country, at)
-        return self._cut(base, which, profile_id, at)
-
-    def sizes(self, country: Countries, at: Ints) -> Ints:
-        """How many titles are available to each context: an upper bound of its candidate set."""
-        base, which = self._bases(country, at)
-        return np.array([len(titles) for titles in base], dtype=np.int64)[which]
-
     def chunks(self, frame: Frame, max_items: int = MAX_ITEMS) -> Iterator[tuple[slice, Ints, Ints]]:
         """The candidate sets of a frame's contexts, a run of contexts at a time: (slice, offsets, title ids).
 

@@ -89,7 +89,7 @@ class Frame:
         return to_numpy(self.items, name, part="items")
 
     def feature_matrix(self, names: tuple[str, ...]) -> npt.NDArray[np.float32]:
-        """The named features as a row-major float32 array of shape (m, len(names)): what `inplace_predict` reads."""
+        """The named features as a row-major float32 array of shape (m, len(names)): what libraries of models read."""
         out = np.empty((self.n_items, len(names)), dtype=np.float32)
         for position, name in enumerate(names):
             out[:, position] = to_numpy(self.features, name, part="features")

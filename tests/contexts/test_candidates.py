@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from context_worlds import DAY_ONE, contexts_frame, histories, offers, timeline
 from hypothesis import given
@@ -12,6 +15,8 @@ from rec_platform import columns as c
 from rec_platform.clock import DAY, HOUR, midnight
 from rec_platform.config import SeenRule
 from rec_platform.contexts.candidates import CandidateSets
+from rec_platform.dmc12.frame import Frame
+from rec_platform.tables import INSTANT
 from rec_platform.testing import context_oracle as oracle
 from rec_platform.testing.context_oracle import Offer, Play
 
@@ -20,9 +25,13 @@ RULES = st.sampled_from([SeenRule(), SeenRule(kind="drop"), SeenRule(kind="drop_
 
 
 def sets(candidates: CandidateSets, rows: list[tuple[int, str, int]]) -> list[list[int]]:
-    profile, country, at = ([row[k] for row in rows] for k in range(3))
-    offsets, titles = candidates.for_contexts(np.array(profile, int), np.array(country, object), np.array(at, int))
-    return [titles[offsets[k] : offsets[k + 1]].tolist() for k in range(len(rows))]
+    kinds = {c.PROFILE: pa.int64(), c.COUNTRY: pa.string(), c.AT: INSTANT}
+    columns = {name: pa.array([row[k] for row in rows], kind) for k, (name, kind) in enumerate(kinds.items())}
+    return [
+        titles[first:last].tolist()
+        for _, offsets, titles in candidates.chunks(Frame.of(pa.table(columns)))
+        for first, last in pairwise(offsets)
+    ]
 
 
 ASKED = st.lists(
@@ -46,16 +55,17 @@ def test_candidate_sets_are_those_of_the_oracle(
 @given(histories(), RULES, st.integers(1, 12))
 def test_chunks_hold_the_same_sets(plays: list[Play], rule: SeenRule, most: int) -> None:
     rows = sorted({(p.profile_id, p.played_at) for p in plays})
-    frame, candidates = contexts_frame(rows), CandidateSets(timeline(plays), rule)
-    offsets, titles = candidates.for_contexts(frame.context(c.PROFILE), frame.context(c.COUNTRY), frame.context(c.AT))
+    frame, known = contexts_frame(rows), timeline(plays)
+    candidates = CandidateSets(known, rule)
+    available = [len(known.available("FR", at)) for _, at in rows]
+    ((_, offsets, titles),) = candidates.chunks(frame) if rows else ((None, np.zeros(1, int), np.zeros(0, int)),)
     covered = 0
     for run, run_offsets, run_titles in candidates.chunks(frame, most):
         assert run.start == covered and run.stop > run.start
         covered = run.stop
         np.testing.assert_array_equal(run_titles, titles[offsets[run.start] : offsets[run.stop]])
         np.testing.assert_array_equal(run_offsets, offsets[run.start : run.stop + 1] - offsets[run.start])
-        sizes = candidates.sizes(frame.context(c.COUNTRY)[run], frame.context(c.AT)[run])
-        assert sizes.sum() <= most or run.stop == run.start + 1
+        assert sum(available[run]) <= most or run.stop == run.start + 1
     assert covered == len(rows)
 
 
