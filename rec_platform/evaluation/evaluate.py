@@ -159,7 +159,8 @@ class _Evaluation:
         self, slices: Sequence[Slice], counted: Iterable[Added], profile: Ints, weights: Sequence[Sequence[Floats]]
     ) -> None:
         """Add what each model's contexts add to each accumulator, with the weights of each slice and accumulator."""
-        plan, group = self.plan, group_of(profile, self.plan.seed)
+        plan = self.plan
+        group = group_of(profile, plan.seed) if plan.counted else profile
         for place, ((model, one, k), adds) in enumerate(zip(plan.counted, counted, strict=True)):
             named, whole = one.name + plan.suffix, None
             key = Key(plan.protocol.kind, plan.estimand, model, named, k, "", "", TALLY, one.counted_in)

@@ -72,12 +72,15 @@ def facts_of(
 
 @compiled
 def _compared(counted: Floating, mine: float, begin: Index, end: Index) -> tuple[np.int64, np.int64]:
-    """How many of a strip are above and how many below."""
-    above, below = np.uint8(0), np.uint8(0)
-    for j in range(begin, end):
-        above = np.uint8(above + np.uint8(counted[j] > mine))
-        below = np.uint8(below + np.uint8(counted[j] < mine))
-    return np.int64(above), np.int64(below)
+    """How many of a list are above and how many below, strip by strip."""
+    above, below = np.int64(0), np.int64(0)
+    for start in range(begin, end, STRIP):
+        more, less = np.uint8(0), np.uint8(0)
+        for j in range(Index(start), min(end, Index(start + STRIP))):
+            more = np.uint8(more + np.uint8(counted[j] > mine))
+            less = np.uint8(less + np.uint8(counted[j] < mine))
+        above, below = above + np.int64(more), below + np.int64(less)
+    return above, below
 
 
 @compiled
@@ -107,7 +110,7 @@ def places(
     most: int,
     above: Int64,
     equal: Int64,
-) -> bool:
+) -> tuple[bool, bool]:
     """Write, for each positive, how many of its context's candidates score above it and how many others equal.
 
     What scores neither above nor below is looked for only where the two do not make up the list.
@@ -118,26 +121,31 @@ def places(
         rows: the positives; context i has rows[first[i]:first[i + 1]].
         most: contexts with more positives than this are left as they are.
 
-    Returns whether a score is NaN, of contexts left as they are too.
+    Returns whether a score is NaN, of contexts left as they are too; and whether there are such contexts.
     """
-    missing = False
+    missing, crowded = False, False
     for i in range(len(first) - 1):
         begin, end = Index(offsets[i]), Index(offsets[i + 1])
         unclear = bool(not 0 < first[i + 1] - first[i] <= most)
+        crowded |= bool(first[i + 1] - first[i] > most)
         for place in range(Index(first[i]), Index(first[i] if unclear else first[i + 1])):
             row = Index(rows[place])
             mine = scores[row]
-            more, less = _compared(counted, mine, begin, min(end, begin + STRIP))
-            for start in range(begin + STRIP, end, STRIP):
-                strip = _compared(counted, mine, Index(start), min(end, Index(start + STRIP)))
-                more, less = more + strip[0], less + strip[1]
+            if end - begin <= STRIP:  # most lists: a call costs more than to compare fifty scores
+                above_it, below_it = np.uint8(0), np.uint8(0)
+                for j in range(begin, end):
+                    above_it = np.uint8(above_it + np.uint8(counted[j] > mine))
+                    below_it = np.uint8(below_it + np.uint8(counted[j] < mine))
+                more, less = np.int64(above_it), np.int64(below_it)
+            else:
+                more, less = _compared(counted, mine, begin, end)
             above[place], equal[place] = more, 0
             if mine != mine or more + less + 1 != np.int64(end - begin):
                 equal[place] = _equal(counted, mine, begin, end) - np.int64(counted[row] == mine)
                 unclear = True
         if unclear:
             missing |= _incomplete(scores, begin, end)
-    return missing
+    return missing, crowded
 
 
 # --------------------------------------------------------------------------------------------------------------- kinds
@@ -265,6 +273,8 @@ def judge(
     for position in range(len(contexts)):
         own = Index(contexts[position])
         context, begin, end = Index(kind[own]), Index(first[own]), Index(first[own + Index(1)])
+        if begin == end:  # nothing to find: every metric is 0
+            continue
         ready, place_of, before_of = True, base[context], width[context]
         for model in range(models):
             # The common case, groups of one candidate that `direct` knows: nothing to look up but a number per positive.

@@ -65,6 +65,7 @@ class Kinds:
         self._facts = np.zeros((0, 3), dtype=np.int64)
         self._over, self._exact = np.zeros((0, metrics)), np.zeros((0, 2 * metrics))
         self._base, self._direct = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32)
+        self._named = np.zeros(0, dtype=bool)
         self._table = np.full(SLOTS, -1, dtype=np.int32)
         self._keys = np.zeros((SLOTS // 2, kernels.FIELDS), dtype=np.int64)
         self._n = 0
@@ -136,13 +137,16 @@ class Kinds:
         rest, last = np.divmod(codes, bases[1])
         facts = np.column_stack([*np.divmod(rest, bases[0]), last])
         before = len(self._contexts)
-        kinds = [self._contexts.setdefault(one, len(self._contexts)) for one in map(tuple, facts.tolist())]
+        kinds = np.array(
+            [self._contexts.setdefault(one, len(self._contexts)) for one in map(tuple, facts.tolist())], dtype=np.int64
+        )
         if len(self._contexts) > before:
-            self._learn_contexts(facts[np.array(kinds) >= before], models * int(reachable.sum()))
-        return np.array(kinds, dtype=np.int64)[which]
+            self._learn_contexts(facts[kinds >= before])
+        self._name_all(kinds[~self._named[kinds]], models * int(reachable.sum()))
+        return np.asarray(kinds[which])
 
-    def _learn_contexts(self, facts: Ints, at_hand: int) -> None:
-        """Work out what depends on new kinds of contexts alone; name their groups if no more of them than are at hand."""
+    def _learn_contexts(self, facts: Ints) -> None:
+        """Work out what depends on new kinds of contexts alone."""
         truth = _truth(facts)
         inside = {one.population: members(one.population, truth) for one, _ in self.wanted}
         self._facts = np.concatenate([self._facts, facts])
@@ -153,39 +157,42 @@ class Kinds:
             groups = tie_groups(truth, *rank(truth))
             exact += [np.where(inside[one.population], one.value(groups, k), 0.0) for one, k in self.wanted]
         self._exact = np.concatenate([self._exact, np.column_stack(exact)])
-        placed = self._make_room(facts)
-        if np.prod(self._facts[placed, :2], axis=1).sum() <= min(at_hand, MOST - self._n):
-            self._name_all(placed)
+        self._make_room(facts)
 
-    def _make_room(self, facts: Ints) -> Ints:
-        """A place in `_direct` for each group of one candidate of each new kind of context, while there is room.
-
-        Returns the kinds that have got one.
-        """
-        ends = len(self._direct) + np.cumsum(facts[:, 0] * facts[:, 1])
+    def _make_room(self, facts: Ints) -> None:
+        """A place in `_direct` for each group of one candidate of each new kind of context, while there is room."""
+        groups = facts[:, 0] * facts[:, 1]
+        ends = len(self._direct) + np.cumsum(groups)
         inside = ends <= DIRECT
-        base = np.where(inside, ends - facts[:, 0] * facts[:, 1], -1)
+        base = np.where(inside, ends - groups, -1)
         self._base = np.concatenate([self._base, base])
         more = np.full(int(ends[inside].max(initial=len(self._direct))) - len(self._direct), -1, dtype=np.int32)
         self._direct = np.concatenate([self._direct, more])
-        return np.flatnonzero(inside) + len(self._facts) - len(facts)
+        self._named = np.append(self._named, ~inside | (groups == 0))
 
-    def _name_all(self, contexts: Ints) -> None:
-        """Name every group of one candidate in these kinds of contexts, which have places in `_direct`."""
+    def _name_all(self, contexts: Ints, at_hand: int) -> None:
+        """Name every group of one candidate in these kinds of contexts, which have places in `_direct`.
+
+        If they are no more than the groups at hand: else only those met get a name.
+        """
         candidates, reachable = self._facts[contexts, 0], self._facts[contexts, 1]
+        if not len(contexts) or (candidates * reachable).sum() > min(at_hand, MOST - self._n):
+            return
         context = np.repeat(np.arange(len(contexts)), candidates * reachable)
         place = np.arange(len(context)) - (np.cumsum(candidates * reachable) - candidates * reachable)[context]
         start, before = np.divmod(place, reachable[context])
-        there = np.flatnonzero(before <= start)
+        places = self._base[contexts][context] + place
+        there = np.flatnonzero((before <= start) & (self._direct[places] < 0))
         ones = np.ones(len(there), dtype=np.int64)
         keys = np.column_stack([contexts[context[there]], start[there], ones, ones, before[there]])
-        self._direct[self._base[contexts][context[there]] + place[there]] = self._n + np.arange(len(keys))
+        self._direct[places[there]] = self._n + np.arange(len(keys))
+        self._named[contexts] = True
         while 4 * (self._n + len(keys)) > len(self._table):
             self._grow()
         self._keys[self._n : self._n + len(keys)] = keys
         self._n += len(keys)
         kernels.rehash(self._table, self._keys, self._n)
-        self._learn_groups(keys)
+        self._learn_groups(self._keys[len(self._parts) : self._n])
 
     @staticmethod
     def _denominator(metric: Metric, k: int, truth: Truth, inside: Bools) -> Floats:

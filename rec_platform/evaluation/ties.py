@@ -230,8 +230,10 @@ def place(
     given = _read_only(scores)
     counted = given if candidate is None else _read_only(np.where(candidate, scores, scores.dtype.type(np.nan)))
     bounds = plain(offsets, np.int64)
-    missing = kernels.places(given, counted, bounds, plain(rows, np.int64), plain(first, np.int64), MANY, above, equal)
-    for one in np.flatnonzero(np.diff(first) > MANY):
+    missing, crowded = kernels.places(
+        given, counted, bounds, plain(rows, np.int64), plain(first, np.int64), MANY, above, equal
+    )
+    for one in np.flatnonzero(np.diff(first) > MANY) if crowded else ():
         own = slice(first[one], first[one + 1])
         above[own], equal[own] = _by_sorting(counted[bounds[one] : bounds[one + 1]], given[rows[own]])
         equal[own] -= counted[rows[own]] == given[rows[own]]

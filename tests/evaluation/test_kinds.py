@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rec_platform.contexts.hashing import mix, seeded
-from rec_platform.dmc12.frame import Frame
+from rec_platform.dmc12.frame import Frame, concat
 from rec_platform.errors import NumericError
 from rec_platform.evaluation import STANDARD, Slices, evaluate, kernels, metric, metric_rows, plan, popularity
 from rec_platform.evaluation import kinds as kinds_module
@@ -115,10 +115,29 @@ def test_kinds_named_all_at_once_are_those_met_one_by_one(full, room, monkeypatc
     worlds = [uneven(binary(full(seed, levels=1_000)), seed) for seed in range(3)]
     usual = [evaluate(frame, **OPTIONS, replicates=5) for frame in worlds]
     monkeypatch.setattr(kinds_module._LOCAL, "kinds", None)
-    learn = Kinds._learn_contexts
-    monkeypatch.setattr(Kinds, "_learn_contexts", lambda kinds, facts, at_hand: learn(kinds, facts, room))
+    name_all = Kinds._name_all
+    monkeypatch.setattr(Kinds, "_name_all", lambda kinds, contexts, at_hand: name_all(kinds, contexts, room))
     for frame, expected in zip(worlds, usual, strict=True):
         same(evaluate(frame, **OPTIONS, replicates=5), expected)
+
+
+def test_kinds_of_contexts_first_met_in_a_few_are_named_at_once_when_many_come(full, monkeypatch):
+    frame = binary(full(5, levels=10**6))
+    few = frame.take(np.arange(2))
+    alone = [evaluate(one, **OPTIONS) for one in (few, frame)]
+    monkeypatch.setattr(kinds_module._LOCAL, "kinds", None)
+    same(evaluate(few, **OPTIONS), alone[0])
+    names = kinds_module._LOCAL.kinds
+    met = len(names._facts)
+    assert not names._named[names._facts[:, 1] > 0].any()
+    big = concat([frame] * 40)
+    monkeypatch.setattr(kinds_module._LOCAL, "kinds", None)
+    expected = evaluate(big, **OPTIONS)
+    monkeypatch.setattr(kinds_module._LOCAL, "kinds", names)
+    same(evaluate(big, **OPTIONS), expected)
+    assert names._named[:met].all()
+    keys = names._keys[: names._n].tolist()
+    assert len({tuple(one) for one in keys}) == len(keys) == len(names._parts)
 
 
 @pytest.mark.parametrize("seed", range(4))

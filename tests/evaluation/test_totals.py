@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rec_platform.evaluation import significance
+from rec_platform.evaluation import significance, ties
 from rec_platform.evaluation import totals as totals_module
 from rec_platform.evaluation.tallies import distinct
 from rec_platform.evaluation.ties import facts_of, place, positives
@@ -83,7 +83,7 @@ def test_distinct_values_are_those_of_sorting(values, moved):
 @given(seed=st.integers(0, 10_000), dtype=st.sampled_from([np.float32, np.float64]), share=st.sampled_from([0.1, 0.9]))
 def test_places_are_counts_of_what_scores_above_and_equal(seed, dtype, share):
     rng = np.random.default_rng(seed)
-    sizes = rng.choice([0, 1, 3, 50, 130, 600], 6)  # past a strip of items, too
+    sizes = rng.choice([0, 1, 3, 50, 130, 248, 249, 600], 6)  # a strip of items and more, too
     offsets = np.append(0, np.cumsum(sizes))
     scores = rng.integers(0, 1 + seed % 60, offsets[-1]).astype(dtype) / dtype(7)
     label, candidate = (rng.random(offsets[-1]) < share).astype(float), rng.random(offsets[-1]) < 0.9
@@ -105,3 +105,16 @@ def test_places_are_counts_of_what_scores_above_and_equal(seed, dtype, share):
     if len(scores):
         scores[rng.integers(0, len(scores))] = np.nan
         assert place(scores, offsets, rows, first, None, np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64))
+
+
+def test_contexts_with_too_many_positives_to_compare_are_sorted(monkeypatch):
+    rng = np.random.default_rng(3)
+    offsets, scores = np.array([0, 300, 310, 500]), rng.integers(0, 40, 500) / 7
+    rows, first = positives((rng.random(500) < 0.3).astype(float), offsets)
+    compared, by_sorting = np.zeros((2, len(rows)), np.int64), np.zeros((2, len(rows)), np.int64)
+    monkeypatch.setattr(ties, "MANY", 500)
+    assert not place(scores, offsets, rows, first, None, *compared)
+    for many in (0, 5):
+        monkeypatch.setattr(ties, "MANY", many)
+        assert not place(scores, offsets, rows, first, None, *by_sorting)
+        assert by_sorting.tolist() == compared.tolist()
