@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
@@ -29,6 +29,17 @@ from rec_platform.terminal import (
 )
 
 prove = typer.Typer(help="Prove that nothing of the future reaches the past: docs/proofs.md.", no_args_is_help=True)
+
+#: What to do where a proof fails.
+REPAIRS: Final = {
+    "leak": "The column named reads what was not visible. Use nothing made with it; take it out ([features] leave_out) or mend "
+    "what reads it, raise its code_version, and `rec-platform run` its dates.",
+    "replay": "Rows that are not those recorded: `rec-platform run --force` for the date writes them again, first stages first. "
+    "Code or configuration that differs: go back to it, or raise the stage's code_version and `rec-platform run` the date.",
+    "incremental": "`rec-platform run --force` from the first wrong date on: later snapshots were built on it.",
+    "split": "Judge later days, or train on earlier ones: the embargo named is enough.",
+    "placebo": "See where the feature's source has its numbers from; [features] leave_out takes it away.",
+}
 
 Seed = Annotated[int, typer.Option(help="What is drawn by chance; same seed, same proof.")]
 
@@ -156,7 +167,10 @@ def _print(found: list[Proof], title: str, rows: str) -> None:
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"{said}, {seconds:.1f} CPU s")
     for proof in failed:
-        console.print(f"  {plain(proof.subject)}: {plain(proof.observed)}")
+        told = "" if proof.observed.startswith(f"{proof.subject}: ") else f"{proof.subject}: "
+        console.print(f"  {plain(told + proof.observed)}")
+    for name in dict.fromkeys(proof.proof for proof in failed):
+        console.print(f"  repair {plain(REPAIRS[name])}")
 
 
 def _broken(row: Mapping[str, Any]) -> bool:

@@ -135,7 +135,8 @@ class _Fault:
 def _python_file(file: str) -> Path:
     path = Path(file)
     if path.suffix != ".py" or not path.is_file():
-        raise ConfigError("not a Python file", place=file, repair="Name a .py file that declares metrics.")
+        fault = "no such file" if path.suffix == ".py" and not path.exists() else "not a Python file"
+        raise ConfigError(fault, place=file, repair="Name a .py file that declares metrics.")
     return path
 
 

@@ -152,7 +152,7 @@ def _column(frame: Frame, model: str) -> Scores:
     if model not in frame.scores.column_names:
         raise SchemaError(
             f"no scores of a model {model!r}", place="frame given to evaluate",
-            repair=f"It has scores of {frame.scores.column_names}.",
+            repair=f"It has scores of {', '.join(frame.scores.column_names)}.",
         )  # fmt: skip
     scores = to_numpy(frame.scores, model, part="scores")
     return scores if scores.dtype == np.float32 else scores.astype(np.float64, copy=False)

@@ -27,7 +27,7 @@ from rec_platform.plays.reference import as_known, resolve_id, source_ids
 from rec_platform.scoring.recommend import contexts_at
 from rec_platform.stage import Input
 from rec_platform.tables import AVAILABILITY, PLAY_FACTS, PROFILES, TABLES, TITLES
-from rec_platform.timetravel.explain import WHY, Asked, Explanation, Past, explained, per_day, shown
+from rec_platform.timetravel.explain import WHY, Asked, Explanation, Past, explained, per_day, plain, shown
 from rec_platform.timetravel.reading import compute
 from rec_platform.timetravel.timeline import PLAY_COLUMNS, Timeline
 
@@ -79,7 +79,7 @@ class Journey:
             {
                 "what": "feature",
                 "name": one.name,
-                "value": f"{value:.6g}",
+                "value": plain(float(value)),
                 "unit": one.unit,
                 "reads": ", ".join(one.reads),
                 "meaning": one.about,

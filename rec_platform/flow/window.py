@@ -40,8 +40,9 @@ class Window:
         strange = [country for country in chosen if country not in index.countries]
         if strange:
             raise KeyRefused(
-                f"no plays of {', '.join(strange)}", place="--countries", repair=f"Choose among those {delivered}."
-            )
+                f"no plays of {', '.join(strange)}", place="countries",
+                repair=f"Choose among those that were delivered: {', '.join(index.countries)}.",
+            )  # fmt: skip
         return cls(first, last, tuple(sorted(set(chosen))))
 
 

@@ -250,6 +250,11 @@ def as_known(table: pa.Table, key: str | Sequence[str], at: int) -> pa.Table:
     return known.filter(pa.array(last))
 
 
+#: How many ids an error names, and how much of each.
+_EXAMPLES: Final = 5
+_LONGEST: Final = 40
+
+
 def resolve_id(table: pa.Table, key: str, text: str) -> int:
     """The id of a source's id, or of an id itself, in `titles` or `profiles`.
 
@@ -264,8 +269,11 @@ def resolve_id(table: pa.Table, key: str, text: str) -> int:
             found = table.filter(pc.equal(table.column(key), number)).column(key)
     if len(found):
         return int(found[0].as_py())
-    some = ", ".join(dict.fromkeys(table.column(c.SOURCE_ID).slice(0, 50).to_pylist())) or "none at all"
-    raise KeyRefused(f"there is no {key} {text!r}", place=key, repair=f"Known ones are, for example: {some[:200]}.")
+    every = list(dict.fromkeys(table.column(c.SOURCE_ID).to_pylist()))
+    some = (
+        ", ".join(one if len(one) <= _LONGEST else f"{one[:_LONGEST]}..." for one in every[:_EXAMPLES]) or "none at all"
+    )
+    raise KeyRefused(f"there is no {key} {text!r}", place=key, repair=f"Of {len(every):,} known ones some are: {some}.")
 
 
 def source_ids(table: pa.Table, key: str) -> dict[int, str]:

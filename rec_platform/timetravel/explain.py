@@ -130,7 +130,16 @@ def shown(fact: Fact, value: Value) -> str:
     """A fact's value for people: an instant as text, `never` for none, a number without needless zeros."""
     if fact.measure in INSTANTS:
         return "never" if value == NONE else iso(int(value))
-    return f"{float(value):.6g}"
+    return plain(float(value))
+
+
+def plain(value: float) -> str:
+    """A number for people: whole ones in full, others to six digits.
+
+    >>> plain(13366500.0), plain(0.4444444), plain(float("nan"))
+    ('13366500', '0.444444', 'nan')
+    """
+    return f"{value:.0f}" if value.is_integer() and abs(value) < 2**53 else f"{value:.6g}"
 
 
 def _checked(found: Explanation, value: Value) -> Explanation:

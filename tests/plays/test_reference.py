@@ -201,7 +201,7 @@ def test_ids_are_found_by_either_name():
     profiles = pa.table(rows, schema=PROFILES.schema)
     assert [resolve_id(profiles, c.PROFILE, text) for text in ("7", "7.0", "nine", "9")] == [7, 7, 9, 9]
     assert source_ids(profiles, c.PROFILE) == {7: "7", 9: "nine"}
-    with pytest.raises(KeyRefused, match=r"there is no profile_id 'ten'.*Known ones are, for example: 7, nine"):
+    with pytest.raises(KeyRefused, match=r"there is no profile_id 'ten'.*known ones some are: 7, nine"):
         resolve_id(profiles, c.PROFILE, "ten")
     with pytest.raises(KeyRefused, match="not an id"):
         id_of("ten", "integer", place="--profile")

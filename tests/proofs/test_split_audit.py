@@ -8,9 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
-from rec_platform.cli_prove import prove
+from rec_platform.cli_prove import REPAIRS, prove
 from rec_platform.clock import DAY, midnight
 from rec_platform.flow import Platform
 from rec_platform.proofs.flow import split_of_models
@@ -93,6 +94,11 @@ def test_the_command_exits_with_1_where_training_reaches_into_the_judged_day(mad
     assert done.exit_code == 1
     assert "1 of 1 fail" in done.output
     assert "embargo needed: 1 days" in done.output.replace("\n", " ")
+    assert done.output.count("repair Judge later days") == 1
+
+
+def test_every_proof_has_a_repair() -> None:
+    assert set(REPAIRS) == {"leak", "replay", "incremental", "split", "placebo"} == set(get_command(prove).commands)  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("command", [["leak", "--instants", "1"], ["replay", "--at-most", "1"], ["incremental"]])
