@@ -212,7 +212,8 @@ def _of(made: Sequence[Difference]) -> str:
     one_kind = [one for one in made if one.kind == made[0].kind]
     compared, of = sum(one.compared for one in one_kind), sum(one.of for one in one_kind)
     which = f"all {of:,}" if compared == of else f"a sample of {compared:,} of {of:,}"
-    return f"{which} {_unit(made)} of {len({one.partition for one in made})} partitions"
+    partitions = len({one.partition for one in made})
+    return f"{which} {_unit(made)} of {partitions} partition{'' if partitions == 1 else 's'}"
 
 
 def _side_by_side(made: Sequence[Difference]) -> Iterator[Row]:

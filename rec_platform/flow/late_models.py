@@ -36,7 +36,7 @@ from rec_platform.tables import CANDIDATE_MODELS, TRAINING_SETS
 Models = Mapping[str, CandidateModel]
 
 #: Dates whose models are fitted again, unless told otherwise.
-DATES: Final = 3
+DATES: Final = 1
 STAGE: Final = CANDIDATE_MODELS.stage
 
 

@@ -199,7 +199,7 @@ def test_the_command_and_status_tell_it(home: Path) -> None:
     assert not any(row["sampled"] for row in body["rankers"])
     assert [row["date"] for row in body["rankers"] if row["with"] == ALONE] == [str(day) for day in DAYS[3:]]
     models = {(row["date"], row["with"]) for row in body["models"]}
-    assert models == {(str(day), kind) for day in DAYS[-3:] for kind in (*KINDS, SEED)}
+    assert models == {(str(day), kind) for day in DAYS[-1:] for kind in (*KINDS, SEED)}
     late = {str(cell.day): plays for (stage, cell), plays in expected().items() if stage == "candidate_models"}
     assert all(row["late_plays"] == late[row["date"]] for row in body["models"])
     days = ["late", "--from", str(DAYS[4]), "--to", str(DAYS[4]), "--home", str(home)]
