@@ -19,10 +19,13 @@ from rec_platform.cli_late import late
 from rec_platform.cli_protocol import protocol
 from rec_platform.cli_prove import prove
 from rec_platform.errors import PlatformError, of_files
+from rec_platform.flow import Platform
 from rec_platform.flow.travel import travelled
+from rec_platform.judging import left_out
 from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last, With, days_of
 from rec_platform.terminal import busy as _busy
 from rec_platform.terminal import next_step as _next_step
+from rec_platform.terminal import note as _note
 from rec_platform.terminal import of_home as _of_home
 from rec_platform.terminal import plain as _plain
 from rec_platform.terminal import print_pairs as _print_pairs
@@ -84,6 +87,9 @@ def ingest(
     commands.print_reconciliation(result, as_json=as_json)
     if not result.ok:
         raise typer.Exit(1)
+    if not as_json:
+        days = commands.newest_days(home)
+        _next_step(f"rec-platform run --from {days[0]} --to {days[1]}{_of_home(home)}" if days else "")
 
 
 @app.command()
@@ -145,6 +151,8 @@ def metrics(
             home, *days, countries=commands.countries(countries), by=by, metrics=commands.names(metric), versus=versus,
             estimand=estimand, protocol=protocol, files=own or [],
         )  # fmt: skip
+    if protocol == "session":
+        _note(left_out(Platform(home), *days, commands.countries(countries)))
     over = (
         f"less {versus}, paired" if versus else "mean over contexts" if estimand == "context" else "mean over profiles"
     )

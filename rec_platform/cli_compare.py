@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from rec_platform import clock, commands, judging
+from rec_platform.flow import Platform
 from rec_platform.terminal import (
     DEFAULT_HOME,
     AsJson,
@@ -21,6 +22,7 @@ from rec_platform.terminal import (
     busy,
     days_of,
     next_step,
+    note,
     of_home,
     print_rows,
 )
@@ -68,6 +70,7 @@ def compare(
             home, models or [], *days, countries=commands.countries(countries), by=by, metrics=commands.names(metric),
             estimand=estimand, out=out, files=own or [],
         )  # fmt: skip
+    note(judging.left_out(Platform(home), *days, commands.countries(countries)))
     if as_json:
         print(json.dumps({"sentence": found.sentence, "rows": found.rows}, default=str))
         return

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -25,7 +25,7 @@ from rec_platform.evaluation.scored import CEILING
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.flow import Platform, Window
 from rec_platform.flow.late import counts, ledger
-from rec_platform.judging import Files, ages, chosen_metrics, heading, sums_of
+from rec_platform.judging import Files, ages, chosen_metrics, heading, published, sums_of
 from rec_platform.partition import Partition, checked_country
 from rec_platform.plays.ingest import ingest
 from rec_platform.plays.mapping import load_mapping
@@ -34,8 +34,8 @@ from rec_platform.plays.reference import resolve_id, source_ids
 from rec_platform.reports.glossary import LOWER, term
 from rec_platform.scoring.stage import recommend_one
 from rec_platform.stage import Input
-from rec_platform.tables import METRIC_SUMS, PLAY_FACTS, PROFILES, RECOMMENDATIONS, TABLES, TITLES
-from rec_platform.terminal import plain, print_rows
+from rec_platform.tables import PLAY_FACTS, PROFILES, RECOMMENDATIONS, TABLES, TITLES
+from rec_platform.terminal import note, plain, print_rows
 
 Row = dict[str, Any]
 Progress = Callable[[str, float], None]
@@ -87,6 +87,14 @@ def print_reconciliation(result: Reconciliation, *, as_json: bool) -> None:
         console.print(plain(line))
     for fault in result.faults:
         console.print(f"[red]error: {plain(str(fault))}[/red]")
+
+
+def newest_days(home: Path) -> tuple[date, date] | None:
+    """The last two days delivered, to try the flow on; None where no play was delivered yet."""
+    index = Platform(home).index
+    if not index.delivered:
+        return None
+    return max(index.first_day, index.last_day - timedelta(days=1)), index.last_day
 
 
 def status(home: Path) -> list[Row]:
@@ -222,7 +230,13 @@ def _pivot(
                 leading.setdefault(who(row), []).append(sign * row[value])
             ends = row[c.LOW], row[c.HIGH]
             line[heading(row[c.METRIC], row[c.CUTOFF])] = Measured(row[value], *ends, sign=value != c.VALUE)
-    order = [heading(*pair) for pair in wanted]
+    there = {name for line in lines.values() for name in line}
+    order = [heading(*pair) for pair in wanted if heading(*pair) in there]
+    absent = ", ".join(heading(*pair) for pair in wanted if heading(*pair) not in there)
+    why = f"{absent}: no mean over contexts, and not counted by {by}"
+    if not order:
+        raise KeyRefused(why, place="--by", repair="Leave --by out, or slice by country.")
+    note(why if absent else "")
     return [
         {name: line[name] for name in line if name not in order} | {name: line.get(name) for name in order}
         for _, line in sorted(lines.items(), key=lambda one: _order(one[0], leading))
@@ -284,11 +298,7 @@ def reported(
     if ageing:
         progress("scoring with the models of the first day", 0.0)
         aged = ages(platform, first, days=(last - first).days, countries=countries, metric="nmrr")
-    partitions = [
-        partition
-        for partition in platform.index.state(METRIC_SUMS.name)
-        if first <= partition.day <= last and (not countries or partition.place in countries)
-    ]
+    partitions = published(platform, first, last, countries)
     text = report(
         platform.lake, first, last, sorted(partitions), min_contexts=platform.settings.evaluation.min_contexts,
         progress=progress, aged=aged, own=own.stored + own.given, sums=sums,

@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 from rec_platform import columns as c
 from rec_platform.clock import days_between
 from rec_platform.config import Settings
-from rec_platform.errors import ConfigError, KeyRefused
+from rec_platform.errors import ConfigError, KeyRefused, MissingInput
 from rec_platform.evaluation import ageing, on_demand
 from rec_platform.evaluation.accumulators import Accumulator
 from rec_platform.evaluation.comparison import (
@@ -32,7 +32,7 @@ from rec_platform.evaluation.comparison import (
 )
 from rec_platform.evaluation.intervals import measured, metric_rows
 from rec_platform.evaluation.metrics import STANDARD
-from rec_platform.evaluation.own import NONE, Own, load, tried
+from rec_platform.evaluation.own import NONE, Own, load, platforms, tried
 from rec_platform.evaluation.plan import CONTEXT
 from rec_platform.evaluation.protocol import SESSION
 from rec_platform.evaluation.registry import ACCUMULATORS
@@ -41,6 +41,7 @@ from rec_platform.evaluation.slices import ALL
 from rec_platform.evaluation.stage import rolled_up, stored_sums
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.flow import Platform
+from rec_platform.partition import Partition
 from rec_platform.reports.glossary import LOWER as LOWER_IS_BETTER
 from rec_platform.reports.glossary import term
 from rec_platform.stage import Input
@@ -111,6 +112,33 @@ NO_FILES: Final = Files()
 _ENDS: Final = ("", SAMPLED)
 
 
+def published(platform: Platform, first: date, last: date, countries: Sequence[str] = ()) -> list[Partition]:
+    """The partitions of these days and countries whose metrics are stored; `MissingInput` with those there are, if none is."""
+    there = sorted(platform.index.state(METRIC_SUMS.name), key=lambda one: (one.day, one.place))
+    found = [one for one in there if first <= one.day <= last and (not countries or one.place in countries)]
+    if not found:
+        which = ", ".join(sorted({one.place for one in there}))
+        choice = (
+            f"Published are {there[0].day} to {there[-1].day} for {which}: choose among those, or run"
+            if there
+            else "Run"
+        )
+        raise MissingInput(
+            "no metrics are published for these days and countries", place=METRIC_SUMS.name,
+            repair=f"{choice} `rec-platform run --from {first} --to {last}` first.",
+        )  # fmt: skip
+    return found
+
+
+def left_out(platform: Platform, first: date, last: date, countries: Sequence[str] = ()) -> str:
+    """What of the days and countries asked for is in no number, because nobody made it; empty if all is there."""
+    found = published(platform, first, last, countries)
+    days, asked = sorted({one.day for one in found}), (last - first).days + 1
+    strange = ", ".join(sorted(set(countries) - {one.place for one in found}))
+    few = f"{len(days)} of these {asked} days are published, from {days[0]} to {days[-1]}" if len(days) < asked else ""
+    return "; ".join(text for text in (few, f"nothing is published of {strange}" if strange else "") if text)
+
+
 def sums_of(
     platform: Platform,
     first: date,
@@ -128,6 +156,7 @@ def sums_of(
     """
     stored, own = None, files.given
     if protocol == SESSION and estimand == CONTEXT:
+        published(platform, first, last, countries)
         reader = platform.reader(Input(METRIC_SUMS.name, first, last, every_country=True, optional=True))
         stored = rolled_up(stored_sums(reader, first, last, list(countries) or None))
         if by is None or by in {key.slice for key in stored.keys}:
@@ -222,12 +251,14 @@ def chosen_metrics(known: Sequence[tuple[str, int]], asked: Sequence[str]) -> li
     [('ndcg', 10), ('mrr', 0)]
     """
     found = {text: [(name, k) for name, k in known if text in (name, heading(name, k))] for text in asked}
-    strange = [text for text, pairs in found.items() if not pairs]
+    strange = sorted(text for text, pairs in found.items() if not pairs)
     if strange:
         cuts = sorted({k for _, k in known} - {0})
         have = ", ".join(sorted({f"{name}@k" if k else name for name, k in known}))
         where = f", with k of {', '.join(map(str, cuts))}" if cuts else ""
-        raise KeyRefused(f"no metric {', '.join(strange)}", place="--metric", repair=f"There are: {have}{where}.")
+        stored = set(platforms([text.partition("@")[0] for text in strange]).names) - {name for name, _ in known}
+        why = f"{', '.join(sorted(stored))}: with --estimand context and --protocol session only. " if stored else ""
+        raise KeyRefused(f"no metric {', '.join(strange)}", place="--metric", repair=f"{why}There are: {have}{where}.")
     return list(dict.fromkeys(pair for pairs in found.values() for pair in pairs))
 
 

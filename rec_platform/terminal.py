@@ -111,8 +111,15 @@ def print_rows(
 
 
 def next_step(command: str) -> None:
-    """The command that one would most likely type next."""
-    Console().print(f"[dim]Next:[/dim] {plain(command)}", soft_wrap=True, highlight=False)
+    """The command that one would most likely type next; nothing if there is none."""
+    if command:
+        Console().print(f"[dim]Next:[/dim] {plain(command)}", soft_wrap=True, highlight=False)
+
+
+def note(text: str) -> None:
+    """Something to know about the numbers, on standard error; nothing if there is nothing to say."""
+    if text:
+        Console(stderr=True, soft_wrap=True, highlight=False).print(f"[yellow]note[/yellow] {plain(text)}")
 
 
 def of_home(home: Path) -> str:

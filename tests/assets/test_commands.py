@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -16,10 +17,12 @@ from deployment import BIN, Deployment
 from typer.main import get_command
 
 from rec_platform.cli import app
+from rec_platform.commands import newest_days
 from rec_platform.lake import Lake
 from rec_platform.tables import TABLES
 
 STAGES = 10
+EXAMPLES = Path(__file__).parents[2] / "examples"
 WINDOW = ("--from", DAY.isoformat(), "--to", DAY.isoformat())
 
 
@@ -187,6 +190,19 @@ def test_help_lists_commands_in_the_order_of_the_flow() -> None:
     commands = list(get_command(app).commands)  # type: ignore[attr-defined]
     assert commands[:5] == ["simulate", "ingest", "run", "status", "metrics"]
     assert commands[-2:] == ["features", "prove"]
+
+
+def test_after_an_ingest_the_newest_days_are_proposed(deployment: Deployment, tmp_path: Path) -> None:
+    assert newest_days(tmp_path) is None
+    world = deployment.home.parent / "world" / "delivery"
+    own, mapping = Deployment(tmp_path), EXAMPLES / "mappings" / "simulated.toml"
+    said = own.command("ingest", "--mapping", str(mapping), str(world / "titles.jsonl"))
+    assert "Next:" not in said, "without a play there is nothing to run"
+    said = own.command("ingest", *(str(world / f"plays-{FIRST + timedelta(days=n)}.csv") for n in range(3)))
+    first, last = newest_days(tmp_path) or (DAY, FIRST)
+    assert (last - first).days == 1
+    assert f"Next: rec-platform run --from {first} --to {last}" in said
+    own.command("run", "--from", str(first), "--to", str(last), "--plan")
 
 
 def test_the_next_command_names_the_home_it_was_asked_for(deployment: Deployment) -> None:

@@ -32,10 +32,10 @@ Row = dict[str, Any]
 
 
 def said(home: Deployment, *arguments: str) -> str:
-    """What a command prints, in this process; it must end well."""
+    """What a command prints, notes aside, in this process; it must end well."""
     result = CliRunner().invoke(app, [*arguments, "--home", str(home.home)])
     assert result.exit_code == 0, (result.output, result.exception)
-    return result.output
+    return result.stdout
 
 
 def rows(home: Deployment, *arguments: str) -> list[Row]:
@@ -93,6 +93,17 @@ def test_places_on_the_page_stand_beside_ranks(deployment: Deployment) -> None:
     assert all(number(found["ceiling"][name]) < number(found["random"][name]) for name in names[2:])
 
 
+def test_days_and_countries_that_nobody_made_are_named(deployment: Deployment) -> None:
+    wide = ("--from", str(DAY - timedelta(days=3)), "--to", str(DAY + timedelta(days=6)))
+    for command in (("metrics",), ("compare", "xgboost", "popularity")):
+        done = CliRunner().invoke(app, [*command, *wide, "--countries", "FR,GB", "--home", str(deployment.home)])
+        assert f"1 of these 10 days are published, from {DAY} to {DAY}; nothing is published of GB" in done.stderr
+        assert "note" not in CliRunner().invoke(app, [*command, *WINDOW, "--home", str(deployment.home)]).stderr
+    for command in ("metrics", "compare", "report"):
+        with pytest.raises(PlatformError, match=f"Published are {DAY} to {DAY} for DE, FR: choose among those, or run"):
+            refused(deployment, command, *WINDOW, "--countries", "GB")
+
+
 # --- metrics of one's own --------------------------------------------------------------------------------------------
 
 
@@ -120,6 +131,9 @@ def test_own_slices_are_slices(deployment: Deployment, whole: dict[str, Row]) ->
     days = {row["model"]: row for row in rows(deployment, *asked, "weekend")}
     assert {row["weekend"] for row in days.values()} == {"weekday"}
     assert all(days[model][name] == whole[model][name] for model in MODELS for name in ("n", "nmrr", "ndcg@10"))
+    told = CliRunner().invoke(app, [*asked, "weekend", "--home", str(deployment.home)])
+    assert "effective_catalogue@10: no mean over contexts, and not counted by weekend" in told.stderr
+    assert "effective_catalogue" not in told.stdout
     lengths = [row for row in rows(deployment, *asked, "length,weekend") if row["model"] == "popularity"]
     assert {row["length,weekend"] for row in lengths} >= {"long,weekday", "short,weekday"}
     assert max(row["n"] for row in lengths) < whole["popularity"]["n"] < sum(row["n"] for row in lengths)
@@ -133,7 +147,7 @@ def test_own_metrics_that_the_settings_name_are_read_by_every_command(deployment
     settings.write_text(settings.read_text().replace("[evaluation]\n", f"[evaluation]\nfiles = ['{EXAMPLE}']\n"))
     assert "rbp" in rows(home, "metrics", *WINDOW, "--with", str(EXAMPLE))[0]
     crossed = rows(home, "metrics", *WINDOW, "--by", "device,tenure_band", "--metric", "rbp,effective_catalogue")
-    assert {"rbp", "effective_catalogue@10"} <= set(crossed[0])
+    assert "rbp" in crossed[0]
     other = tmp_path / "other.py"
     other.write_text(EXAMPLE.read_text())
     with pytest.raises(PlatformError, match=r"'even_ids' stands in a file that platform\.toml names, too"):
@@ -180,8 +194,6 @@ def test_every_pair_and_every_slice_can_be_compared(deployment: Deployment) -> N
     )
     assert [row["models"] for row in few["rows"]] == ["random - xgboost", "random - popularity", "xgboost - popularity"]
     assert {row["metric"] for row in few["rows"]} == {"ndcg@10"}
-    with pytest.raises(PlatformError, match="nothing to compare 'xgboost' with"):
-        refused(deployment, "compare", "xgboost", *WINDOW)
     told = said(deployment, "compare", *WINDOW).splitlines()
     assert len(told) == 2 + 1 + 15 + 3, "in the first metric alone"
     assert told[0].startswith("Paired differences in nmrr, ")
@@ -280,12 +292,13 @@ def refused(home: Deployment, *arguments: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "match"),
     [
-        (("compare", "xgboost", *WINDOW), "1 models given"),
+        (("compare", "xgboost", *WINDOW), "nothing to compare 'xgboost' with"),
         (("compare", "xgboost", "luck", *WINDOW), "no model 'luck'"),
-        (("compare", "xgboost", "popularity", *WINDOW, "--metric", "luck"), "no metric luck to pair"),
+        (("compare", "xgboost", "popularity", *WINDOW, "--metric", "luck"), "no metric luck .* with k of"),
         (("compare", "xgboost", "popularity", *WINDOW, "--by", "device,device"), "cannot slice by"),
-        (("metrics", *WINDOW, "--with", "nowhere.py"), "not a Python file"),
+        (("metrics", *WINDOW, "--with", "nowhere.py"), "no such file"),
         (("metrics", *WINDOW, "--by", "weekend"), "no context column 'weekend'"),
+        (("metrics", *WINDOW, "--by", "device", "--metric", "coverage"), "coverage@5, .* not counted by device"),
         (("metrics", *WINDOW, "--protocol", "weekly"), "no protocol 'weekly'"),
         (("metrics", *WINDOW, "--estimand", "profile", "--by", "popularity"), "cannot be sliced by popularity"),
         (("metrics", *WINDOW, "--estimand", "profile", "--metric", "novelty"), "novelty: with --estimand context and"),
