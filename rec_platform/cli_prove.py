@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final
@@ -151,8 +152,14 @@ def _show(proofs_made: Iterable[Proof], title: str, *, as_json: bool, rows: str 
 def _print(found: list[Proof], title: str, rows: str) -> None:
     for proof in found:
         inner = [dict(row) for row in proof.rows if rows == "all" or (rows == "broken" and _broken(row))]
+        silent = [row for row in inner if _silent(row)]
         if inner:
-            print_rows(inner, proof.subject, as_json=False)
+            loud = [row for row in inner if row not in silent]
+            print_rows(loud, f"{title}, {proof.subject}", as_json=False)
+        if silent:
+            print(
+                f"{len(silent)} more say nothing of titles that their past does not, or nothing at all: --json names them"
+            )
     print_rows(
         [
             {"proof": proof.proof, "of": proof.subject, "verdict": "holds" if proof.passed else "FAILS",
@@ -171,6 +178,12 @@ def _print(found: list[Proof], title: str, rows: str) -> None:
         console.print(f"  {plain(told + proof.observed)}")
     for name in dict.fromkeys(proof.proof for proof in failed):
         console.print(f"  repair {plain(REPAIRS[name])}")
+
+
+def _silent(row: Mapping[str, Any]) -> bool:
+    """A feature of which the placebo proof has nothing to measure."""
+    knows = row.get("knows", 0.0)
+    return knows is None or math.isnan(knows)
 
 
 def _broken(row: Mapping[str, Any]) -> bool:

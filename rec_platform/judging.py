@@ -378,11 +378,13 @@ def _sentence(rows: list[Row]) -> str:
     sign = 1 if row["verdict"] == HIGHER else -1
     low, high = sorted((sign * row[c.LOW], sign * row[c.HIGH]))
     agree = sum(sign * one["difference"] > 0 for one in sure)
+    others = (
+        f"; of {len(rows)} comparisons {agree} are surely in its favour and {len(sure) - agree} surely against it after Holm's "
+        "correction"
+    )
     return (
         f"{ahead} is {better} than {behind} on {_heading(row)}{_where(row)}: {sign * row['difference']:+.4f} "
-        f"[{low:+.4f}, {high:+.4f}], {_by(row)}; "
-        f"of {len(rows)} comparisons {agree} are surely in its favour and {len(sure) - agree} surely against it after "
-        "Holm's correction."
+        f"[{low:+.4f}, {high:+.4f}], {_by(row)}{others if len(rows) > 1 else ''}."
     )
 
 

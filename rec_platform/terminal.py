@@ -191,6 +191,7 @@ def _wide(*, least: int) -> Console:
 
 def _shown(value: Any) -> str:
     if isinstance(value, float):
+        value += 0.0  # -0.0 is 0
         return "" if math.isnan(value) else f"{value:,.0f}" if abs(value) >= 1e4 else f"{value:.4g}"
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"

@@ -71,6 +71,11 @@ def test_bars_stand_around_zero_and_stay_inside():
     assert all(len(bar(value, value - 1, value + 1, 2.0)) == BAR for value in (-5.0, 0.0, 0.3, 9.0))
 
 
+def test_one_comparison_alone_is_not_counted():
+    assert _sentence([ROW]).endswith(" after Holm's correction.")
+    assert "comparisons" not in _sentence([ROW]) and "of 2 comparisons 2 are" in _sentence([ROW, ROW])
+
+
 def test_rows_without_a_verdict_have_no_bar_and_no_say_in_its_scale():
     more = {"value_a": 0.4, "value_b": 0.3, "p_bh": NAN, "effect": NAN}
     few = {"difference": 0.9, "low": NAN, "high": NAN, "verdict": NO_VERDICT, "n": 2}

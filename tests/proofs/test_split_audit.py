@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,11 +12,12 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from rec_platform.cli_prove import REPAIRS, prove
+from rec_platform.cli_prove import REPAIRS, _print, prove
 from rec_platform.clock import DAY, midnight
 from rec_platform.flow import Platform
 from rec_platform.proofs.flow import split_of_models
 from rec_platform.proofs.split import Side, SplitAudit, audit, verdict
+from rec_platform.proofs.verdict import Proof
 
 #: 10 March 2025, and a session gap of 30 minutes.
 TENTH = date(2025, 3, 10)
@@ -95,6 +97,14 @@ def test_the_command_exits_with_1_where_training_reaches_into_the_judged_day(mad
     assert "1 of 1 fail" in done.output
     assert "embargo needed: 1 days" in done.output.replace("\n", " ")
     assert done.output.count("repair Judge later days") == 1
+
+
+def test_features_that_say_nothing_are_counted_and_have_no_row(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"feature": "a", "knows": 0.2, "jump": -0.0}, {"feature": "b", "knows": float("nan"), "jump": float("nan")}]
+    _print([Proof("placebo", "2025-01-01", True, "fine", 0.1, tuple(rows))], "What features know", "all")
+    told = capsys.readouterr().out
+    assert told.startswith("What features know, 2025-01-01\n")
+    assert re.search(r"\na +0\.2 +0 *\n1 more say nothing", told)
 
 
 def test_every_proof_has_a_repair() -> None:
