@@ -60,7 +60,7 @@ NO_TILES: Final = Tiles(_NONE, _NONE, _NONE, _NONE, dict.fromkeys(MEASURES, _NON
 
 
 class Codes:
-    """Dense codes 0, 1, ... for keys, given out as keys come; `keys[code]` is the key again."""
+    """Dense codes 0, 1, ... for keys, given out as keys come (those of one call in any order); `keys[code]` is the key again."""
 
     def __init__(self) -> None:
         self.keys: Ints = np.empty(0, np.int64)
@@ -72,12 +72,10 @@ class Codes:
 
         >>> codes = Codes()
         >>> codes.of(np.array([70, 30, 70])).tolist(), codes.of(np.array([99, 30])).tolist()
-        ([1, 0, 1], [2, 0])
+        ([0, 1, 0], [2, 1])
         """
-        if not self.keys.size and (keys[1:] > keys[:-1]).all():
-            self.keys = self._sorted = keys
-            self._code = np.arange(keys.size)
-            return self._code
+        if not self.keys.size:
+            return self._first_of_all(keys)
         place = np.searchsorted(self._sorted, keys)
         new = ~self._stands(place, keys)
         if new.any():
@@ -90,10 +88,25 @@ class Codes:
         """The codes of all keys, smallest key first."""
         return self._code
 
+    def _first_of_all(self, keys: Ints) -> Ints:
+        """Codes in the order of first appearance: neighbours among the keys are neighbours among the codes."""
+        if (keys[1:] > keys[:-1]).all():
+            self.keys = self._sorted = keys
+            self._code = np.arange(keys.size)
+            return self._code
+        order = np.argsort(keys, kind="stable")
+        ordered = keys[order]
+        head: npt.NDArray[np.bool_] = np.append(True, ordered[1:] != ordered[:-1])
+        first = np.zeros(keys.size, np.bool_)
+        first[order[head]] = True
+        self.keys, self._sorted = keys[first], ordered[head]
+        self._code = (np.cumsum(first) - 1)[order[head]]
+        codes = np.empty(keys.size, np.int64)
+        codes[order] = self._code[np.cumsum(head) - 1]
+        return codes
+
     def _stands(self, place: Ints, keys: Ints) -> npt.NDArray[np.bool_]:
         """Whether the sorted keys hold these at the places where they would stand."""
-        if not self._sorted.size:
-            return np.zeros(keys.size, np.bool_)
         return np.equal(np.take(self._sorted, place, mode="clip"), keys)
 
     def _take_in(self, new: Ints) -> None:
@@ -108,6 +121,15 @@ def _distinct(keys: Ints) -> Ints:
     ordered = np.sort(keys, kind="stable")
     first: npt.NDArray[np.bool_] = np.append(True, ordered[1:] != ordered[:-1])
     return ordered[first]
+
+
+def _placed(values: Ints, codes: Ints, size: int) -> Ints:
+    """Values of rows by code, for codes in the order of first appearance; of rows with the same code one stays."""
+    if size == values.size:  # Each row has a code of its own: its number.
+        return np.require(values, requirements="W")
+    placed = np.empty(size, np.int64)
+    placed[codes] = values
+    return placed
 
 
 def _runs(values: Ints) -> list[slice]:
@@ -219,7 +241,8 @@ class Rolling:
             cell[rows] = self._cells_of(int(country[rows.start]), ids[rows])
         self.sums.grow(self.entities.keys.size)
         self.cell_sums.grow(self._cell_entity.size)
-        self.last = np.concatenate([self.last, np.full(self.entities.keys.size - self.last.size, NEVER)])
+        if self.entities.keys.size > self.last.size:
+            self.last = np.append(self.last, np.full(self.entities.keys.size - self.last.size, NEVER))
         return self._cell_entity[cell], cell
 
     def _cells_of(self, country: int, ids: Ints) -> Ints:
@@ -244,18 +267,24 @@ class Rolling:
         last: Ints,
         news: Tiles,
     ) -> None:
-        """Take over a state as of midnight `as_of`, one row per cell; rows of one entity agree in `sums` and `last`.
+        """Take over a state as of midnight `as_of` where there is none; rows of one entity agree in `sums` and `last`.
 
         Args:
+            ids, country: of each row, which is a cell. Rows of a country stand together, in the order of their ids, as in a
+                snapshot, or else are sorted here.
             news: what became known on `as_of` or later of the days before it.
         """
-        self.entities.of(ids)  # All at once: country by country they would be moved for each.
-        entity, cell = self.codes(ids, country)
-        for one, values in sums.items():
-            self.sums.values[one][entity] = values
-        for one, values in cell_sums.items():
-            self.cell_sums.values[one][cell] = values
-        self.last[entity] = last
+        assert not self._cell_entity.size
+        entity = self._cell_entity = self.entities.of(ids)
+        for rows in _runs(country):
+            here = self._countries.setdefault(int(country[rows.start]), _Country())
+            code = here.codes.of(ids[rows])
+            here.cell = np.resize(here.cell, here.codes.keys.size)
+            here.cell[code] = np.arange(rows.start, rows.stop)
+        size = self.entities.keys.size
+        self.sums.values = {one: _placed(sums[one], entity, size) for one in self.sums.values}
+        self.cell_sums.values = {one: _placed(cell_sums[one], entity, ids.size) for one in self.cell_sums.values}
+        self.last = _placed(last, entity, size)
         self.as_of = as_of
         self._hold(news, as_of)
 

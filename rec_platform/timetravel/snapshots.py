@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import date, timedelta
+from functools import cached_property
 from itertools import groupby
 from typing import Any, ClassVar
 
@@ -90,8 +91,13 @@ class SnapshotState:
         self.countries = _Countries()
         self.profiles = Rolling(_tiles_of(PROFILE_TILES, reader, self.countries), [LONGEST_PLAYS])
         self.titles = Rolling(_tiles_of(TITLE_TILES, reader, self.countries), EVERY_SUM)
-        self._homes = _Homes(reader.read(PROFILES.name, [Partition()]), self.profiles, self.countries)
+        self._records = reader.read(PROFILES.name, [Partition()])
         self._days = np.unique([_number(key.day) for key in reader.published(PROFILE_TILES.name)]).astype(np.int64)
+
+    @cached_property
+    def _homes(self) -> _Homes:
+        """Made when first asked for: a state that takes over another begins without cells."""
+        return _Homes(self._records, self.profiles, self.countries)
 
     def walk(self, partitions: Iterable[Partition]) -> Iterator[Built]:
         """The snapshots of partitions given in order of date."""
@@ -107,9 +113,10 @@ class SnapshotState:
     def snapshots(self, partitions: Iterable[Partition]) -> Iterator[Built]:
         """Both snapshots of each country, as of the state's midnight."""
         as_of = self.profiles.as_of
+        homes = self._homes.cells(as_of * DAY)
         profiles_seen, titles_seen = self.profiles.alive(), self.titles.alive()
         member = profiles_seen.copy()
-        member[self._homes.cells(as_of * DAY)] = True
+        member[homes] = True
         history = int(np.count_nonzero((self._days >= as_of - LONGEST) & (self._days < as_of)))
         for partition in partitions:
             country = self.countries.number(partition.place)
@@ -144,7 +151,7 @@ def state_from_snapshots(reader: Reader, earlier: Earlier) -> SnapshotState:
             sums={one: _ints(rows.column(c.windowed(*one))) for one in rolling.sums.values},
             cell_sums={one: _ints(rows.column(c.windowed(*one, "country"))) for one in rolling.cell_sums.values},
             last=_ints(pc.fill_null(pc.cast(rows.column(c.LAST_PLAYED_AT), pa.int64()), NEVER)),
-            news=_as_tiles(earlier.news[tiles.name], tiles, state.countries),
+            news=_news(earlier.news[tiles.name], tiles, state.countries),
         )
     return state
 
@@ -192,17 +199,26 @@ def _tiles_of(spec: TableSpec, reader: Reader, countries: _Countries) -> Callabl
 
     def load(day: int) -> Tiles:
         partitions = published.get(day)
-        return _as_tiles(reader.read(spec.name, partitions), spec, countries) if partitions else NO_TILES
+        if not partitions:
+            return NO_TILES
+        rows = reader.read(spec.name, partitions, spec.schema.names)
+        numbers = [countries.number(partition.place) for partition in partitions]
+        country = np.repeat(numbers, [reader.rows(spec.name, [partition]) for partition in partitions])
+        return _as_tiles(rows, spec, np.full(rows.num_rows, day), country)
 
     return load
 
 
-def _as_tiles(rows: pa.Table, spec: TableSpec, countries: _Countries) -> Tiles:
+def _news(rows: pa.Table, spec: TableSpec, countries: _Countries) -> Tiles:
+    return _as_tiles(rows, spec, _ints(rows.column(c.DATE)), countries.numbers(rows.column(c.COUNTRY)))
+
+
+def _as_tiles(rows: pa.Table, spec: TableSpec, day: Ints, country: Ints) -> Tiles:
     return Tiles(
-        day=_ints(pc.cast(rows.column(c.DATE), pa.int32())),
+        day=day,
         ids=_ints(rows.column(spec.order[-1])),
-        country=countries.numbers(rows.column(c.COUNTRY)),
-        known=_ints(pc.cast(rows.column(c.KNOWN_DATE), pa.int32())),
+        country=country,
+        known=_ints(rows.column(c.KNOWN_DATE)),
         measures={measure: _ints(rows.column(measure)) for measure in MEASURES},
         last=_ints(rows.column(c.LAST_PLAYED_AT)),
     )
@@ -237,5 +253,7 @@ def _number(day: date) -> int:
 
 
 def _ints(column: pa.ChunkedArray) -> Ints:
-    """A column without nulls as int64; instants as microseconds."""
-    return np.asarray(pc.cast(column, pa.int64())).astype(np.int64, copy=False)
+    """A column without nulls as int64; instants as microseconds, days as their number since 1970."""
+    if pa.types.is_date32(column.type):
+        column = column.cast(pa.int32())
+    return np.asarray(column.cast(pa.int64()))

@@ -18,12 +18,12 @@ from rec_platform.config import EngagementRule, Settings, SourceRules
 from rec_platform.errors import KeyRefused, MissingInput
 from rec_platform.facts.stage import Facts
 from rec_platform.partition import Partition
-from rec_platform.stage import Built, Input
+from rec_platform.stage import Built, Earlier, Input
 from rec_platform.tables import PROFILE_SNAPSHOT, PROFILE_TILES, PROFILES, TITLE_SNAPSHOT, TITLE_TILES, WINDOWS
 from rec_platform.testing import snapshot_oracle as oracle
 from rec_platform.testing.readers import MemoryReader
 from rec_platform.testing.snapshot_oracle import Play, ProfileRecord
-from rec_platform.timetravel.rolling import LONGEST
+from rec_platform.timetravel.rolling import LONGEST, Codes
 from rec_platform.timetravel.snapshots import FeatureSnapshots, SnapshotState, state_from_snapshots
 
 COUNTRIES = ("DE", "FR", "ZZ")
@@ -133,6 +133,31 @@ def test_a_state_taken_from_snapshots_rolls_on_the_same(
     assert same({built.partition: built for built in state.snapshots(keys(day))}, build(reader, day))
     state.advance(later)
     assert same({built.partition: built for built in state.snapshots(keys(later))}, build(reader, later))
+
+
+@given(st.lists(st.lists(st.integers(-6, 6), max_size=8), max_size=5))
+def test_codes_are_dense_and_name_their_keys(batches: list[list[int]]) -> None:
+    codes = Codes()
+    for batch in batches:
+        found = codes.of(np.array(batch, np.int64))
+        assert codes.keys[found].tolist() == batch
+    seen = sorted({key for batch in batches for key in batch})
+    assert codes.keys[codes.in_order].tolist() == seen
+    assert codes.keys.size == len(seen)
+
+
+@given(histories, st.integers(0, 200), st.randoms(use_true_random=False))
+def test_a_state_taken_from_rows_in_any_order_is_the_same(plays: list[Play], start: int, random: Random) -> None:
+    reader, day = delivered(plays), FIRST + timedelta(days=start)
+    publish(reader, build(reader, day))
+    earlier = reader.earlier(FeatureSnapshots(), day)
+    mixed = {name: rows.take(random.sample(range(len(rows)), len(rows))) for name, rows in earlier.rows.items()}
+    one, other = (state_from_snapshots(reader, Earlier(day, rows, earlier.news)) for rows in (earlier.rows, mixed))
+    for on in (day, day + timedelta(days=1)):
+        for state in (one, other):
+            state.advance(on)
+        made = ({built.partition: built for built in state.snapshots(keys(on))} for state in (one, other))
+        assert same(*made)
 
 
 @given(histories, records, st.integers(0, 200), st.integers(1, 3), st.booleans())
