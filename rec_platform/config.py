@@ -8,6 +8,8 @@ own models, never the whole, so its fingerprint changes exactly when something i
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, TypeVar
 from zoneinfo import ZoneInfo
@@ -312,9 +314,22 @@ def checked(model: type[Model], data: dict[str, Any], *, place: str) -> Model:
         return model.model_validate(data)
     except ValidationError as error:
         faults = "; ".join(
-            f"[{'.'.join(str(part) for part in fault['loc']) or 'file'}] {fault['msg']}" for fault in error.errors()
+            f"[{'.'.join(str(part) for part in fault['loc']) or 'file'}] {_said(fault, model)}"
+            for fault in error.errors()
         )
         raise ConfigError(faults, place=place, repair="docs/configuration.md lists every key with its range.") from None
+
+
+def _said(fault: Mapping[str, Any], model: type[BaseModel]) -> str:
+    """What is wrong with a key, in our words; of a key that is none, the one most like it."""
+    if fault["type"] != "extra_forbidden":
+        return str(fault["msg"]).removeprefix("Value error, ")
+    table: Any = model
+    for part in fault["loc"][:-1]:
+        field = getattr(table, "model_fields", {}).get(part)
+        table = None if field is None else field.annotation
+    near = get_close_matches(str(fault["loc"][-1]), list(getattr(table, "model_fields", {})), 1)
+    return "there is no such key" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def load_settings(home: Path) -> Settings:

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 
 from rec_platform.config import Settings, load_settings
 from rec_platform.errors import ConfigError
+from rec_platform.flow import STAGES
 
 
 def test_an_empty_home_has_the_defaults_of_the_design(tmp_path: Path) -> None:
@@ -31,7 +32,9 @@ def test_rules_come_from_the_source_and_choices_from_the_platform(tmp_path: Path
     ("text", "message"),
     [
         ("seed = 'x'", r"\[seed\]"),
-        ("[labels]\nhorizon = 1", r"\[labels.horizon\]"),
+        ("[labels]\nhorizon = 1", r"\[labels.horizon\] there is no such key; did you mean horizon_days\?"),
+        ("[rankrs]\nn_trees = 1", r"\[rankrs\] there is no such key; did you mean rankers\?"),
+        ("[training]\nknown_by = 'soon'", r"\[training.known_by\] 'soon' is not an instant"),
         ("countries = ['*']", "is not a country"),
         ("[rules]", "belong to the source"),
         ("[rankers]\ntraining_days = 2\nmin_training_days = 3", "larger than"),
@@ -50,6 +53,12 @@ def test_what_runs_keep_in_files_stands_in_the_home_unless_told(tmp_path: Path) 
     assert load_settings(tmp_path).memory.scratch == str(tmp_path / "staging")
     (tmp_path / "platform.toml").write_text('[memory]\nplays_at_once = 5\nscratch = "/fast/disk"\n')
     assert load_settings(tmp_path).memory.model_dump() == {"plays_at_once": 5, "scratch": "/fast/disk"}
+
+
+def test_a_ranker_that_is_none_is_refused_when_a_run_is_planned(tmp_path: Path) -> None:
+    (tmp_path / "platform.toml").write_text('[rankers]\nmodels = ["xgbost"]\n')
+    with pytest.raises(ConfigError, match=r"there is no ranker .xgbost.*logistic, xgboost"):
+        STAGES["ranker_models"]().config(load_settings(tmp_path))
 
 
 def test_settings_cannot_be_changed() -> None:

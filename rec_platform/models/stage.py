@@ -99,6 +99,7 @@ class RankerModels(Stage):
     code_version: ClassVar[int] = 1
 
     def config(self, settings: Settings) -> dict[str, Any]:
+        ranker_trainers(settings.rankers.models)  # a name that is none is refused when a run is planned, not midway
         versions = {trainer.name: trainer.code_version for trainer in RANKER_TRAINERS}
         return {
             "rankers": settings.rankers.model_dump(mode="json"),
