@@ -151,7 +151,10 @@ def test_a_state_taken_from_rows_in_any_order_is_the_same(plays: list[Play], sta
     reader, day = delivered(plays), FIRST + timedelta(days=start)
     publish(reader, build(reader, day))
     earlier = reader.earlier(FeatureSnapshots(), day)
-    mixed = {name: rows.take(random.sample(range(len(rows)), len(rows))) for name, rows in earlier.rows.items()}
+    mixed = {
+        name: rows.take(pa.array(random.sample(range(len(rows)), len(rows)), pa.int64()))
+        for name, rows in earlier.rows.items()
+    }
     one, other = (state_from_snapshots(reader, Earlier(day, rows, earlier.news)) for rows in (earlier.rows, mixed))
     for on in (day, day + timedelta(days=1)):
         for state in (one, other):
