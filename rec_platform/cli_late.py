@@ -17,8 +17,9 @@ from rec_platform.flow.late_changes import KINDS, LATE, NOW, SEED, Change, Diffe
 from rec_platform.flow.late_features import CONTEXTS, shares_of_rankers, training_differences
 from rec_platform.flow.late_models import DATES, STAGE, model_differences
 from rec_platform.flow.late_snapshots import snapshot_differences
-from rec_platform.tables import PROFILE_SNAPSHOT, RANKER_MODELS, TITLE_SNAPSHOT, TRAINING_SETS
-from rec_platform.terminal import DEFAULT_HOME, AsJson, Home, busy, days_of, print_rows, progress
+from rec_platform.partition import Partition
+from rec_platform.tables import PROFILE_SNAPSHOT, RANKER_MODELS, RECOMMENDATIONS, TITLE_SNAPSHOT, TRAINING_SETS
+from rec_platform.terminal import DEFAULT_HOME, AsJson, Home, busy, days_of, note, of_home, print_rows, progress
 
 Row = dict[str, Any]
 SNAPSHOTS = (PROFILE_SNAPSHOT.name, TITLE_SNAPSHOT.name)
@@ -45,21 +46,40 @@ def late(
     platform = Platform(home)
     with busy("comparing versions"):
         whole = ledger(platform.lake, platform.index, platform.stages, platform.settings)
+        waiting = platform.waiting()
     found = whole.between(*days)
     if as_json:
         with progress("comparing features") as told:
             made = [one for part in _parts(platform, found, contexts) for one in part.differences(progress=told)]
             scored = list(model_differences(platform, found, dates=models, at_most=contexts, progress=told))
         more = {"rankers": _rankers(platform, whole, found, made), "models": list(_scores(found, scored))}
+        more["waiting"] = [{"date": one.day.isoformat(), "country": one.country} for one in waiting]
         print(json.dumps(as_dict(found, made) | more))
-    elif not found.lines:
-        print("No late plays: nothing that stands was made without a play that came later.")
+        return
+    note(_waiting(platform, waiting))
+    if not found.lines:
+        among = " among those taken in" if waiting else ""
+        print(f"No late plays{among}: nothing that stands was made without a play that came later.")
     else:
         _show(platform, whole, found, contexts)
         _show_models(platform, found, contexts, models)
         print(
             'To build training sets with all that is known now: [training] known_by = "now" in platform.toml, then run.'
         )
+
+
+def _waiting(platform: Platform, cells: Sequence[Partition]) -> str:
+    """What was delivered and not taken in yet, and the command that takes it in; nothing if nothing waits."""
+    if not cells:
+        return ""
+    days = f"{cells[0].day}" + ("" if cells[0].day == cells[-1].day else f" to {cells[-1].day}")
+    what = "1 partition" if len(cells) == 1 else f"{len(cells):,} partitions"
+    made = [day for day in platform.index.days(RECOMMENDATIONS.name) if day]
+    day = max(made, default=platform.index.last_day)
+    return (
+        f"not taken in yet: {what} of delivered plays ({days}); late plays among them are listed after "
+        f"rec-platform run --from {day} --to {day}{of_home(platform.home)}"
+    )
 
 
 @dataclass(frozen=True)

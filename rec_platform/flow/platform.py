@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rec_platform.config import SOURCE_FILE, Settings, load_settings
 from rec_platform.errors import MissingInput
+from rec_platform.facts.stage import Facts
 from rec_platform.flow.index import Index
 from rec_platform.flow.reader import LakeReader
 from rec_platform.flow.registry import stages_for
@@ -17,6 +18,7 @@ from rec_platform.flow.window import Window, needed
 from rec_platform.lake import Lake
 from rec_platform.partition import Partition
 from rec_platform.plays.mapping import SourceMapping, load_mapping
+from rec_platform.plays.raw import RawPlays
 from rec_platform.stage import Input, Stage
 from rec_platform.tables import TABLES
 
@@ -71,6 +73,12 @@ class Platform:
         return plan_stage(
             self.index, self.stages[stage], partitions, self.settings, force=force, allow_stale=allow_stale
         )
+
+    def waiting(self) -> tuple[Partition, ...]:
+        """The delivered days and countries that the next run takes in, whatever days it is asked for."""
+        cells = [Partition(day, place) for day, places in self.index.delivered.items() for place in places]
+        taken = [self.plan(stage, cells, allow_stale=True).stale for stage in (RawPlays.name, Facts.name)]
+        return tuple(sorted({cell for stale in taken for cell in stale}))
 
     def run(
         self,

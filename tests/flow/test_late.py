@@ -10,7 +10,8 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from simulated_homes import MAPPING
+from click.testing import Result
+from simulated_homes import FLOW, MAPPING, fill, run, world
 from test_run import CELLS, COUNTRIES, DAYS, deliver, play
 from typer.testing import CliRunner
 
@@ -26,6 +27,8 @@ from rec_platform.flow.late_changes import LATE as ALONE
 from rec_platform.flow.late_features import training_differences
 from rec_platform.lake import Lake, Manifest
 from rec_platform.partition import Partition
+from rec_platform.plays.ingest import ingest
+from rec_platform.simulation import simulate
 from rec_platform.tables import AVAILABILITY
 
 MADE = ("facts", "feature_snapshots", "candidate_models", "training_sets", "ranker_models")
@@ -141,7 +144,42 @@ def test_an_empty_ledger_says_so(before: Path) -> None:
     assert told.exit_code == 0
     assert "No late plays" in told.output
     nothing = json.loads(CliRunner().invoke(app, ["late", "--home", str(before), "--json"]).output)
+    del nothing["waiting"]  # raw plays of this home are written by hand
     assert nothing == {"partitions": [], "differences": [], "columns": [], "rankers": [], "models": []}
+
+
+def late_of(home: Path, *options: str) -> Result:
+    return CliRunner().invoke(app, ["late", "--home", str(home), *options])
+
+
+def delivered(home: Path) -> list[tuple[date, str]]:
+    return [(day, place) for day, places in Platform(home).index.delivered.items() for place in places]
+
+
+@pytest.mark.slow
+def test_plays_that_landed_since_the_last_run_are_not_passed_over(tmp_path: Path) -> None:
+    simulate(world(plays=300, days=5, n_titles=20), tmp_path / "world")
+    files = sorted((tmp_path / "world" / "delivery").rglob("*.*"))
+    held_back = [file for file in files if file.name.startswith("plays-")][1]
+    home = fill(tmp_path / "home", [file for file in files if file != held_back], "")
+    first = Platform(home).index.first_day
+    assert len(Platform(home).waiting()) == len(delivered(home))
+    run(home, first, first, FLOW[:3])
+    assert Platform(home).waiting() == ()
+    assert late_of(home).output == "No late plays: nothing that stands was made without a play that came later.\n"
+
+    ingest(home, Platform(home).mapping, [held_back])
+    waiting = Platform(home).waiting()
+    assert 0 < len(waiting) < len(delivered(home))
+    told = late_of(home)
+    of = "1 partition" if len(waiting) == 1 else f"{len(waiting)} partitions"
+    assert f"not taken in yet: {of} of delivered plays ({waiting[0].day}" in told.stderr
+    assert f"after rec-platform run --from {Platform(home).index.last_day} --to" in told.stderr
+    assert told.stdout.startswith("No late plays among those taken in:")
+    said = json.loads(late_of(home, "--json").stdout)["waiting"]
+    assert said == [{"date": str(cell.day), "country": cell.country} for cell in waiting]
+    run(home, first, first, FLOW[:3])
+    assert json.loads(late_of(home, "--json").stdout)["waiting"] == []
 
 
 def test_making_it_again_as_known_then_leaves_it_in_the_ledger(home: Path) -> None:
