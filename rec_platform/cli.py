@@ -24,6 +24,7 @@ from rec_platform.flow.travel import travelled
 from rec_platform.judging import left_out
 from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last, With, days_of
 from rec_platform.terminal import busy as _busy
+from rec_platform.terminal import in_numbers as _in_numbers
 from rec_platform.terminal import next_step as _next_step
 from rec_platform.terminal import note as _note
 from rec_platform.terminal import of_home as _of_home
@@ -156,7 +157,7 @@ def metrics(
     over = (
         f"less {versus}, paired" if versus else "mean over contexts" if estimand == "context" else "mean over profiles"
     )
-    shown = commands.in_numbers(rows) if as_json else rows
+    shown = _in_numbers(rows) if as_json else rows
     _print_rows(shown, f"Metrics of {first} to {last}: {over}, [95 % interval]", as_json=as_json)
     if not as_json:
         print(

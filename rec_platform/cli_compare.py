@@ -21,6 +21,7 @@ from rec_platform.terminal import (
     With,
     busy,
     days_of,
+    in_numbers,
     next_step,
     note,
     of_home,
@@ -72,7 +73,7 @@ def compare(
         )  # fmt: skip
     note(judging.left_out(Platform(home), *days, commands.countries(countries)))
     if as_json:
-        print(json.dumps({"sentence": found.sentence, "rows": found.rows}, default=str))
+        print(json.dumps({"sentence": found.sentence, "rows": in_numbers(found.rows)}, default=str))
         return
     several = len(models or ()) != 2 and not metric
     what = f" in {found.rows[0]['metric']}" if found.rows and several else ""
@@ -107,10 +108,8 @@ def ageing(
             out=out, files=own or [],
         )  # fmt: skip
     if as_json:
-        print(json.dumps(rows, default=str))
+        print(json.dumps(in_numbers(rows), default=str))
         return
-    print_rows(
-        judging.narrow(rows), f"{metric} of the models as of {as_of}, by age in days, [95 % interval]", as_json=False
-    )
+    print_rows(rows, f"{metric} of the models as of {as_of}, by age in days, [95 % interval]", as_json=False)
     last = day + timedelta(days=days)
     next_step(f"rec-platform report --from {as_of} --to {last} --ageing --out report.html{of_home(home)}")

@@ -30,7 +30,7 @@ from rec_platform.protocols import (
 )
 from rec_platform.stage import Input
 from rec_platform.tables import PLAY_FACTS
-from rec_platform.terminal import DEFAULT_HOME, AsJson, Home, print_pairs, print_rows, progress
+from rec_platform.terminal import DEFAULT_HOME, AsJson, Home, Measured, in_numbers, print_pairs, print_rows, progress
 
 #: What is printed: metric and whether it has a cut-off.
 SHOWN = ("hit_rate", "recall", "ndcg", "mrr", "map", "coverage")
@@ -70,7 +70,8 @@ def protocol(
             seen=_one_of(seen, "--seen"), cold=_one_of(cold, "--cold"), seed=seed, progress=bar,
             cutoffs=tuple(sorted(_number(one) for one in k.split(","))),
         )  # fmt: skip
-    print_rows(rows_of(result), result.protocol.split, as_json=as_json)
+    rows = rows_of(result)
+    print_rows(in_numbers(rows) if as_json else rows, result.protocol.split, as_json=as_json)
     if not as_json:
         print_pairs(said(result), "How it was judged", as_json=False)
 
@@ -94,19 +95,11 @@ def rows_of(result: Result) -> list[dict[str, Any]]:
         if row[c.METRIC] in SHOWN and row[c.SLICE] == "all":
             name = f"{row[c.METRIC]}@{row[c.CUTOFF]}" if row[c.CUTOFF] else row[c.METRIC]
             line = lines.setdefault(row[c.MODEL], {c.MODEL: row[c.MODEL], c.N: row[c.N]})
-            line[name] = _interval(row)
+            line[name] = Measured(row[c.VALUE], row[c.LOW], row[c.HIGH], digits=4)
             leading.setdefault(row[c.MODEL], row[c.VALUE])
     names = list(dict.fromkeys(name for line in lines.values() for name in line))
     order = sorted(lines, key=lambda model: (model == CEILING, math.isnan(leading[model]), -leading[model], model))
-    return [{name: lines[model].get(name, "") for name in names} for model in order]
-
-
-def _interval(row: dict[str, Any]) -> str:
-    if math.isnan(row[c.VALUE]):
-        return "-"
-    return f"{row[c.VALUE]:.4f}\n" + (
-        "no verdict" if math.isnan(row[c.LOW]) else f"[{row[c.LOW]:.4f}, {row[c.HIGH]:.4f}]"
-    )
+    return [{name: lines[model].get(name) for name in names} for model in order]
 
 
 def said(result: Result) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -35,7 +35,7 @@ from rec_platform.reports.glossary import LOWER, term
 from rec_platform.scoring.stage import recommend_one
 from rec_platform.stage import Input
 from rec_platform.tables import PLAY_FACTS, PROFILES, RECOMMENDATIONS, TABLES, TITLES
-from rec_platform.terminal import note, plain, print_rows
+from rec_platform.terminal import Measured, note, plain, print_rows
 
 Row = dict[str, Any]
 Progress = Callable[[str, float], None]
@@ -253,32 +253,6 @@ def _downwards(values: list[float]) -> tuple[bool, float]:
     """A sort key that puts a high mean first and no mean last."""
     there = [value for value in values if not np.isnan(value)]
     return not there, -float(np.mean(there)) if there else 0.0
-
-
-class Measured(NamedTuple):
-    """A number with its interval, in a cell: two lines in a table, numbers in JSON (no verdict: without ends)."""
-
-    value: float
-    low: float
-    high: float
-    sign: bool = False
-
-    def __str__(self) -> str:
-        if np.isnan(self.value):
-            return "-"
-        one, ends = ("{:+.3f}", "[{:+.3f},{:+.3f}]") if self.sign else ("{:.3f}", "[{:.3f}, {:.3f}]")
-        return (
-            one.format(self.value) + "\n" + ("no verdict" if np.isnan(self.low) else ends.format(self.low, self.high))
-        )
-
-    def to_json(self) -> dict[str, float | None]:
-        numbers = {c.VALUE: self.value, c.LOW: self.low, c.HIGH: self.high}
-        return {name: None if np.isnan(number) else number for name, number in numbers.items()}
-
-
-def in_numbers(rows: Sequence[Row]) -> list[Row]:
-    """Rows for machines: each cell that was measured as value, low and high."""
-    return [{n: one.to_json() if isinstance(one, Measured) else one for n, one in row.items()} for row in rows]
 
 
 def reported(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import combinations
@@ -46,6 +46,7 @@ from rec_platform.reports.glossary import LOWER as LOWER_IS_BETTER
 from rec_platform.reports.glossary import term
 from rec_platform.stage import Input
 from rec_platform.tables import METRIC_SUMS, SCORES_TABLE
+from rec_platform.terminal import Measured, or_none
 
 Row = dict[str, Any]
 
@@ -55,6 +56,11 @@ MAIN: Final = (
 )  # fmt: skip
 #: Of these, more is better.
 _HIGHER_IS_BETTER: Final = frozenset(one.name for one in STANDARD) - {"percentile_rank"}
+#: What a row for machines says of the tests, and the columns it stands in.
+_TESTS: Final = {
+    "p t": "p_t", "p flips": "p_randomisation", "p Holm": "p_holm", "p BH": "p_bh", "effect": "effect",
+    "detectable": c.DETECTABLE,
+}  # fmt: skip
 #: Places of a text bar, an odd number.
 BAR: Final = 15
 
@@ -63,7 +69,8 @@ BAR: Final = 15
 class Compared:
     """A comparison: a sentence that sums it up, and a row per pair, metric and slice value.
 
-    `told`: the rows as a terminal shows them, with fewer columns; the model that is ahead is named.
+    `rows` are for machines: numbers, the difference with its interval. `told`: as a terminal shows them, with fewer
+    columns and a bar; the model that is ahead is named.
     """
 
     sentence: str
@@ -221,8 +228,7 @@ def compared(
     if out is not None:
         _draw(rows, by, out)
     several = len(models) != 2
-    shown = _shown(rows, by, several=several)
-    return Compared(_sentence(rows), shown, _told(rows, shown, several=several))
+    return Compared(_sentence(rows), _numbers(rows, by, several=several), _told(rows, by, several=several))
 
 
 def _leading(sums: MetricSums, wanted: Sequence[tuple[str, int]], accumulators: tuple[Accumulator, ...]) -> list[str]:
@@ -289,44 +295,53 @@ def _heading(row: Row) -> str:
     return heading(row[c.METRIC], row[c.CUTOFF])
 
 
-def _shown(rows: list[Row], by: str, *, several: bool) -> list[Row]:
-    """Rows as people read them: numbers to three digits, the interval as a bar around 0, to the scale of its metric.
+def _numbers(rows: list[Row], by: str, *, several: bool) -> list[Row]:
+    """Rows for machines; what was not measured is None."""
+    return [
+        _named(row, by, several=several, value=or_none)
+        | {"difference": Measured(row["difference"], row[c.LOW], row[c.HIGH], sign=True)}
+        | {name: or_none(row[column]) for name, column in _TESTS.items()}
+        | {"n": row[c.N], "verdict": row["verdict"], "by": row["method"]}
+        for row in rows
+    ]
 
-    Rows without a verdict have no bar and no say in the scale: one of two contexts would flatten all others.
+
+def _told(rows: list[Row], by: str, *, several: bool) -> list[Row]:
+    """What a terminal shows of the rows: without what only few ask for, and with the name of who is surely higher.
+
+    The interval is drawn as a bar around 0, to the scale of its metric. Rows without a verdict have no bar and no say in
+    the scale: one of two contexts would flatten all others.
     """
     reach: dict[str, float] = {}
     for row in rows:
         ends = ("difference", c.LOW, c.HIGH) if np.isfinite(row[c.LOW]) else ()
         seen = [abs(row[name]) for name in ends if np.isfinite(row[name])]
         reach[row[c.METRIC]] = max(reach.get(row[c.METRIC], 0.0), *seen, 0.0)
+    hidden = {"a", "b"} if several else set()
+    if several and len({_heading(row) for row in rows}) == 1:
+        hidden.add("metric")
     return [
-        ({"models": f"{row['model_a']} - {row['model_b']}"} if several else {})
-        | {"metric": _heading(row)}
-        | ({} if by == ALL else {by: row[c.SLICE_VALUE]})
+        {name: cell for name, cell in _named(row, by, several=several, value=_plain).items() if name not in hidden}
         | {
-            row["model_a"] if not several else "a": _plain(row["value_a"]),
-            row["model_b"] if not several else "b": _plain(row["value_b"]),
             "difference": _signed(row["difference"]),
             "95 %": "no verdict" if np.isnan(row[c.LOW]) else f"[{row[c.LOW]:+.3f},{row[c.HIGH]:+.3f}]",
             "bar": bar(row["difference"], row[c.LOW], row[c.HIGH], reach[row[c.METRIC]]) if np.isfinite(row[c.LOW]) else "",
-            "p t": _p(row["p_t"]), "p flips": _p(row["p_randomisation"]), "p Holm": _p(row["p_holm"]),
-            "p BH": _p(row["p_bh"]), "effect": _signed(row["effect"]), "detectable": f"{row[c.DETECTABLE]:.4f}",
-            "n": row[c.N], "verdict": row["verdict"], "by": row["method"],
+            "p Holm": _p(row["p_holm"]), "n": row[c.N],
+            "surely higher": {HIGHER: row["model_a"], LOWER: row["model_b"]}.get(row["verdict"], row["verdict"]),
         }
         for row in rows
     ]  # fmt: skip
 
 
-def _told(rows: list[Row], shown: list[Row], *, several: bool) -> list[Row]:
-    """What a terminal shows of the rows: without what only few ask for, and with the name of who is surely higher."""
-    hidden = {"p t", "p flips", "p BH", "effect", "detectable", "by", "verdict"} | ({"a", "b"} if several else set())
-    if several and len({line["metric"] for line in shown}) == 1:
-        hidden.add("metric")
-    ahead = [{HIGHER: row["model_a"], LOWER: row["model_b"]}.get(row["verdict"], row["verdict"]) for row in rows]
-    return [
-        {name: value for name, value in line.items() if name not in hidden} | {"surely higher": name}
-        for line, name in zip(shown, ahead, strict=True)
-    ]
+def _named(row: Row, by: str, *, several: bool, value: Callable[[float], object]) -> Row:
+    """What a row is about: the models (of several pairs in one column), metric, slice value, and both values."""
+    a, b = ("a", "b") if several else (row["model_a"], row["model_b"])
+    return (
+        ({"models": f"{row['model_a']} - {row['model_b']}"} if several else {})
+        | {"metric": _heading(row)}
+        | ({} if by == ALL else {by: row[c.SLICE_VALUE]})
+        | {a: value(row["value_a"]), b: value(row["value_b"])}
+    )
 
 
 def _p(value: float) -> str:
@@ -461,14 +476,6 @@ def aged(
     return _by_country_and_age(chosen, names)
 
 
-def narrow(rows: Sequence[Row]) -> list[Row]:
-    """Rows of `aged` with each interval under its value, for a terminal: a column per model would be too wide."""
-    return [
-        {name: value.replace(" [", "\n[") if isinstance(value, str) else value for name, value in row.items()}
-        for row in rows
-    ]
-
-
 def ages(
     platform: Platform, as_of: date, *, days: int, countries: Sequence[str], metric: str, own: Own = NONE
 ) -> list[Row]:
@@ -509,14 +516,13 @@ def _by_country_and_age(rows: list[Row], models: Sequence[str]) -> list[Row]:
         line = lines.setdefault(
             (row[c.COUNTRY], row["age"]), {c.COUNTRY: row[c.COUNTRY], "age": row["age"], "n": row[c.N]}
         )
-        interval = "" if np.isnan(row[c.LOW]) else f" [{row[c.LOW]:.3f}, {row[c.HIGH]:.3f}]"
-        line[row[c.MODEL]] = "-" if np.isnan(row[c.VALUE]) else f"{row[c.VALUE]:.3f}{interval}"
+        line[row[c.MODEL]] = Measured(row[c.VALUE], row[c.LOW], row[c.HIGH])
     return [
         {
             "country": line[c.COUNTRY],
             "age": line["age"],
             "n": line["n"],
-            **{model: line.get(model, "") for model in models},
+            **{model: line.get(model) for model in models},
         }
         for line in lines.values()
     ]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 
 import typer
 from rich import box
@@ -18,6 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from rec_platform import columns as c
 from rec_platform.clock import parse_day
 from rec_platform.errors import KeyRefused
 
@@ -61,6 +62,37 @@ def days_of(first: str, last: str, *, option: str = "--") -> tuple[date, date]:
 
 def plain(text: str) -> str:
     return text.replace("[", "\\[")
+
+
+class Measured(NamedTuple):
+    """A number with its interval, in a cell: two lines in a table, numbers in JSON (no verdict: without ends)."""
+
+    value: float
+    low: float
+    high: float
+    sign: bool = False
+    digits: int = 3
+
+    def __str__(self) -> str:
+        if math.isnan(self.value):
+            return "-"
+        how = f"{'+' if self.sign else ''}.{self.digits}f"
+        between = "," if self.sign else ", "
+        ends = f"[{self.low:{how}}{between}{self.high:{how}}]"
+        return f"{self.value:{how}}\n" + ("no verdict" if math.isnan(self.low) else ends)
+
+    def to_json(self) -> dict[str, float | None]:
+        return {c.VALUE: or_none(self.value), c.LOW: or_none(self.low), c.HIGH: or_none(self.high)}
+
+
+def or_none(number: float) -> float | None:
+    """A number for JSON, which has none that is not finite."""
+    return number if math.isfinite(number) else None
+
+
+def in_numbers(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows for machines: each cell that was measured as value, low and high."""
+    return [{n: one.to_json() if isinstance(one, Measured) else one for n, one in row.items()} for row in rows]
 
 
 @contextmanager

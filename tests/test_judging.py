@@ -13,7 +13,8 @@ from rec_platform.evaluation.comparison import (
     LOWER,
     NO_VERDICT,
 )
-from rec_platform.judging import BAR, Row, _sentence, _shown, bar
+from rec_platform.judging import BAR, Row, _numbers, _sentence, _told, bar
+from rec_platform.terminal import in_numbers
 
 NAN = float("nan")
 ROW: Row = {
@@ -21,6 +22,10 @@ ROW: Row = {
     "low": 0.05, "high": 0.15, "p_t": 0.001, "p_randomisation": 0.002, "p_holm": 0.001, "detectable": 0.07, "n": 400,
     "verdict": HIGHER, "method": BOOTSTRAP,
 }  # fmt: skip
+
+
+MORE: Row = {"value_a": 0.4, "value_b": 0.3, "p_bh": NAN, "effect": NAN}
+FEW: Row = {"difference": 0.9, "low": NAN, "high": NAN, "verdict": NO_VERDICT, "n": 2}
 
 
 @pytest.mark.parametrize(
@@ -77,7 +82,19 @@ def test_one_comparison_alone_is_not_counted():
 
 
 def test_rows_without_a_verdict_have_no_bar_and_no_say_in_its_scale():
-    more = {"value_a": 0.4, "value_b": 0.3, "p_bh": NAN, "effect": NAN}
-    few = {"difference": 0.9, "low": NAN, "high": NAN, "verdict": NO_VERDICT, "n": 2}
-    wide, narrow = _shown([ROW | more, ROW | more | few], "all", several=False)
+    wide, narrow = _told([ROW | MORE, ROW | MORE | FEW], "all", several=False)
     assert (wide["bar"], narrow["bar"]) == (bar(0.1, 0.05, 0.15, 0.15), "")
+
+
+def test_machines_are_given_numbers():
+    sure, few = in_numbers(_numbers([ROW | MORE, ROW | MORE | FEW], "all", several=False))
+    assert sure == {
+        "metric": "nmrr", "new": 0.4, "old": 0.3, "difference": {"value": 0.1, "low": 0.05, "high": 0.15}, "p t": 0.001,
+        "p flips": 0.002, "p Holm": 0.001, "p BH": None, "effect": None, "detectable": 0.07, "n": 400, "verdict": HIGHER,
+        "by": BOOTSTRAP,
+    }  # fmt: skip
+    assert few["difference"] == {"value": 0.9, "low": None, "high": None}
+    (pair,) = _numbers([ROW | MORE | {"slice_value": "tv"}], "device", several=True)
+    assert {name: pair[name] for name in ("models", "device", "a", "b")} == {
+        "models": "new - old", "device": "tv", "a": 0.4, "b": 0.3
+    }  # fmt: skip
