@@ -233,7 +233,7 @@ def _pivot(
     there = {name for line in lines.values() for name in line}
     order = [heading(*pair) for pair in wanted if heading(*pair) in there]
     absent = ", ".join(heading(*pair) for pair in wanted if heading(*pair) not in there)
-    why = f"{absent}: no mean over contexts, and not counted by {by}"
+    why = f"{absent}: not counted by {by} (docs/metrics.md says what each slice counts)"
     if not order:
         raise KeyRefused(why, place="--by", repair="Leave --by out, or slice by country.")
     note(why if absent else "")

@@ -132,11 +132,32 @@ def test_own_slices_are_slices(deployment: Deployment, whole: dict[str, Row]) ->
     assert {row["weekend"] for row in days.values()} == {"weekday"}
     assert all(days[model][name] == whole[model][name] for model in MODELS for name in ("n", "nmrr", "ndcg@10"))
     told = CliRunner().invoke(app, [*asked, "weekend", "--home", str(deployment.home)])
-    assert "effective_catalogue@10: no mean over contexts, and not counted by weekend" in told.stderr
+    assert "effective_catalogue@10: not counted by weekend" in told.stderr
     assert "effective_catalogue" not in told.stdout
     lengths = [row for row in rows(deployment, *asked, "length,weekend") if row["model"] == "popularity"]
     assert {row["length,weekend"] for row in lengths} >= {"long,weekday", "short,weekday"}
     assert max(row["n"] for row in lengths) < whole["popularity"]["n"] < sum(row["n"] for row in lengths)
+
+
+@pytest.mark.parametrize(
+    ("by", "counted"),
+    [
+        ("all", {"ndcg@10", "novelty@10", "coverage@10", "effective_catalogue@10"}),
+        ("country", {"ndcg@10", "novelty@10", "coverage@10", "effective_catalogue@10"}),
+        ("device", {"ndcg@10", "novelty@10"}),
+        ("device,country", {"ndcg@10", "novelty@10"}),
+        ("popularity", {"ndcg@10"}),
+        ("country,title_age", {"ndcg@10"}),
+    ],
+)  # fmt: skip
+def test_what_a_slice_counts_is_what_the_docs_say(deployment: Deployment, by: str, counted: set[str]) -> None:
+    asked = {"ndcg@10", "novelty@10", "coverage@10", "effective_catalogue@10"}
+    wanted = ("--by", by, "--metric", ",".join(sorted(asked)), "--with", str(EXAMPLE))
+    arguments = ["metrics", *WINDOW, *wanted, "--home", str(deployment.home)]
+    told = CliRunner().invoke(app, [*arguments, "--json"])
+    shown = {name for row in json.loads(told.stdout) for name, cell in row.items() if cell and name in asked}
+    assert shown == counted
+    assert all(name in told.stderr for name in asked - counted)
 
 
 def test_own_metrics_that_the_settings_name_are_read_by_every_command(deployment: Deployment, tmp_path: Path) -> None:
