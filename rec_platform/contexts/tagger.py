@@ -16,7 +16,8 @@ from rec_platform.contexts.segments import Ints
 from rec_platform.dmc12.frame import Frame
 from rec_platform.pipeline import Column, Level, Sources, Transformer
 from rec_platform.tables import INSTANT
-from rec_platform.timetravel.facts import Fact, compute
+from rec_platform.timetravel.facts import Fact
+from rec_platform.timetravel.reading import compute
 from rec_platform.timetravel.timeline import NONE, Timeline
 
 Floats = npt.NDArray[np.float64]

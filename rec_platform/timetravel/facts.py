@@ -36,37 +36,13 @@ from rec_platform.timetravel.kernels import HOUR, NONE, Float64, Int32, Int64
 from rec_platform.timetravel.meter import Meter
 from rec_platform.timetravel.revisions import value_at
 from rec_platform.timetravel.slabs import APART, Group, Slabs
-from rec_platform.timetravel.timeline import Timeline, countries_of
+from rec_platform.timetravel.timeline import Timeline
 from rec_platform.timetravel.zones import Zones
 
 Countries: TypeAlias = Sequence[str] | npt.NDArray[np.generic] | pa.Array | pa.ChunkedArray
 
 #: What the slabs that a reader keeps may take, in bytes.
 KEPT_BYTES: Final = 1 << 28
-
-
-def compute(
-    timeline: Timeline,
-    facts: Sequence[Fact],
-    *,
-    profile_id: npt.ArrayLike,
-    country: Sequence[str] | npt.NDArray[np.generic],
-    at: npt.ArrayLike,
-    offsets: npt.ArrayLike,
-    title_id: npt.ArrayLike,
-) -> dict[str, Values]:
-    """Each fact's values, by name: n for facts of contexts, m for facts of items.
-
-    Args:
-        profile_id, country, at: n contexts: who, where, and the instant (int64 microseconds).
-        offsets: n + 1; the items of context i are title_id[offsets[i]:offsets[i + 1]].
-        title_id: m items.
-
-    Returns:
-        float64 for sums and runtimes, int64 for instants (`NONE` where there is none). Ids nobody knows have no past.
-    """
-    reader = FactReader(timeline, facts, countries_of(country))
-    return reader.read(profile_id=profile_id, country=country, at=at, offsets=offsets, title_id=title_id)
 
 
 class _Scratch(threading.local):
@@ -158,7 +134,7 @@ class FactReader:
         title_id: npt.ArrayLike | Coded,
         only: Collection[str] | None = None,
     ) -> dict[str, Values]:
-        """As `compute`, for contexts of the reader's countries; `ConfigError` for another one.
+        """Each fact's values as `reading.compute` gives them; `ConfigError` for a context of another country than the reader's.
 
         Contexts in order of (country as this reader has them, profile, time) are read as they stand; others are sorted
         first, and their values put back. `only`: the names of the facts to read, if not all.
@@ -354,4 +330,4 @@ def _summed(fact: Fact) -> bool:
     return fact.measure not in (*INSTANTS, *OF_RECORDS, DISTINCT)
 
 
-__all__ = ["FACTS_VERSION", "MEASURES", "Entity", "Fact", "FactReader", "Measure", "Values", "compute"]
+__all__ = ["FACTS_VERSION", "MEASURES", "Entity", "Fact", "FactReader", "Measure", "Values"]

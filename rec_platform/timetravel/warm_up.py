@@ -15,9 +15,9 @@ from rec_platform.tables import AVAILABILITY, INSTANT, PROFILES, TITLES
 from rec_platform.timetravel import kernels
 from rec_platform.timetravel.codes import GrowingIds, Ids
 from rec_platform.timetravel.declared import DISTINCT, INSTANTS, MEASURES, OF_RECORDS, SUMS, Fact
-from rec_platform.timetravel.facts import compute
 from rec_platform.timetravel.gathered import Gathering
 from rec_platform.timetravel.log import Log
+from rec_platform.timetravel.reading import compute
 from rec_platform.timetravel.timeline import Timeline
 
 

@@ -11,9 +11,9 @@ from rec_platform import columns as c
 from rec_platform.clock import parse_instant
 from rec_platform.tables import AVAILABILITY, PROFILES, TITLES
 from rec_platform.timetravel import reading
-from rec_platform.timetravel.facts import Fact, compute
+from rec_platform.timetravel.facts import Fact
 from rec_platform.timetravel.kernels import NONE
-from rec_platform.timetravel.reading import timeline_of
+from rec_platform.timetravel.reading import compute, timeline_of
 from rec_platform.timetravel.timeline import Timeline
 
 FACTS = (

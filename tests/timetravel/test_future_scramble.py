@@ -14,7 +14,7 @@ from rec_platform.dmc12.frame import Frame
 from rec_platform.features import FeatureGenerator, FeatureSet
 from rec_platform.pipeline import Sources
 from rec_platform.tables import AVAILABILITY, INSTANT, PROFILES, TITLES
-from rec_platform.timetravel.facts import compute
+from rec_platform.timetravel.reading import compute
 from rec_platform.timetravel.timeline import Timeline
 
 FACTS = every_fact()

@@ -12,7 +12,8 @@ from rec_platform import columns as c
 from rec_platform.clock import DAY, HOUR
 from rec_platform.errors import ConfigError, SchemaError
 from rec_platform.tables import AVAILABILITY, INSTANT, PROFILES, TITLES
-from rec_platform.timetravel.facts import Fact, compute
+from rec_platform.timetravel.facts import Fact
+from rec_platform.timetravel.reading import compute
 from rec_platform.timetravel.timeline import Timeline
 
 FACTS = every_fact()

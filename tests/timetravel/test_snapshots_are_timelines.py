@@ -17,7 +17,8 @@ from rec_platform.tables import AVAILABILITY, PLAY_FACTS, PROFILE_SNAPSHOT, PROF
 from rec_platform.testing import snapshot_oracle as oracle
 from rec_platform.testing.readers import MemoryReader
 from rec_platform.testing.snapshot_oracle import Play
-from rec_platform.timetravel.facts import Fact, compute
+from rec_platform.timetravel.facts import Fact
+from rec_platform.timetravel.reading import compute
 from rec_platform.timetravel.timeline import Timeline
 
 MEASURES = (c.PLAYS, c.WATCHED_MS, c.ENGAGED_PLAYS)

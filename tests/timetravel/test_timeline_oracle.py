@@ -10,7 +10,8 @@ from timeline_worlds import COUNTRIES, Asked, World, asked, every_fact, worlds
 
 from rec_platform.clock import DAY
 from rec_platform.testing.timeline_oracle import TimelineOracle
-from rec_platform.timetravel.facts import Fact, compute
+from rec_platform.timetravel.facts import Fact
+from rec_platform.timetravel.reading import compute
 
 FACTS = every_fact()
 
