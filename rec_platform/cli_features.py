@@ -20,7 +20,7 @@ from rec_platform.features.check import CheckedFile, check_file
 from rec_platform.features.feature_set import FeatureSet
 from rec_platform.features.sample import Sample
 from rec_platform.flow import Platform
-from rec_platform.flow.trial import TRIAL_ITEMS, Trained, Trial, examined, home_sample, trained
+from rec_platform.flow.trial import TRIAL_ITEMS, Trained, Trial, examined, home_sample, sought_in_vain, trained
 from rec_platform.terminal import (
     DEFAULT_HOME,
     AsJson,
@@ -30,6 +30,7 @@ from rec_platform.terminal import (
     Last,
     days_of,
     next_step,
+    note,
     of_home,
     plain,
     print_rows,
@@ -75,8 +76,8 @@ def _print_checked(checked: CheckedFile) -> None:
     rows = [*(checked.row(one) for one in checked.facts), *(checked.row(one) for one in checked.encoders)]
     if rows:
         print_rows(rows, f"Declared in {checked.file}", as_json=False)
-    for note in checked.notes:
-        print(f"note  {note}")
+    for text in checked.notes:
+        print(f"note  {text}")
     if not checked.faults:
         n, m = len(checked.facts), len(checked.encoders)
         print(f"{checked.file}: {n} facts and {m} features, nothing wrong")
@@ -165,13 +166,17 @@ def attempt(
     with progress("trying") as told:
         trial = Trial.of(home, file, *days, commands.countries(countries))
         found = [one.to_json() for one in examined(trial, told)]
+        vain = sought_in_vain(trial)
         result = trained(trial, told, max_items=max_items) if train else None
     if out is not None:
         out.write_text(_picture(out, found, f"{file.name}, {first} to {last}"), encoding="utf-8")
     compared = None if result is None else result.differences(trial.settings.evaluation.min_contexts)
     if as_json:
-        print(json.dumps({"features": found, **_trained_json(result, compared)}, default=str))
+        absent = [one.to_json() for one in vain]
+        print(json.dumps({"features": found, "absent": absent, **_trained_json(result, compared)}, default=str))
         return
+    for one in vain:
+        note(str(one))
     print_rows(
         [_shown(one) for one in found], f"New features over items of training sets, {first} to {last}", as_json=False
     )

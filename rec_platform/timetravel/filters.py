@@ -25,7 +25,7 @@ from __future__ import annotations
 
 import ast
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Final, Literal, cast
@@ -100,6 +100,23 @@ _SAID: Final = {
 
 
 @dataclass(frozen=True)
+class Sought:
+    """A text written out in a filter, and the column it is looked for in.
+
+    Attributes:
+        piece: any part of the column's text will do, as in `'part' in name`.
+    """
+
+    column: str
+    text: str
+    piece: bool = False
+
+    def met(self, values: Iterable[str]) -> bool:
+        """Whether one of the column's values is, or has, the text."""
+        return any(self.text in value for value in values) if self.piece else self.text in values
+
+
+@dataclass(frozen=True)
 class Filter:
     """A condition, ready to be asked of plays. Two are equal if they say the same, however it was written.
 
@@ -127,6 +144,15 @@ class Filter:
         if any(name in OF_CLOCKS for name in self.columns):
             read |= {c.COUNTRY, c.PLAYED_AT}
         return tuple(sorted(read))
+
+    @property
+    def sought(self) -> tuple[Sought, ...]:
+        """The texts that columns are compared with for being equal; where none has them, the filter is all or nothing.
+
+        >>> parse_filter("'Drama' in genres and device != 'tv'", place="doc").sought
+        (Sought(column='genres', text='Drama', piece=False), Sought(column='device', text='tv', piece=False))
+        """
+        return tuple(dict.fromkeys(one for tree in ast.walk(ast.parse(self.text)) for one in _sought(tree)))
 
     def bound(self, titles: pa.Table, rules: SourceRules) -> Predicate:
         """The question for a timeline: plays in, one bool per play out.
@@ -350,6 +376,31 @@ class _Reading:
             return lambda plays: pc.match_substring(whole.of(plays), text)
         name = cast(ast.Name, right).id
         return lambda plays: plays.holding(name, text)
+
+
+def _sought(tree: ast.AST) -> Iterator[Sought]:
+    """What one comparison looks for."""
+    if not isinstance(tree, ast.Compare):
+        return
+    sides = [tree.left, *tree.comparators]
+    for op, left, right in zip(tree.ops, sides, sides[1:], strict=False):
+        match op, left, right:
+            case ast.Eq() | ast.NotEq(), ast.Name(id=name), ast.Constant(value=str() as text):
+                found = [(name, text)]
+            case ast.Eq() | ast.NotEq() | ast.In() | ast.NotIn(), ast.Constant(value=str() as text), ast.Name(id=name):
+                found = [(name, text)]
+            case ast.In() | ast.NotIn(), ast.Name(id=name), ast.Tuple(elts=texts) | ast.List(elts=texts) | ast.Set(
+                elts=texts
+            ):
+                found = [
+                    (name, one.value) for one in texts if isinstance(one, ast.Constant) and isinstance(one.value, str)
+                ]
+            case _:
+                continue
+        piece = isinstance(op, ast.In | ast.NotIn) and isinstance(right, ast.Name)
+        for name, text in found:
+            if _COLUMNS[name] in ("text", "texts"):  # an instant is compared with a text, too
+                yield Sought(name, text, piece and _COLUMNS[name] == "text")
 
 
 def _constant(kind: Kind, value: Any) -> _Node:

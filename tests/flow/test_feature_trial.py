@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from rec_platform.errors import ConfigError, MissingInput, NumericError
 from rec_platform.evaluation import evaluate, metric_rows
 from rec_platform.flow import Platform, travel
 from rec_platform.flow.travel import travelled
-from rec_platform.flow.trial import Trial, alone, examined, spearman, trained
+from rec_platform.flow.trial import Trial, alone, examined, sought_in_vain, spearman, trained
 from rec_platform.flow.trial.trial import read_frame, with_added
 from rec_platform.partition import Partition
 from rec_platform.pipeline import Sources
@@ -158,6 +159,33 @@ def test_a_feature_that_knows_the_answer_is_flagged(home: Path, ideas: Path, mon
     monkeypatch.setattr(alone, "with_added", planted)
     for one in examined(Trial.of(home, ideas, EVE, LAST)):
         assert any(flag.startswith(f"too good: {one.name} AUC") for flag in one.flags)
+
+
+def test_a_text_that_nothing_has_is_named_with_those_there_are(home: Path, tmp_path: Path) -> None:
+    """Of the texts a filter looks for: one of another case, one that is there, a piece of no name, and a device nobody has."""
+    file = tmp_path / "rare.py"
+    file.write_text(
+        "from rec_platform.features import Fact, encoder\n"
+        "WHERE = \"'Drama' in genres or 'drama' in genres or 'zzz' in name or device not in ('tv', 'TV')\"\n"
+        "rare = Fact('rare', 'title', 'plays', '7d', where=WHERE)\n"
+        "@encoder(unit='plays', about='plays of what is there')\n"
+        "def of_rare(rare):\n    return rare\n",
+        encoding="utf-8",
+    )  # fmt: skip
+    genre, name, device = sought_in_vain(Trial.of(home, file, LAST, LAST))
+    lake = Platform(home).lake
+    genres = Counter(one for row in lake.read("titles").column("genres").to_pylist() for one in row)
+    assert genre.there[0] == "drama" and set(genre.there) <= set(genres) and genre.of == len(genres)
+    assert str(genre).startswith("rare: no title has 'Drama' in genres; there are: drama, ")
+    assert (name.sought.text, name.sought.piece) == ("zzz", True) and "anywhere in its name" in str(name)
+    devices = set(lake.read("play_facts", columns=["device"]).column("device").to_pylist()) - {None}
+    assert (device.sought.text, device.there[0], set(device.there)) == ("TV", "tv", devices)
+    command = ["features", "try", str(file), "--from", str(LAST), "--to", str(LAST), "--home", str(home)]
+    assert f"note {device}" in CliRunner().invoke(app, command).stderr
+    said = json.loads(CliRunner().invoke(app, [*command, "--json"]).stdout)["absent"]
+    assert [(one["fact"], one["column"], one["text"]) for one in said] == [
+        ("rare", "genres", "Drama"), ("rare", "name", "zzz"), ("rare", "device", "TV")
+    ]  # fmt: skip
 
 
 def test_a_feature_without_information_changes_no_metric(home: Path, tmp_path: Path) -> None:

@@ -64,6 +64,22 @@ def test_the_title_is_read_as_known_when_the_play_is_first_visible(known_at: int
     assert masked("'crime' in genres", play(), titles) == [not counts]
 
 
+SOUGHT = [
+    ("'drama' in genres", {("genres", "drama", False)}),
+    ("'part' not in name", {("name", "part", True)}),
+    ("device == 'tv' and 'web' != device", {("device", "tv", False), ("device", "web", False)}),
+    ("device in ('tv', 'web') and not (surface not in ['home'])",
+     {("device", "tv", False), ("device", "web", False), ("surface", "home", False)}),
+    ("released_at >= '2024-01-01' and released_at == '2024-01-02'", set()),
+    ("'a' < device < 'u' and row in (1, 2) and device == surface", set()),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("where", "texts"), SOUGHT)
+def test_the_texts_it_looks_for(where: str, texts: set[tuple[str, str, bool]]) -> None:
+    assert {(one.column, one.text, one.piece) for one in parse_filter(where, place="test").sought} == texts
+
+
 NULLS = [
     ("row < 3", False), ("row != 3", False), ("row not in (1, 2)", False), ("not row < 3", True), ("row is None", True),
     ("row + 1 is None", True), ("surface == 'home'", False), ("surface != 'home'", False), ("watched_ms / 0 > 1", False),

@@ -6,6 +6,8 @@ of its own instant, by the code that would compute them in the flow. Nothing is 
     Trial       a feature file beside a home: what it adds, on which days               trial.py
     examined    distribution, missing share, likeness to features there are, and
                 ranking power alone                                                     alone.py
+    sought_in_vain
+                texts that its filters look for and that no play or title has           sought.py
     trained     the default ranker with and without the new features, judged on whole
                 candidate sets, paired                                                  beside.py
 """
@@ -13,6 +15,9 @@ of its own instant, by the code that would compute them in the flow. Nothing is 
 from rec_platform.flow.trial.alone import Examined, examined, spearman
 from rec_platform.flow.trial.beside import TRIAL_ITEMS, Trained, trained
 from rec_platform.flow.trial.sample import home_sample
+from rec_platform.flow.trial.sought import Absent, sought_in_vain
 from rec_platform.flow.trial.trial import Trial
 
-__all__ = ["TRIAL_ITEMS", "Examined", "Trained", "Trial", "examined", "home_sample", "spearman", "trained"]
+__all__ = [
+    "TRIAL_ITEMS", "Absent", "Examined", "Trained", "Trial", "examined", "home_sample", "sought_in_vain", "spearman", "trained",
+]  # fmt: skip
