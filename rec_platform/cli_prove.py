@@ -11,6 +11,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 
+from rec_platform import commands
 from rec_platform.errors import KeyRefused
 from rec_platform.flow import Platform
 from rec_platform.proofs import Proof
@@ -18,6 +19,7 @@ from rec_platform.proofs import flow as proofs
 from rec_platform.terminal import (
     DEFAULT_HOME,
     AsJson,
+    Countries,
     First,
     Home,
     Last,
@@ -49,6 +51,7 @@ Seed = Annotated[int, typer.Option(help="What is drawn by chance; same seed, sam
 def leak(
     first: First,
     last: Last,
+    countries: Countries = "",
     instants: Annotated[int, typer.Option(min=1, help="How many instants, each of another partition.")] = 3,
     seed: Seed = 1,
     home: Home = DEFAULT_HOME,
@@ -59,7 +62,9 @@ def leak(
     Example: rec-platform prove leak --from 2011-12-01 --to 2011-12-09
     """
     _show(
-        proofs.prove_leak(_platform(home), *days_of(first, last), instants=instants, seed=seed),
+        proofs.prove_leak(
+            _platform(home), *days_of(first, last), commands.countries(countries), instants=instants, seed=seed
+        ),
         "Future-scramble", as_json=as_json, then=f"rec-platform prove replay --from {first} --to {last}{of_home(home)}",
     )  # fmt: skip
 
@@ -68,6 +73,7 @@ def leak(
 def replay(
     first: First,
     last: Last,
+    countries: Countries = "",
     stage: Annotated[str, typer.Option(help="Whose partitions are made again.")] = "training_sets",
     at_most: Annotated[int, typer.Option(min=1, help="How many partitions, drawn by seed.")] = 3,
     seed: Seed = 1,
@@ -78,7 +84,9 @@ def replay(
 
     Example: rec-platform prove replay --from 2011-12-01 --to 2011-12-09 --stage scores
     """
-    made = proofs.prove_replay(_platform(home), stage, *days_of(first, last), at_most=at_most, seed=seed)
+    made = proofs.prove_replay(
+        _platform(home), stage, *days_of(first, last), commands.countries(countries), at_most=at_most, seed=seed
+    )
     _show(made, f"Replay of {stage}", as_json=as_json)
 
 
@@ -86,6 +94,7 @@ def replay(
 def incremental(
     first: First,
     last: Last,
+    countries: Countries = "",
     about: Annotated[int, typer.Option(min=1, help="About how many profiles, and titles, of each snapshot.")] = 200,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
@@ -94,7 +103,7 @@ def incremental(
 
     Example: rec-platform prove incremental --from 2011-12-09 --to 2011-12-09
     """
-    made = proofs.prove_incremental(_platform(home), *days_of(first, last), about=about)
+    made = proofs.prove_incremental(_platform(home), *days_of(first, last), commands.countries(countries), about=about)
     _show(made, "Incremental = full", as_json=as_json, rows="broken")
 
 

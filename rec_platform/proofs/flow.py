@@ -19,7 +19,7 @@ from rec_platform.errors import KeyRefused, MissingInput
 from rec_platform.flow import Platform, Report
 from rec_platform.flow.reader import LakeReader
 from rec_platform.models.candidate_features import CandidateFeatures
-from rec_platform.partition import Partition
+from rec_platform.partition import Grain, Partition
 from rec_platform.proofs.incremental import inputs_of, recounted
 from rec_platform.proofs.placebo import examined
 from rec_platform.proofs.replay import replayed
@@ -28,7 +28,7 @@ from rec_platform.proofs.split import Side, SplitAudit, audit, verdict
 from rec_platform.proofs.verdict import Proof, proven
 from rec_platform.scoring.stage import timeline_inputs
 from rec_platform.stage import Input
-from rec_platform.tables import CONTEXTS, PROFILE_SNAPSHOT, RANKER_MODELS
+from rec_platform.tables import CONTEXTS, PROFILE_SNAPSHOT, RANKER_MODELS, table
 
 #: Contexts a run's own leak proof looks at, and profiles and titles its recount does: a bound on what it costs.
 SAMPLED_CONTEXTS: Final = 256
@@ -142,9 +142,11 @@ def _side(platform: Platform, days: Sequence[date]) -> Side:
 # --- by command ------------------------------------------------------------------------------------------------------
 
 
-def prove_leak(platform: Platform, first: date, last: date, *, instants: int, seed: int) -> Iterator[Proof]:
+def prove_leak(
+    platform: Platform, first: date, last: date, countries: Sequence[str] = (), *, instants: int, seed: int
+) -> Iterator[Proof]:
     """`instants` contexts of the window drawn by seed, and for the day of each what is made as of its 00:00."""
-    training = _held(platform, CONTEXTS.name, first, last)
+    training = _held(platform, CONTEXTS.name, first, last, countries)
     rng = np.random.default_rng(seed)
     drawn = sorted(rng.choice(len(training), size=min(instants, len(training)), replace=False).tolist())
     days = set()
@@ -166,20 +168,22 @@ def _midnight_leaks(platform: Platform, partition: Partition) -> Iterator[Proof]
 
 
 def prove_replay(
-    platform: Platform, stage: str, first: date, last: date, *, at_most: int, seed: int
+    platform: Platform, stage: str, first: date, last: date, countries: Sequence[str] = (), *, at_most: int, seed: int
 ) -> Iterator[Proof]:
     """At most `at_most` published partitions of a stage in the window, drawn by seed, each made again."""
     if stage not in REPLAYED:
         raise KeyRefused(f"no replay of {stage!r}", place="--stage", repair=f"Choose among {', '.join(REPLAYED)}.")
-    found = _held(platform, platform.stages[stage].tables[-1].name, first, last)
+    found = _held(platform, platform.stages[stage].tables[-1].name, first, last, countries)
     drawn = np.random.default_rng(seed).permutation(len(found))[:at_most]
     for number in sorted(drawn.tolist()):
         yield replay(platform, stage, found[number])
 
 
-def prove_incremental(platform: Platform, first: date, last: date, *, about: int) -> Iterator[Proof]:
+def prove_incremental(
+    platform: Platform, first: date, last: date, countries: Sequence[str] = (), *, about: int
+) -> Iterator[Proof]:
     """Every published snapshot of the window."""
-    for partition in _held(platform, PROFILE_SNAPSHOT.name, first, last):
+    for partition in _held(platform, PROFILE_SNAPSHOT.name, first, last, countries):
         yield incremental(platform, partition, about=about)
 
 
@@ -195,18 +199,30 @@ def prove_split(
     yield proven("split", name, lambda: verdict(split(platform, list(days_between(*trained)), days, name)))
 
 
-def _held(platform: Platform, table: str, first: date, last: date) -> list[Partition]:
-    """The published partitions of a window that hold rows; `MissingInput` if there is none."""
-    states = platform.index.state(table)
-    found = sorted(key for key, state in states.items() if state.rows > 0 and key.date and first <= key.day <= last)
-    if not found:
-        days = sorted({key.day for key, state in states.items() if state.rows > 0 and key.date})
-        there = f"published are {days[0]} to {days[-1]}" if days else "nothing of it was published"
+def _held(platform: Platform, name: str, first: date, last: date, countries: Sequence[str]) -> list[Partition]:
+    """The published partitions of a window, of these countries or all, that hold rows.
+
+    Raises:
+        KeyRefused: countries of a table that has none.
+        MissingInput: there is none, or none of one of the countries; what there is stands in the repair.
+    """
+    if countries and table(name).grain is not Grain.DATE_COUNTRY:
+        raise KeyRefused(f"{name} is not made by country", place="--countries", repair="Leave --countries out.")
+    there = sorted(key for key, state in platform.index.state(name).items() if state.rows > 0 and key.date)
+    found = [key for key in there if first <= key.day <= last and (not countries or key.place in countries)]
+    absent = sorted(set(countries) - {key.place for key in found})
+    if absent or not found:
+        days, places = sorted({key.day for key in there}), sorted({key.place for key in there} if countries else ())
+        have = f"published are {days[0]} to {days[-1]}{_of(places)}" if days else "nothing of it was published"
         raise MissingInput(
-            f"{table} has no rows from {first} to {last}", place=str(platform.home),
-            repair=f"{there}; choose other days, or run these with `rec-platform run`.",
+            f"{name} has no rows from {first} to {last}{_of(absent)}", place=str(platform.home),
+            repair=f"{have}; choose among those, or run these with `rec-platform run`.",
         )  # fmt: skip
     return found
+
+
+def _of(places: Sequence[str]) -> str:
+    return f" for {', '.join(places)}" if places else ""
 
 
 # --- beside a run ----------------------------------------------------------------------------------------------------
