@@ -53,7 +53,7 @@ def test_proofs_of_some_countries_look_at_those_alone(made: Path, last: date) ->
         list(prove_replay(platform, "ranker_models", *window, ["US"], at_most=9, seed=1))
     told = CliRunner().invoke(prove, [*["replay", "--stage", "scores", "--countries", "US", "--json", "--home"], str(made),
                                       "--from", str(last), "--to", str(last)])  # fmt: skip
-    assert [one["of"] for one in json.loads(told.stdout)] == [again.subject]
+    assert [one["subject"] for one in json.loads(told.stdout)] == [again.subject]
 
 
 def test_a_run_that_made_nothing_proves_nothing(made: Path) -> None:
