@@ -30,8 +30,14 @@ def of_partition(report: Report, partition: Partition) -> dict[str, Any]:
 def of_run(platform: Platform, stage: str, report: Report, seconds: float) -> dict[str, Any]:
     """Seconds, counts, a small table and the plots of what the run published."""
     partitions = sorted((*report.published, *report.current), key=lambda p: (p.date is None, p))
-    least = platform.settings.evaluation.min_contexts
-    found = stages.shown(stage, platform.lake, partitions, min_contexts=least)
+    settings = platform.settings
+    found = stages.shown(
+        stage,
+        platform.lake,
+        partitions,
+        min_contexts=settings.evaluation.min_contexts,
+        ranker_files=settings.rankers.files,
+    )
     shown: dict[str, Any] = {
         "seconds": round(seconds, 3),
         "partitions_made": len(report.published),

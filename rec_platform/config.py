@@ -196,7 +196,9 @@ class RankerConfig(Frozen):
     min_training_days: Annotated[int, Field(ge=1)] = 3
     """With fewer usable days that have contexts no ranker is fitted: baselines only."""
     models: tuple[str, ...] = ("logistic", "xgboost")
-    """Rankers to fit, by name."""
+    """Rankers to fit, by name; those of `files` are fitted besides."""
+    files: tuple[str, ...] = ()
+    """Python files of your own that declare rankers."""
     n_trees: Annotated[int, Field(ge=1)] = 80
     """Trees of `xgboost`."""
     max_depth: Annotated[int, Field(ge=1, le=16)] = 6
@@ -344,7 +346,7 @@ def load_settings(home: Path) -> Settings:
             place=str(home / PLATFORM_FILE),
             repair="Rules belong to the source's mapping.",
         )
-    for section in ("features", "evaluation"):
+    for section in ("features", "rankers", "evaluation"):
         if isinstance(data.get(section), dict) and "files" in data[section]:
             data[section] = data[section] | {"files": [str(home / file) for file in data[section]["files"]]}
     memory = data.get("memory", {})

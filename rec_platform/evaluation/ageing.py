@@ -104,7 +104,7 @@ def aged_sums(
 
 def _scorer(reader: Reader, settings: Settings, as_of: date, until: date) -> ContextScorer:
     work = Work.of(reader, settings, _StandingStill(as_of), [as_of], until=until)
-    rankers = read_rankers(reader, as_of)
+    rankers = read_rankers(reader, as_of, files=settings.rankers.files)
     return ContextScorer(
         as_of, work.candidates, [*work.steps, *work.added], [*work.baselines, *rankers.values()], work.sources,
         keep_top=1, seed=settings.seed,

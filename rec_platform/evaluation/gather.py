@@ -85,17 +85,17 @@ class History:
         return profile[keep], title[keep], known[keep]
 
 
-def knowledge(partition: Partition, reader: Reader, history: History) -> Knowledge:
+def knowledge(partition: Partition, reader: Reader, history: History, rankers: Sequence[str] = ()) -> Knowledge:
     """Plays of titles in the country over 28 days, genres, what profiles played before, scales of scores.
 
-    Titles have no plays where the partition has no title snapshot, and then nobody has tastes.
+    Titles have no plays where the partition has no title snapshot, and then nobody has tastes. `rankers`: `[rankers] files`.
     """
     genres, plays = history.genres(partition.day), title_plays(partition, reader)
     if plays is None:
-        return Knowledge(genres, None, score_scales())
+        return Knowledge(genres, None, score_scales(rankers))
     facts = genres.with_plays(*plays)
     profiles = _profiles(reader.files(SCORES_TABLE.name, [partition]))
-    return Knowledge(facts, Tastes.of(facts, *history.before(partition.day, profiles)), score_scales())
+    return Knowledge(facts, Tastes.of(facts, *history.before(partition.day, profiles)), score_scales(rankers))
 
 
 def title_plays(partition: Partition, reader: Reader) -> tuple[Ints, Ints] | None:

@@ -141,7 +141,7 @@ def _of_partition(
     own: Own,
     history: History | None,
 ) -> MetricSums:
-    known = NOTHING if history is None else knowledge(partition, reader, history)
+    known = NOTHING if history is None else knowledge(partition, reader, history, settings.rankers.files)
     if by is None:
         slices = slices_of(partition, reader, own=own.slices)
         return _evaluated(reader, [partition], settings, slices, metrics, own, CONTEXT, known)
@@ -173,7 +173,7 @@ def _of_profiles(
             repair="A profile's band may change from date to date: slice by columns of contexts.",
         )  # fmt: skip
     slices = Slices(tuple(names), crossed=((names[0], names[1]),) if len(names) == 2 else ())
-    known = Knowledge(scales=score_scales())
+    known = Knowledge(scales=score_scales(settings.rankers.files))
     return _evaluated(reader, partitions, settings, slices, metrics, own, PROFILE, known)
 
 

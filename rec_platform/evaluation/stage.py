@@ -31,6 +31,7 @@ from rec_platform.evaluation.registry import ACCUMULATORS, ALL_METRICS
 from rec_platform.evaluation.scored import RANDOM
 from rec_platform.evaluation.slices import ALL
 from rec_platform.evaluation.sums import WEIGHT, Key, MetricSums, merge, of_table, to_table
+from rec_platform.models.registry import own_rankers
 from rec_platform.partition import Partition
 from rec_platform.stage import Built, Input, Reader, Stage
 from rec_platform.tables import METRIC_SUMS, METRICS, PLAY_FACTS, SCORES_TABLE
@@ -55,7 +56,11 @@ class Metrics(Stage):
     def config(self, settings: Settings) -> dict[str, Any]:
         chosen = settings.evaluation.model_dump(mode="json")
         chosen["files"] = fingerprints(settings.evaluation.files)
-        return {"seed": settings.seed, "evaluation": chosen, "protocol": asdict(protocol_of(settings))}
+        scales = {one.name: one.scale for one in own_rankers(settings.rankers.files) if one.scale}
+        return {
+            "seed": settings.seed, "evaluation": chosen, "protocol": asdict(protocol_of(settings)),
+            **({"scales": scales} if scales else {}),
+        }  # fmt: skip
 
     def inputs(self, partition: Partition, settings: Settings) -> tuple[Input, ...]:
         day, here = partition.day, (partition.place,)
@@ -93,7 +98,7 @@ def _sums(partition: Partition, reader: Reader, settings: Settings, history: His
     places = logged_places(partition, reader, settings)
     return evaluate(
         frames if places is None else placed(frames, places),
-        knowledge=knowledge(partition, reader, history),
+        knowledge=knowledge(partition, reader, history, settings.rankers.files),
         seed=settings.seed, metrics=ALL_METRICS + own.metrics,
         accumulators=ACCUMULATORS + own.accumulators, cutoffs=chosen.cutoffs,
         slices=slices_of(partition, reader, own=own.slices), replicates=chosen.replicates, list_length=chosen.keep_top,

@@ -8,5 +8,6 @@ candidate_features.py  their scores as features, each context from the model of 
 baselines.py           random, popularity, last_played, collaborative: scores that are one feature
 logistic.py            ranker: logistic regression
 boosted_trees.py       ranker: XGBoost rank:ndcg
+own.py                 rankers of a user's files, held to the contract
 stage.py               the stages candidate_models and ranker_models
 """

@@ -17,7 +17,7 @@ from rec_platform.errors import ConfigError
 from rec_platform.models.artefact import to_rows
 from rec_platform.models.features import feature_notes
 from rec_platform.models.parallel import in_order
-from rec_platform.models.registry import CANDIDATE_TRAINERS, RANKER_TRAINERS, ranker_trainers
+from rec_platform.models.registry import CANDIDATE_TRAINERS, RANKER_TRAINERS, own_rankers, ranker_trainers
 from rec_platform.models.window import TrainingDay, TrainingWindow, thinned
 from rec_platform.partition import Partition
 from rec_platform.stage import Built, Input, Reader, Stage
@@ -99,10 +99,12 @@ class RankerModels(Stage):
     code_version: ClassVar[int] = 1
 
     def config(self, settings: Settings) -> dict[str, Any]:
-        ranker_trainers(settings.rankers.models)  # a name that is none is refused when a run is planned, not midway
+        ranker_trainers(settings.rankers)  # a name that is none is refused when a run is planned, not midway
         versions = {trainer.name: trainer.code_version for trainer in RANKER_TRAINERS}
+        own = {one.name: [one.code_version, one.code] for one in own_rankers(settings.rankers.files)}
         return {
-            "rankers": settings.rankers.model_dump(mode="json"),
+            "rankers": settings.rankers.model_dump(mode="json", exclude={"files"}),
+            **({"own": own} if own else {}),
             "labels": settings.labels.model_dump(mode="json"),
             "trainers": versions,
             "features": [[note.name, note.about, note.unit] for note in feature_notes(settings)],
@@ -117,7 +119,6 @@ class RankerModels(Stage):
 
     def build(self, partitions: Sequence[Partition], reader: Reader, settings: Settings) -> Iterator[Built]:
         """Days slide through memory: each is read, as far as fits read it, and let go when no later date needs it."""
-        ranker_trainers(settings.rankers.models)
         window, rankers, horizon = TrainingWindow(reader, settings), settings.rankers, settings.labels.horizon_days
         fits = (
             partial(
@@ -153,7 +154,7 @@ def _fitted_rankers(partition: Partition, days: Mapping[date, TrainingDay], sett
     notes = feature_notes(settings)
     fitted = [
         trainer.fit(thinned(days), features=notes, config=settings.rankers, seed=settings.seed)
-        for trainer in ranker_trainers(settings.rankers.models).values()
+        for trainer in ranker_trainers(settings.rankers).values()
     ]
     made = [artefact for artefact in fitted if artefact is not None]
     extra: dict[str, Any] = {

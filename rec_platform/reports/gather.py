@@ -142,11 +142,12 @@ def ranker_fits(lake: Lake, partitions: Sequence[Partition]) -> pa.Table:
     return _table(rows, _DATED | dict.fromkeys(("days", "contexts"), pa.int64()))
 
 
-def importances(lake: Lake, partitions: Sequence[Partition]) -> pa.Table:
+def importances(lake: Lake, partitions: Sequence[Partition], *, files: Sequence[str] = ()) -> pa.Table:
     """model, feature, importance: what moves the scores of the newest rankers among `partitions`.
 
     The importance of a feature is the mean over items of how far its contribution stands from its mean in the context, as a
     share of all features'. Measured on the newest training set before the models' date that has contexts; none, no rows.
+    `files`: those of `[rankers] files`.
     """
     schema = {c.MODEL: pa.string(), "feature": pa.string(), "importance": pa.float64()}
     newest = [partition for partition, state in _states(lake, t.RANKER_MODELS.name, partitions) if state.rows][-1:]
@@ -156,7 +157,7 @@ def importances(lake: Lake, partitions: Sequence[Partition]) -> pa.Table:
     rows = lake.read(t.RANKER_MODELS.name, newest, [field.name for field in t.RANKER_MODELS.schema])
     found = []
     for artefact in from_rows(rows, place=newest[0].key).values():
-        shares = _contribution_shares(load_scorer(artefact), frame)
+        shares = _contribution_shares(load_scorer(artefact, files), frame)
         found += [{c.MODEL: artefact.model, "feature": name, "importance": share} for name, share in shares.items()]
     return _table(found, schema)
 

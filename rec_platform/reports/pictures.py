@@ -48,13 +48,20 @@ def metrics(lake: Lake, chosen: Sequence[Partition], *, min_contexts: int) -> tu
     return main, {"picture": plots.metrics_plot(main, order=found.models, baseline=found.baseline), "slices": slices}
 
 
+def ranker_models(lake: Lake, chosen: Sequence[Partition], *, files: Sequence[str]) -> dict[str, str]:
+    """What rankers learned from and what moves their scores; `files`: those of `[rankers] files`."""
+    importances = gather.importances(lake, chosen, files=files)
+    return {"picture": plots.ranker_models_plot(gather.ranker_fits(lake, chosen), importances)}
+
+
 def _place(found: Judged, rows: pa.Table) -> Callable[[int], int]:
     """Of a row its model's place: the best first, the ceiling last."""
     models = rows.column(c.MODEL).to_pylist()
     return lambda row: found.models.index(models[row]) if models[row] in found.models else len(found.models)
 
 
-#: Stage -> its pictures as SVG text by name, for some of its partitions; those of `metrics` come with its table.
+#: Stage -> its pictures as SVG text by name, for some of its partitions; those of `metrics` come with its table, those of
+#: `ranker_models` take the files that rankers are declared in.
 PICTURES: Final[dict[str, Draw]] = {
     "reference": _picture(lambda lake, chosen: plots.reference_plot(gather.reference_growth(lake, chosen))),
     "raw_plays": _picture(lambda lake, chosen: plots.raw_plays_plot(gather.raw_play_counts(lake, chosen))),
@@ -64,11 +71,6 @@ PICTURES: Final[dict[str, Draw]] = {
     ),
     "training_sets": _training_sets,
     "candidate_models": _picture(lambda lake, chosen: plots.candidate_models_plot(gather.candidate_fits(lake, chosen))),
-    "ranker_models": _picture(
-        lambda lake, chosen: plots.ranker_models_plot(
-            gather.ranker_fits(lake, chosen), gather.importances(lake, chosen)
-        )
-    ),
     "scores": _picture(lambda lake, chosen: plots.scores_plot(gather.positive_ranks(lake, chosen))),
     "recommendations": _picture(
         lambda lake, chosen: plots.recommendations_plot(gather.shown_titles(lake, chosen), gather.catalogue(lake))

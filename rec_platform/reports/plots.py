@@ -27,6 +27,8 @@ Floats = npt.NDArray[np.float64]
 MOST_LINES: Final = 6
 MOST_STRATA: Final = 14
 MOST_FEATURES: Final = 12
+#: Rankers whose features are shown: two rows of panels, that of training contexts among them.
+MOST_RANKERS: Final = 5
 #: Days drawn as bars of their own.
 MOST_BARS: Final = 62
 #: Points drawn of a long curve.
@@ -165,14 +167,18 @@ def candidate_models_plot(fits: pa.Table) -> str:
 
 
 def ranker_models_plot(fits: pa.Table, importances: pa.Table) -> str:
-    """Training days and contexts by as-of date, and what moves the scores of the newest models.
+    """Training days and contexts by as-of date, and what moves the scores of the newest models, `MOST_RANKERS` of them.
 
     Args:
         fits: date, days, contexts: training days read and contexts learned from.
         importances: model, feature, importance: shares that add up to 1 per model.
     """
-    models = sorted(set(importances.column(c.MODEL).to_pylist()))[:2]
-    figure, panels = style.panels(1 + max(len(models), 1), height=_tall(MOST_FEATURES if models else 6))
+    models = sorted(set(importances.column(c.MODEL).to_pylist()))[:MOST_RANKERS]
+    wanted = 1 + max(len(models), 1)
+    rows, height = -(-wanted // 3), _tall(MOST_FEATURES if models else 6)
+    figure, panels = style.panels(min(wanted, 3), rows=rows, height=height)
+    for axes in panels[wanted:]:
+        axes.set_visible(False)
     dates, sums = _by_date(fits, ("contexts",))
     _stacked(panels[0], dates, sums, {"contexts": style.PALETTE[0]}, most=2)
     style.title(panels[0], "Training contexts")

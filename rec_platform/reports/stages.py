@@ -15,7 +15,7 @@ from rec_platform.config import EvaluationConfig
 from rec_platform.lake import Lake
 from rec_platform.partition import Partition
 from rec_platform.reports.tables import Cell, compact, metrics_table
-from rec_platform.tables import METRICS, TABLES
+from rec_platform.tables import METRICS, RANKER_MODELS, TABLES
 
 #: Rows shown of a stage's first table.
 ROWS: Final = 8
@@ -37,13 +37,27 @@ class Shown:
     pictures: dict[str, str]
 
 
-def shown(stage: str, lake: Lake, partitions: Sequence[Partition], *, min_contexts: int = FEWEST) -> Shown:
-    """What is shown of some partitions that a stage published; of metrics, verdicts from so many contexts on."""
+def shown(
+    stage: str,
+    lake: Lake,
+    partitions: Sequence[Partition],
+    *,
+    min_contexts: int = FEWEST,
+    ranker_files: Sequence[str] = (),
+) -> Shown:
+    """What is shown of some partitions that a stage published.
+
+    Args:
+        min_contexts: of metrics, verdicts from so many contexts on.
+        ranker_files: those of `[rankers] files`, which say what moves the scores of their rankers.
+    """
     from rec_platform.reports import pictures
 
     if stage == METRICS.stage:
         main, drawn = pictures.metrics(lake, partitions, min_contexts=min_contexts)
         return Shown(metrics_table(main), drawn)
+    if stage == RANKER_MODELS.stage:
+        return Shown(_first_rows(stage, lake, partitions), pictures.ranker_models(lake, partitions, files=ranker_files))
     draw = pictures.PICTURES.get(stage)
     return Shown(_first_rows(stage, lake, partitions), {} if draw is None else draw(lake, partitions))
 

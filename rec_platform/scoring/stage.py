@@ -85,7 +85,7 @@ class Scores(Stage):
         days = sorted({partition.day for partition in partitions})
         added, added_sources = self.extension.steps(reader, days, settings)
         steps = (FeatureGenerator(FeatureSet.from_config(settings.features)), *added)
-        rankers = cache(partial(read_rankers, reader))
+        rankers = cache(partial(read_rankers, reader, files=settings.rankers.files))
 
         def sources(timeline: Timeline) -> Sources:
             return Sources(timeline, CandidateSets(timeline, settings.rules.seen), *added_sources)
@@ -163,7 +163,7 @@ class Recommendations(Stage):
         days = sorted({partition.day for partition in partitions})
         added, added_sources = self.extension.steps(reader, days, settings)
         models = next((thing for thing in added_sources if isinstance(thing, CandidateModelsByDay)), None)
-        rankers = cache(partial(read_rankers, reader))
+        rankers = cache(partial(read_rankers, reader, files=settings.rankers.files))
 
         def work(timeline: Timeline) -> Work:
             return Work.from_timeline(timeline, settings, added, added_sources)
@@ -228,7 +228,7 @@ def recommend_one(
     profile without a visible play, or that nobody has ever heard of, gets the popular titles.
     """
     added, added_sources = (extension or CandidateFeatures()).steps(reader, [as_of], settings)
-    rankers = read_rankers(reader, as_of)
+    rankers = read_rankers(reader, as_of, files=settings.rankers.files)
 
     def listed(asked: Frame, known: Sources, day: date) -> Frame:
         recommender = known.need(Work, step="recommend").recommender(rankers, settings, day)
@@ -291,13 +291,16 @@ def _baselines(steps: Sequence[Transformer]) -> tuple[Scorer, ...]:
     return baselines({column.name for step in steps for column in step.adds})
 
 
-def read_rankers(reader: Reader, day: date) -> dict[str, Scorer]:
-    """The rankers published as of a day by name; none where there were too few days, or nobody published any."""
+def read_rankers(reader: Reader, day: date, *, files: Sequence[str] = ()) -> dict[str, Scorer]:
+    """The rankers published as of a day by name; none where there were too few days, or nobody published any.
+
+    `files`: those of `[rankers] files`, which read what they made.
+    """
     if not reader.published(RANKER_MODELS.name, day):
         return {}
     rows = reader.read(RANKER_MODELS.name, [Partition(day)])
     found = from_rows(rows, place=f"{RANKER_MODELS.name} {day}")
-    return {name: load_scorer(artefact) for name, artefact in sorted(found.items())}
+    return {name: load_scorer(artefact, files) for name, artefact in sorted(found.items())}
 
 
 def feature_config(settings: Settings, extension: FeatureExtension) -> dict[str, Any]:

@@ -193,7 +193,7 @@ ASKED = ("coverage", "gini", "median_rank", "log_loss", "logged_places", "mean_l
 def test_means_over_profiles_of_more_than_ranks_are_made_when_asked_for(world, tmp_path, monkeypatch):
     """The plays of one date say where on the page they began, those of the other do not."""
     scales = {"a": "log_odds"}
-    monkeypatch.setattr(on_demand, "score_scales", lambda: scales)
+    monkeypatch.setattr(on_demand, "score_scales", lambda files: scales)
     frames, reader = world
     frame = frames[FIRST]
     titles, labels = (np.asarray(frame.item(name)) for name in (c.TITLE, c.LABEL))

@@ -15,18 +15,25 @@ from rec_platform.features.sample import Sample
 from rec_platform.models.boosted_trees import BoostedTreesTrainer
 from rec_platform.models.candidate_features import AddCandidateFeatures, CandidateModelsByDay
 from rec_platform.models.contract import FeatureNote
+from rec_platform.models.registry import load_scorer, ranker_trainers
 from rec_platform.pipeline import Pipeline, Sources
 from rec_platform.tables import PROFILES
-from rec_platform.testing.model_contract import RankerContract
+from rec_platform.testing.model_contract import NOTES, RankerContract, made_frame
 from rec_platform.timetravel.reading import timeline_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "models.md"
 
 
-def printed_module(line: str, **given: object) -> ModuleType:
-    """The page's code block that has a line, as a module; `given` are names it takes as given."""
+def printed(line: str) -> str:
+    """The page's code block that has a line."""
     blocks = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), flags=re.DOTALL)
     (source,) = [block for block in blocks if line in block]
+    return source
+
+
+def printed_module(line: str, **given: object) -> ModuleType:
+    """The page's code block that has a line, as a module; `given` are names it takes as given."""
+    source = printed(line)
     module = ModuleType(f"printed_{len(sys.modules)}")
     sys.modules[module.__name__] = module
     module.__dict__.update(given)
@@ -36,6 +43,14 @@ def printed_module(line: str, **given: object) -> ModuleType:
 
 class TestSign(RankerContract):
     trainer = printed_module("class SignTrainer(RankerTrainer)").SignTrainer()
+
+
+def test_it_is_a_file_for_the_settings_as_it_stands(tmp_path: Path) -> None:
+    file = tmp_path / "sign.py"
+    file.write_text(printed("class SignTrainer(RankerTrainer)"), encoding="utf-8")
+    (trainer,) = ranker_trainers(RankerConfig(models=(), files=(str(file),))).values()
+    made = trainer.fit([made_frame()], features=NOTES, config=RankerConfig(), seed=1)
+    assert load_scorer(made, [str(file)]).name == "sign"
 
 
 def test_requests_are_answered_as_a_batch_is() -> None:

@@ -113,9 +113,8 @@ def trained(trial: Trial, progress: Progress = quiet, *, max_items: int = TRIAL_
     """
     settings = trial.settings
     config = settings.rankers.model_copy(update={"max_items": min(max_items, settings.rankers.max_items)})
-    ranker = next(
-        name for name in (*settings.recommend.models, *settings.rankers.models) if name in settings.rankers.models
-    )
+    fitted = ranker_trainers(settings.rankers)
+    ranker = next(name for name in (*settings.recommend.models, *fitted) if name in fitted)
     horizon, least = settings.labels.horizon_days, settings.rankers.min_training_days
     oldest = usable_days(trial.first, settings.rankers.training_days, horizon)[0]
     reader = trial.reader(max(oldest, trial.platform.index.first_day))
@@ -194,7 +193,7 @@ def _training(trial: Trial, reader: Reader, progress: Progress) -> dict[date, Fr
 
 def _fitted(ranker: str, frames: list[Frame], trial: Trial, config: RankerConfig) -> list[Scorer]:
     """The ranker with and without the new features; empty where there is nothing to learn from."""
-    trainer, settings = ranker_trainers((ranker,))[ranker], trial.settings
+    trainer, settings = ranker_trainers(config)[ranker], trial.settings
     every = feature_notes(settings)
     asked = [every, tuple(note for note in every if note.name not in trial.added)]
     fits = [partial(trainer.fit, frames, features=notes, config=config, seed=settings.seed) for notes in asked]

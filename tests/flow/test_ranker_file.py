@@ -1,0 +1,201 @@
+"""A ranker file of the user's own, named in platform.toml: trained, scored and measured beside the platform's rankers."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from simulated_homes import FLOW, fill, run, world
+
+from rec_platform import columns as c
+from rec_platform.errors import ArtefactError, ConfigError
+from rec_platform.flow import Platform, Report
+from rec_platform.flow.reader import LakeReader
+from rec_platform.flow.trial.beside import trained
+from rec_platform.flow.trial.trial import Trial
+from rec_platform.models.artefact import from_rows
+from rec_platform.partition import Partition
+from rec_platform.reports.stages import shown
+from rec_platform.scoring.stage import recommend_one
+from rec_platform.simulation import simulate
+from rec_platform.tables import METRICS, RANKER_MODELS, RECOMMENDATIONS
+
+pytestmark = pytest.mark.slow
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+CONFIG = world(plays=3_000, days=9, n_titles=80)
+LAST = CONFIG.start + timedelta(days=CONFIG.days - 1)
+US = Partition(LAST, "US")
+#: `evidence` makes the lists, where it exists.
+SETTINGS = """
+[rankers]
+training_days = 3
+n_trees = 5
+files = [{files}]
+[recommend]
+models = ["evidence", "popularity"]
+[evaluation]
+replicates = 20
+"""
+#: The baseline `popularity`, said once more.
+POPULAR = """
+from dataclasses import dataclass
+import numpy as np
+from rec_platform.models.artefact import Artefact
+from rec_platform.models.contract import RankerTrainer, Scorer, base_manifest, column
+from rec_platform.models.training import TrainingFrames, notes_of
+
+@dataclass(frozen=True)
+class PopularScorer(Scorer):
+    notes: tuple
+    name = "popular"
+
+    @property
+    def features(self):
+        return self.notes
+
+    def score(self, frame):
+        return np.nan_to_num(column(frame, "candidate_popularity")).astype(np.float64)
+
+    def contributions(self, frame, rows):
+        return self.score(frame)[rows][:, None]
+
+class PopularTrainer(RankerTrainer):
+    name = "popular"
+    code_version = 1
+
+    def fit(self, frames, *, features, config, seed):
+        mine = [note for note in features if note.name == "candidate_popularity"]
+        training = TrainingFrames.of(frames, mine, max_items=config.max_items, seed=seed)
+        manifest = base_manifest(
+            kind="ranker", code_version=1, seed=seed, data=training.data(), features=training.notes(), parameters={}
+        )
+        return Artefact.of(self.name, manifest, {})
+
+    def load(self, artefact):
+        return PopularScorer(notes_of(artefact))
+"""
+#: What reads rankers, or what reads that.
+DEPENDENT = {"ranker_models", "scores", "metrics", "recommendations"}
+
+
+def name_files(home: Path, *files: str) -> None:
+    listed = ", ".join(f"'{file}'" for file in files)
+    (home / "platform.toml").write_text(SETTINGS.format(files=listed), encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the example beside platform.toml."""
+    folder = tmp_path_factory.mktemp("rankers")
+    simulate(CONFIG, folder / "world")
+    home = fill(folder / "home", (folder / "world" / "delivery").iterdir(), SETTINGS.format(files="'evidence.py'"))
+    shutil.copy(EXAMPLES / "rankers" / "evidence.py", home)
+    (home / "popular.py").write_text(POPULAR, encoding="utf-8")
+    run(home, LAST, LAST)
+    return home
+
+
+@pytest.fixture(scope="module")
+def second(home: Path) -> dict[str, Report]:
+    """What a second run did, after another file was named beside the first."""
+    name_files(home, "evidence.py", "popular.py")
+    return run(home, LAST, LAST)
+
+
+def values(home: Path, model: str) -> dict[tuple[object, ...], str]:
+    """The metrics of a model in the US: value, interval and n by metric, cut-off and slice."""
+    rows = Platform(home).lake.read(METRICS.name, [US]).to_pylist()
+    keys, found = (c.METRIC, c.CUTOFF, c.SLICE, c.SLICE_VALUE), (c.VALUE, c.LOW, c.HIGH, c.N, c.N_EXCLUDED)
+    return {tuple(row[k] for k in keys): str([row[k] for k in found]) for row in rows if row[c.MODEL] == model}
+
+
+def nmrr(home: Path, model: str) -> dict[str, Any]:
+    rows = Platform(home).lake.read(METRICS.name, [US]).to_pylist()
+    return next(row for row in rows if (row[c.MODEL], row[c.METRIC], row[c.SLICE]) == (model, "nmrr", "all"))
+
+
+def listed(home: Path) -> pa.Table:
+    """The list of a profile that nobody has heard of."""
+    platform = Platform(home)
+    return recommend_one(recommending(platform), platform.settings, profile_id=1, country="US", as_of=LAST)
+
+
+def recommending(platform: Platform) -> LakeReader:
+    """A reader over what lists of the US read."""
+    return platform.reader(*platform.stages[RECOMMENDATIONS.name].inputs(US, platform.settings))
+
+
+def test_it_is_trained_scored_and_measured_beside_the_platforms_own(home: Path, second: dict[str, Report]) -> None:
+    assert {stage for stage, report in second.items() if report.published} == DEPENDENT
+    assert all(report.current for stage, report in second.items() if stage not in DEPENDENT)
+    rankers = from_rows(Platform(home).lake.read(RANKER_MODELS.name, [Partition(LAST)]), place="test")
+    assert list(rankers) == ["evidence", "logistic", "popular", "xgboost"]
+    judged = {model: nmrr(home, model) for model in (*rankers, "random")}
+    assert judged["xgboost"][c.N] == judged["evidence"][c.N] > 100
+    assert judged["evidence"][c.LOW] > judged["random"][c.HIGH]
+
+
+def test_a_ranker_that_says_what_a_baseline_says_has_its_numbers(home: Path, second: dict[str, Report]) -> None:
+    mine, theirs = values(home, "popular"), values(home, "popularity")
+    assert len(theirs) > 100
+    assert mine == theirs
+
+
+def test_it_makes_lists_with_reasons_the_same_for_one_profile(home: Path, second: dict[str, Report]) -> None:
+    platform = Platform(home)
+    lists = platform.lake.read(RECOMMENDATIONS.name, [US], RECOMMENDATIONS.schema.names)
+    profile = lists.column(c.PROFILE)[0].as_py()
+    mine = [row for row in lists.to_pylist() if row[c.PROFILE] == profile]
+    assert {row[c.MODEL] for row in mine} == {"evidence"}
+    assert all(row[c.REASONS] for row in mine[:5])
+    one = recommend_one(recommending(platform), platform.settings, profile_id=profile, country="US", as_of=LAST)
+    names = (c.TITLE, c.SCORE, c.REASONS)
+    assert one.select(names).to_pylist() == [{name: row[name] for name in names} for row in mine]
+
+
+def test_the_picture_of_rankers_shows_what_moves_its_scores(home: Path, second: dict[str, Report]) -> None:
+    platform = Platform(home)
+    files = platform.settings.rankers.files
+    picture = shown("ranker_models", platform.lake, [Partition(LAST)], ranker_files=files).pictures["picture"]
+    for model in ("evidence", "logistic", "popular", "xgboost"):
+        assert f">{model}<" in picture
+
+
+def test_a_trial_of_features_trains_it_where_it_makes_the_lists(home: Path, second: dict[str, Report]) -> None:
+    result = trained(Trial.of(home, EXAMPLES / "features" / "binge.py", LAST, LAST, ["US"]))
+    assert result.ranker == "evidence"
+    assert {row[c.METRIC] for row in result.differences(2)} >= {"nmrr", "ndcg"}
+
+
+def test_another_code_makes_it_again_and_a_comment_does_not(home: Path, second: dict[str, Report]) -> None:
+    file = home / "popular.py"
+    file.write_text("# as popular as it gets\n" + POPULAR, encoding="utf-8")
+    again = run(home, LAST, LAST)
+    assert not any(report.published for report in again.values())
+    before = {model: values(home, model) for model in ("xgboost", "evidence", "popular")}
+    file.write_text(POPULAR.replace("return np.nan_to_num(", "return -np.nan_to_num("), encoding="utf-8")
+    with pytest.raises(ArtefactError, match=r"other code than the file holds now .*popular\.py"):
+        listed(home)
+    again = run(home, LAST, LAST)
+    assert set(again) == set(FLOW)
+    assert {stage for stage, report in again.items() if report.published} == DEPENDENT
+    after = {model: values(home, model) for model in before}
+    assert after["xgboost"] == before["xgboost"]
+    assert after["evidence"] == before["evidence"]
+    assert after["popular"] != before["popular"]
+
+
+def test_a_file_that_is_gone_or_no_longer_named_is_told(home: Path, second: dict[str, Report]) -> None:
+    name_files(home, "gone.py")
+    platform = Platform(home)
+    with pytest.raises(ConfigError, match=r"cannot be read.*ranker file .*gone\.py"):
+        platform.plan("ranker_models", [Partition(LAST)])
+    name_files(home)
+    with pytest.raises(ArtefactError, match=r"\[rankers\] files does not name.*model evidence.*rec-platform run"):
+        listed(home)
+    assert Partition(LAST) in Platform(home).plan("ranker_models", [Partition(LAST)]).stale
