@@ -318,7 +318,8 @@ class _Filling:
         tables = [_Table(part, tick, asked, members, len(self._titles)) for tick, part in self._ticked]
         for few in _chunks(members, asked.offsets, CHUNK):
             begins, ends = asked.ends(few)
-            kernels.spread(self._kept[:, few], begins, ends, self._rows(self._of_contexts), self.out)
+            kept = np.take(self._kept, few, axis=1)  # row by row, as kernels are compiled for; [:, few] gives columns
+            kernels.spread(kept, begins, ends, self._rows(self._of_contexts), self.out)
             for table in tables:
                 kernels.look_up(
                     table.values, table.group(few), begins, ends, asked.title, self._rows(table.names), self.out

@@ -29,11 +29,11 @@ def run_everything() -> None:
 
 
 def run_facts() -> None:
-    """Compute every fact of one context over two plays, with and without availability."""
+    """Compute every fact of one context over two plays, the later one first, with and without availability."""
     plays = pa.table(
         {
-            c.PROFILE: [1, 1], c.TITLE: [2, 3], c.PLAYED_AT: pa.array([DAY, DAY], INSTANT),
-            c.KNOWN_AT: pa.array([DAY, 4 * DAY], INSTANT), c.WATCHED_MS: [1, 1],
+            c.PROFILE: [1, 1], c.TITLE: [2, 3], c.PLAYED_AT: pa.array([2 * DAY, DAY], INSTANT),
+            c.KNOWN_AT: pa.array([2 * DAY, 4 * DAY], INSTANT), c.WATCHED_MS: [1, 1],
             c.ENGAGED: pa.array([1, 0], pa.int8()), c.COUNTRY: ["FR", "FR"],
         }
     )  # fmt: skip

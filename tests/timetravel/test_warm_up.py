@@ -1,0 +1,51 @@
+"""What `make` compiles is all that is ever called: a process that answers compiles nothing, and loads nothing more."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+MOODS = Path(__file__).parents[2] / "examples" / "features" / "moods.py"
+
+_SCRIPT = """
+import importlib, pkgutil, sys, tempfile
+from pathlib import Path
+
+from numba.core.dispatcher import Dispatcher
+
+from rec_platform.config import FeatureConfig
+from rec_platform.features import FeatureGenerator, FeatureSet
+from rec_platform.features.sample import Sample
+from rec_platform.features.sweep import Past, parts
+from rec_platform.pipeline import Sources
+from rec_platform.timetravel import kernels
+from rec_platform.timetravel.warm_up import run_everything
+
+names = [f"{kernels.__name__}.{one.name}" for one in pkgutil.iter_modules(kernels.__path__)]
+found = [kernel for name in names for kernel in vars(importlib.import_module(name)).values()]
+
+
+def signatures():
+    compiled = [kernel for kernel in found if isinstance(kernel, Dispatcher)]
+    return {(kernel.py_func.__qualname__, str(one)) for kernel in compiled for one in kernel.signatures}
+
+
+run_everything()
+before = signatures()
+assert len(before) > 30
+features, sample = FeatureSet.from_config(FeatureConfig(files=(sys.argv[1],))), Sample.drawn()
+FeatureGenerator(features, certified=True).apply(sample.frame, Sources(sample.timeline(features.needed)))
+past = Past(
+    lambda: sample.plays.to_batches(), sample.titles, sample.profiles, sample.availability, sample.rules
+)
+with tempfile.TemporaryDirectory() as scratch:
+    for _ in parts(sample.frame, past, features, buckets=2, scratch=Path(scratch)):
+        pass
+print(sorted(signatures() - before))
+"""
+
+
+def test_features_of_all_and_of_buckets_need_no_kernel_that_was_not_compiled_beforehand() -> None:
+    done = subprocess.run([sys.executable, "-c", _SCRIPT, str(MOODS)], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[]", done.stdout + done.stderr
