@@ -233,7 +233,7 @@ OWN: tuple[Callable[[Path, Size], None], ...] = (growth, threads, snapshots, bac
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", action="store_true", help="20 M plays; takes about ten minutes and 8 GB")
+    parser.add_argument("--full", action="store_true", help="20 M plays; takes half an hour and 8 GB (16 with pandas)")
     parser.add_argument("--cache", type=Path, default=CACHE, help="where worlds are kept (default: %(default)s)")
     names = [work.__name__ for work in (against_peers, *OWN)]
     parser.add_argument("--only", nargs="*", choices=names, default=names, help="some of the parts")
