@@ -50,7 +50,7 @@ def protocol(
         str, typer.Option(help="Columns of who, what, when: e.g. user_id,item_id,timestamp; without when: file order.")
     ] = "user_id,item_id,timestamp",
     header: Annotated[str, typer.Option(help="Names of the columns of a file without a header, comma-separated.")] = "",
-    separator: Annotated[str, typer.Option(help="Of a CSV.")] = ",",
+    separator: Annotated[str, typer.Option(help="Of a CSV; \\t is a tab.")] = ",",
     sequences: Annotated[bool, typer.Option("--sequences", help="Lines of `user item item ...`.")] = False,
     share: Annotated[float, typer.Option(help="Of random splits.")] = 0.2,
     cut: Annotated[str, typer.Option(help="Of global-time: an instant; the last fifth if not given.")] = "",
@@ -63,10 +63,10 @@ def protocol(
 
     Example: rec-platform protocol Beauty.txt --sequences --split leave-one-out -k 10
     """
-    log = _log(file, columns.split(","), header, separator, home, sequences=sequences)
+    log = _log(file, _names(columns), _names(header), separator.replace("\\t", "\t"), home, sequences=sequences)
     with progress("protocol") as bar:
         result = judged(
-            log, chosen(split, share=share, cut=cut, seed=seed), models=[name for name in models.split(",") if name],
+            log, chosen(split, share=share, cut=cut, seed=seed), models=_names(models),
             seen=_one_of(seen, "--seen"), cold=_one_of(cold, "--cold"), seed=seed, progress=bar,
             cutoffs=tuple(sorted(_number(one) for one in k.split(","))),
         )  # fmt: skip
@@ -112,7 +112,7 @@ def said(result: Result) -> dict[str, Any]:
 
 
 def _log(
-    file: Path | None, columns: Sequence[str], header: str, separator: str, home: Path, *, sequences: bool
+    file: Path | None, columns: Sequence[str], header: Sequence[str], separator: str, home: Path, *, sequences: bool
 ) -> Interactions:  # fmt: skip
     if file is None:
         return _of_lake(home)
@@ -120,13 +120,13 @@ def _log(
         raise KeyRefused(f"no file {file}", place="protocol", repair="Give the path of a file of interactions.")
     if sequences:
         return read_sequences(file)
-    if len(columns) not in (2, 3):
-        raise KeyRefused(
-            f"{len(columns)} columns", place="--columns", repair="Name who, what and, if there is one, when."
-        )
-    names = tuple(name for name in header.split(",") if name)
+    if len(columns) not in (2, 3) or len(set(columns)) < len(columns):
+        fault = f"{', '.join(columns) or 'nothing'} is not who, what, when"
+        raise KeyRefused(fault, place="--columns", repair="Name two columns, or three, each of its own.")
     at = columns[2] if len(columns) == 3 else ""
-    return read_interactions(file, profile=columns[0], title=columns[1], at=at, separator=separator, names=names)
+    return read_interactions(
+        file, profile=columns[0], title=columns[1], at=at, separator=separator, names=tuple(header)
+    )  # fmt: skip
 
 
 def _of_lake(home: Path) -> Interactions:
@@ -142,6 +142,15 @@ def _one_of(text: str, place: str) -> Any:
     if text not in ("keep", "drop"):
         raise KeyRefused(f"{text!r} is neither keep nor drop", place=place, repair="Choose keep or drop.")
     return text
+
+
+def _names(text: str) -> list[str]:
+    """Comma-separated names.
+
+    >>> _names("user, movie,")
+    ['user', 'movie']
+    """
+    return [name.strip() for name in text.split(",") if name.strip()]
 
 
 def _number(text: str) -> int:

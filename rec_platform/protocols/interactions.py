@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -84,52 +84,38 @@ def read_interactions(
         names: of the columns of a CSV without a header.
 
     Raises:
-        SchemaError: the file cannot be read or is empty, a column is missing, or a value of these columns is.
+        SchemaError: the file cannot be read or holds no row, a column is missing or there twice, or a value of these is.
     """
     place = f"interactions {path}"
     try:
         table = pq.read_table(path) if str(path).endswith(".parquet") else _csv(Path(path), separator, names)
-    except (pa.ArrowInvalid, UnicodeDecodeError) as fault:
-        raise SchemaError(
-            f"it cannot be read: {fault}", place=place,
-            repair="Give a CSV whose lines have the same fields in UTF-8, or a .parquet file.",
-        ) from None  # fmt: skip
-    for name in (profile, title, *([at] if at else [])):
-        if name not in table.column_names:
-            raise SchemaError(
-                f"no column {name!r}", place=place,
-                repair=f"It has {', '.join(table.column_names)}: name who, what and when of these (--columns).",
-            )  # fmt: skip
-        if pa.types.is_binary(table.column(name).type):
-            raise SchemaError(f"column {name!r} is no text in UTF-8", place=place, repair="Write the file in UTF-8.")
-        if table.column(name).null_count:
-            raise SchemaError(
-                f"column {name!r} has {table.column(name).null_count} rows without a value", place=place,
-                repair="Remove these rows from the file: an interaction needs who, what and when.",
-            )  # fmt: skip
-    when = _instants(table.column(at), place=f"{place}, column {at!r}") if at else None
-    return Interactions.of(table.column(profile), table.column(title), when)
+    except (pa.ArrowInvalid, UnicodeDecodeError, OSError) as fault:
+        _unreadable(fault, place, "Give a CSV whose lines have the same fields in UTF-8, or a .parquet file.")
+    who, what, *when = (_column(table, name, place) for name in (profile, title, *([at] if at else [])))
+    if not table.num_rows:
+        raise SchemaError("no interaction in it", place=place, repair="Give a file with a row per interaction.")
+    return Interactions.of(who, what, _instants(when[0], place=f"{place}, column {at!r}") if when else None)
 
 
 def read_sequences(path: str | Path) -> Interactions:
     """A text file with a line per profile: `user item item ...` in order of time. Blank lines are nobody's.
 
-    Raises `SchemaError` naming a line without an item.
+    Raises `SchemaError` for a file that cannot be read or is empty, and naming a line without an item.
     """
-    profiles: list[str] = []
-    titles: list[str] = []
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
-        if not line.strip():
-            continue
+    place, profiles, titles = f"sequences {path}", list[str](), list[str]()
+    try:
+        lines = _lines(Path(path))
+    except (UnicodeDecodeError, OSError) as fault:
+        _unreadable(fault, place, "Give a text file in UTF-8.")
+    repair = "Write `user item item ...` in each line."
+    for number, line in lines:
         who, *what = line.split()
         if not what:
-            raise SchemaError(
-                f"line {number} has no item",
-                place=f"sequences {path}",
-                repair="Write `user item item ...` in each line.",
-            )
+            raise SchemaError(f"line {number} has no item", place=place, repair=repair)
         profiles += [who] * len(what)
         titles += what
+    if not titles:
+        raise SchemaError("no interaction in it", place=place, repair=repair)
     return Interactions.of(pa.array(profiles), pa.array(titles), None)
 
 
@@ -140,21 +126,58 @@ def of_plays(plays: pa.Table) -> Interactions:
 
 
 def _csv(path: Path, separator: str, names: tuple[str, ...]) -> pa.Table:
-    if len(separator) == 1:
+    if len(separator.encode()) == 1:
         return pa_csv.read_csv(
             path, pa_csv.ReadOptions(column_names=list(names) or None), pa_csv.ParseOptions(delimiter=separator)
         )  # fmt: skip
-    lines = [line.split(separator) for line in path.read_text(encoding="utf-8").splitlines()]
+    if not separator:
+        raise pa.ArrowInvalid("no separator was given")
+    lines = [(number, line.split(separator)) for number, line in _lines(path)]
     if not lines:
         raise pa.ArrowInvalid("Empty CSV file")
-    head, rows = (list(names), lines) if names else (lines[0], lines[1:])
-    wrong = next((number for number, row in enumerate(rows, start=1 + (not names)) if len(row) != len(head)), 0)
+    head, rows = (list(names), lines) if names else (lines[0][1], lines[1:])
+    wrong = next((number for number, row in rows if len(row) != len(head)), 0)
     if wrong:
         raise SchemaError(
             f"line {wrong} does not have {len(head)} fields", place=f"interactions {path}",
             repair=f"Check the separator {separator!r} and the names {', '.join(head)}.",
         )  # fmt: skip
-    return pa.table({name: [row[place] for row in rows] for place, name in enumerate(head)})
+    columns = [pa.array([row[place] for _, row in rows], pa.string()) for place in range(len(head))]
+    return pa.table(columns, names=head)
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """The lines that are not blank, with their numbers. A mark of the byte order is none of the text."""
+    with path.open(encoding="utf-8-sig") as text:
+        return [(number, line.rstrip("\n")) for number, line in enumerate(text, start=1) if line.strip()]
+
+
+def _column(table: pa.Table, name: str, place: str) -> pa.ChunkedArray:
+    """A column that has a value in every row; `SchemaError` otherwise."""
+    there = table.column_names
+    if there.count(name) != 1:
+        fault = f"no column {name!r}" if name not in there else f"{there.count(name)} columns {name!r}"
+        repair = f"It has {', '.join(there)}: name who, what and when of these (--columns)."
+        repair += " One column alone: another --separator?" if len(there) == 1 else ""
+        raise SchemaError(fault, place=place, repair=repair)
+    found = table.column(name)
+    if pa.types.is_dictionary(found.type):
+        found = found.cast(found.type.value_type)
+    if pa.types.is_binary(found.type):
+        raise SchemaError(f"column {name!r} is no text in UTF-8", place=place, repair="Write the file in UTF-8.")
+    blank = pc.equal(found, "") if pa.types.is_string(found.type) or pa.types.is_large_string(found.type) else False
+    missing = pc.sum(pc.or_kleene(found.is_null(nan_is_null=True), blank)).as_py() or 0
+    if missing:
+        raise SchemaError(
+            f"column {name!r} has {missing} rows without a value", place=place,
+            repair="Remove these rows from the file: an interaction needs who, what and when.",
+        )  # fmt: skip
+    return found
+
+
+def _unreadable(fault: Exception, place: str, repair: str) -> NoReturn:
+    said = fault.strerror if isinstance(fault, OSError) and fault.strerror else str(fault)
+    raise SchemaError(f"it cannot be read: {said}", place=place, repair=repair) from None
 
 
 def _coded(column: pa.Array | pa.ChunkedArray) -> tuple[Ints, tuple[str, ...]]:
@@ -165,14 +188,21 @@ def _coded(column: pa.Array | pa.ChunkedArray) -> tuple[Ints, tuple[str, ...]]:
 
 
 def _instants(column: pa.ChunkedArray, *, place: str) -> Ints:
+    """Microseconds since 1970; finer timestamps are cut off there."""
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
-        return np.asarray(column.cast(pa.timestamp("us")).cast(pa.int64()).to_numpy(), dtype=np.int64)
+        return np.asarray(column.cast(pa.timestamp("us"), safe=False).cast(pa.int64()).to_numpy(), dtype=np.int64)
     try:
-        values = np.asarray(column.cast(pa.int64()).to_numpy(), dtype=np.int64)
-    except pa.ArrowInvalid as fault:
-        raise SchemaError(
-            f"a value is no time: {fault}", place=place,
-            repair="Give seconds, milliseconds or microseconds since 1970, or a timestamp column.",
-        ) from None  # fmt: skip
-    largest = int(np.abs(values).max(initial=0))
-    return values * (1_000_000 if largest < _SECONDS else 1_000 if largest < _MILLISECONDS else 1)
+        kind = column.type if pa.types.is_floating(column.type) else pa.int64()
+        values: npt.NDArray[Any] = column.cast(kind).to_numpy()
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as fault:
+        _no_time(str(fault), place)
+    largest = float(np.abs(values).max(initial=0))
+    if not np.isfinite(largest):
+        _no_time(f"{largest}", place)
+    unit = 1_000_000 if largest < _SECONDS else 1_000 if largest < _MILLISECONDS else 1
+    return np.asarray(np.rint(values * unit) if values.dtype.kind == "f" else values * unit, dtype=np.int64)
+
+
+def _no_time(fault: str, place: str) -> NoReturn:
+    repair = "Give seconds, milliseconds or microseconds since 1970, or a timestamp column."
+    raise SchemaError(f"a value is no time: {fault}", place=place, repair=repair) from None

@@ -14,6 +14,7 @@ import pyarrow as pa
 from rec_platform import columns as c
 from rec_platform.clock import day_of
 from rec_platform.config import CandidateConfig
+from rec_platform.contexts.segments import ranges
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import ConfigError
 from rec_platform.evaluation import MetricSums, Slices, evaluate, metric_rows
@@ -136,6 +137,9 @@ Scores = Callable[[Ints], Floats]
 
 def _fitted(train: Interactions, names: Sequence[str], config: CandidateConfig, seed: int) -> dict[str, Scores]:
     trainers = candidate_trainers()
+    if not names:
+        repair = f"Name one at least of {', '.join([*trainers, LAST_PLAYED])}."
+        raise ConfigError("no model to judge", place="protocol", repair=repair)
     for name in names:
         if name not in (*trainers, LAST_PLAYED):
             raise ConfigError(
@@ -202,26 +206,24 @@ def _frames(
     seed: int, progress: Progress,
 ) -> Iterator[Frame]:  # fmt: skip
     """Judged profiles in chunks, in the form of the `scores` table."""
-    profiles = np.unique(judging.profile)
+    profiles, before, judged_before = np.unique(judging.profile), train.starts, judging.starts
     step = max(CHUNK // max(len(catalogue), 1), 1)
     for first in range(0, len(profiles), step):
         progress("ranking", first / len(profiles))
         chosen = profiles[first : first + step]
         candidate = np.tile(catalogue, (len(chosen), 1))
         if seen == "drop":
-            rows, titles = _pairs(train, chosen)
-            candidate[rows, titles] = False
+            candidate[_pairs(train, before, chosen)] = False
         positive = np.zeros_like(candidate)
-        rows, titles = _pairs(judging, chosen)
-        positive[rows, titles] = True
+        positive[_pairs(judging, judged_before, chosen)] = True
         yield _frame(chosen, candidate, positive, {name: scores(chosen) for name, scores in fitted.items()}, keep, seed)
     progress("ranking", 1.0)
 
 
-def _pairs(log: Interactions, profiles: Ints) -> tuple[Ints, Ints]:
-    """The interactions of some profiles: (row of the profile among them, title)."""
-    mine = np.flatnonzero(np.isin(log.profile, profiles))
-    return np.searchsorted(profiles, log.profile[mine]), log.title[mine]
+def _pairs(log: Interactions, starts: Ints, profiles: Ints) -> tuple[Ints, Ints]:
+    """The interactions of some profiles: (row of the profile among them, title). `starts` are the log's."""
+    lengths = starts[profiles + 1] - starts[profiles]
+    return np.repeat(np.arange(len(profiles)), lengths), log.title[ranges(starts[profiles], lengths)]
 
 
 def _frame(

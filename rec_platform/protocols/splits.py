@@ -51,7 +51,8 @@ class LeaveOneOut(Split):
     """Each profile's last interaction judges, all before it train; a profile with one interaction only trains.
 
     Attributes:
-        validation: judge the one before the last instead, and leave the last out (to choose parameters on).
+        validation: judge the one before the last instead, and leave the last out (to choose parameters on), also of a
+            profile with two, of which none is judged then.
     """
 
     validation: bool = False
@@ -62,9 +63,8 @@ class LeaveOneOut(Split):
     def __call__(self, log: Interactions) -> Parts:
         starts = log.starts
         from_end = starts[log.profile + 1] - np.arange(len(log))
-        judged = 2 if self.validation else 1
-        enough = np.diff(starts)[log.profile] > judged
-        return Parts(np.where(enough, from_end > judged, True), (from_end == judged) & enough)
+        judged, many = 2 if self.validation else 1, np.diff(starts)[log.profile]
+        return Parts(from_end > np.minimum(judged, many - 1), (from_end == judged) & (many > judged))
 
     @property
     def label(self) -> str:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
+from typer.testing import CliRunner
 
 from rec_platform import columns as c
+from rec_platform.cli import app
 from rec_platform.cli_protocol import rows_of
-from rec_platform.errors import ConfigError
+from rec_platform.errors import ConfigError, KeyRefused
 from rec_platform.protocols import (
     GlobalTime,
     Interactions,
@@ -108,6 +111,19 @@ def test_chunks_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert str(parts.to_pylist()) == str(whole.to_pylist())
 
 
+def test_columns_are_named_as_people_write_them(tmp_path: Path) -> None:
+    file = tmp_path / "log.tsv"
+    file.write_text("user\titem\nx\ta\nx\tb\ny\tb\ny\ta\n")
+    asked = ["protocol", str(file), "--models", "popularity", "--json", "--columns"]
+    done = CliRunner().invoke(app, [*asked, "user, item", "--separator", "\\t"])
+    assert done.exit_code == 0
+    assert [row["n"] for row in json.loads(done.stdout)] == [2, 2, 2]
+    for columns in ("user,user", "user", ""):
+        refused = CliRunner().invoke(app, [*asked, columns, "--separator", "\\t"])
+        assert isinstance(refused.exception, KeyRefused)
+        assert "is not who, what, when" in refused.exception.fault
+
+
 def test_what_was_played_last_is_found_where_repeats_are_kept() -> None:
     log = sequences("x a b b", "y c a a", "z b c c")
     result = judged(log, LeaveOneOut(), models=("last_played",), seen="keep", replicates=0)
@@ -163,6 +179,8 @@ def test_a_terminal_shows_the_best_first_and_no_nan() -> None:
 
 
 def test_nothing_left_and_models_that_are_not_there() -> None:
+    with pytest.raises(ConfigError, match="no model to judge"):
+        judged(sequences("x a b", "y b a", "z a b"), LeaveOneOut(), models=(), seen="keep")
     with pytest.raises(ConfigError, match="nothing is left"):
         judged(sequences("x a", "y b"), LeaveOneOut())
     with pytest.raises(ConfigError, match="no model 'magic'"):

@@ -36,7 +36,22 @@ def test_leave_one_out() -> None:
 def test_leave_one_out_for_validation_leaves_the_last_out() -> None:
     parts = LeaveOneOut(validation=True)(SMALL)
     assert parts.test.tolist() == [False, True, False, False, False, False]
-    assert parts.train.tolist() == [True, False, False, True, True, True]
+    assert parts.train.tolist() == [
+        True,
+        False,
+        False,
+        True,
+        False,
+        True,
+    ]  # nobody's last trains, unless it is the only one
+
+
+@given(rows)
+def test_what_judges_at_last_chooses_no_parameters(events: list[tuple[int, int, int]]) -> None:
+    log = log_of(events)
+    choosing, last = LeaveOneOut(validation=True)(log), LeaveOneOut()(log)
+    assert not ((choosing.train | choosing.test) & last.test).any()
+    assert (choosing.train | choosing.test | last.test).all()
 
 
 def test_a_cut_in_time() -> None:
