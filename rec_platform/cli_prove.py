@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -47,6 +49,26 @@ REPAIRS: Final = {
 Seed = Annotated[int, typer.Option(help="What is drawn by chance; same seed, same proof.")]
 
 
+@dataclass(frozen=True)
+class _Asked:
+    """What every proof is asked for: of which home, days and countries (none named: all)."""
+
+    home: Path
+    first: date
+    last: date
+    countries: tuple[str, ...]
+
+    @property
+    def window(self) -> tuple[Platform, date, date, tuple[str, ...]]:
+        """The arguments that every proof begins with."""
+        return Platform(self.home), self.first, self.last, self.countries
+
+    def next(self, proof: str) -> str:
+        """The command that proves something else of the same."""
+        of = f" --countries {','.join(self.countries)}" if self.countries else ""
+        return f"rec-platform prove {proof} --from {self.first} --to {self.last}{of}{of_home(self.home)}"
+
+
 @prove.command()
 def leak(
     first: First,
@@ -61,12 +83,9 @@ def leak(
 
     Example: rec-platform prove leak --from 2011-12-01 --to 2011-12-09
     """
-    _show(
-        proofs.prove_leak(
-            _platform(home), *days_of(first, last), commands.countries(countries), instants=instants, seed=seed
-        ),
-        "Future-scramble", as_json=as_json, then=f"rec-platform prove replay --from {first} --to {last}{of_home(home)}",
-    )  # fmt: skip
+    asked = _Asked(home, *days_of(first, last), tuple(commands.countries(countries)))
+    made = proofs.prove_leak(*asked.window, instants=instants, seed=seed)
+    _show(made, "Future-scramble", as_json=as_json, then=asked.next("replay"))
 
 
 @prove.command()
@@ -84,10 +103,10 @@ def replay(
 
     Example: rec-platform prove replay --from 2011-12-01 --to 2011-12-09 --stage scores
     """
-    made = proofs.prove_replay(
-        _platform(home), stage, *days_of(first, last), commands.countries(countries), at_most=at_most, seed=seed
-    )
-    _show(made, f"Replay of {stage}", as_json=as_json)
+    asked = _Asked(home, *days_of(first, last), tuple(commands.countries(countries)))
+    window = asked.first, asked.last, asked.countries
+    made = proofs.prove_replay(Platform(home), stage, *window, at_most=at_most, seed=seed)
+    _show(made, f"Replay of {stage}", as_json=as_json, then=asked.next("split"))
 
 
 @prove.command()
@@ -103,14 +122,16 @@ def incremental(
 
     Example: rec-platform prove incremental --from 2011-12-09 --to 2011-12-09
     """
-    made = proofs.prove_incremental(_platform(home), *days_of(first, last), commands.countries(countries), about=about)
-    _show(made, "Incremental = full", as_json=as_json, rows="broken")
+    asked = _Asked(home, *days_of(first, last), tuple(commands.countries(countries)))
+    made = proofs.prove_incremental(*asked.window, about=about)
+    _show(made, "Incremental = full", as_json=as_json, rows="broken", then=asked.next("leak"))
 
 
 @prove.command()
 def split(
     first: First,
     last: Last,
+    countries: Countries = "",
     train_from: Annotated[str, typer.Option(help="First training day; the models' own days if not given.")] = "",
     train_to: Annotated[str, typer.Option(help="Last training day, included.")] = "",
     home: Home = DEFAULT_HOME,
@@ -118,29 +139,29 @@ def split(
 ) -> None:
     """Audit training against evaluation days: label windows across the cut, doubles, the embargo needed.
 
+    --countries are those judged: training is of all countries together.
+
     Example: rec-platform prove split --from 2011-12-01 --to 2011-12-09
     """
     if bool(train_from) != bool(train_to):
         raise KeyRefused("only one end of the training days", place="--train-from, --train-to", repair="Give both.")
     trained = days_of(train_from, train_to, option="--train-") if train_from else None
-    _show(
-        proofs.prove_split(_platform(home), *days_of(first, last), trained), "Split audit", as_json=as_json, rows="all"
-    )
+    asked = _Asked(home, *days_of(first, last), tuple(commands.countries(countries)))
+    made = proofs.prove_split(*asked.window, trained)
+    _show(made, "Split audit", as_json=as_json, rows="all", then=asked.next("placebo"))
 
 
 @prove.command()
-def placebo(first: First, last: Last, home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
+def placebo(
+    first: First, last: Last, countries: Countries = "", home: Home = DEFAULT_HOME, as_json: AsJson = False
+) -> None:
     """What every feature, as of the first day, knows of the days' plays beyond what the past can tell.
 
     Example: rec-platform prove placebo --from 2011-11-01 --to 2011-11-07
     """
-    days = days_of(first, last)
-    made = (proofs.placebo(platform, *days) for platform in [_platform(home)])
+    asked = _Asked(home, *days_of(first, last), tuple(commands.countries(countries)))
+    made = proofs.prove_placebo(*asked.window)
     _show(made, "What features know of the future", as_json=as_json, rows="all")
-
-
-def _platform(home: Path) -> Platform:
-    return Platform(home)
 
 
 def _show(proofs_made: Iterable[Proof], title: str, *, as_json: bool, rows: str = "", then: str = "") -> None:
@@ -166,9 +187,8 @@ def _print(found: list[Proof], title: str, rows: str) -> None:
             loud = [row for row in inner if row not in silent]
             print_rows(loud, f"{title}, {proof.subject}", as_json=False)
         if silent:
-            print(
-                f"{len(silent)} more say nothing of titles that their past does not, or nothing at all: --json names them"
-            )
+            more = " more" if len(silent) < len(inner) else ""
+            print(f"{len(silent)}{more} with nothing to tell beyond the past: --json names them")
     print_rows(
         [
             {"proof": proof.proof, "of": proof.subject, "verdict": "holds" if proof.passed else "FAILS",

@@ -28,7 +28,7 @@ from rec_platform.proofs.split import Side, SplitAudit, audit, verdict
 from rec_platform.proofs.verdict import Proof, proven
 from rec_platform.scoring.stage import timeline_inputs
 from rec_platform.stage import Input
-from rec_platform.tables import CONTEXTS, PROFILE_SNAPSHOT, RANKER_MODELS, table
+from rec_platform.tables import CONTEXTS, PLAY_FACTS, PROFILE_SNAPSHOT, RANKER_MODELS, table
 
 #: Contexts a run's own leak proof looks at, and profiles and titles its recount does: a bound on what it costs.
 SAMPLED_CONTEXTS: Final = 256
@@ -78,9 +78,11 @@ def incremental(platform: Platform, partition: Partition, *, about: int) -> Proo
     return proven("incremental", f"feature_snapshots {partition.key}", find)
 
 
-def split(platform: Platform, training: Sequence[date], evaluation: Sequence[date], name: str) -> dict[str, SplitAudit]:
-    """The audit of one pair of days; nothing where one side has no context."""
-    sides = [_side(platform, days) for days in (training, evaluation)]
+def split(
+    platform: Platform, training: Sequence[date], evaluation: Sequence[date], name: str, countries: Sequence[str] = ()
+) -> dict[str, SplitAudit]:
+    """The audit of one pair of days; nothing where one side has no context. `countries`: of the contexts judged."""
+    sides = [_side(platform, training), _side(platform, evaluation, countries)]
     if not all(len(side.at) for side in sides):
         return {}
     settings = platform.settings
@@ -89,12 +91,13 @@ def split(platform: Platform, training: Sequence[date], evaluation: Sequence[dat
     return {name: audit(*sides, last_day=max(training), horizon_days=horizon, session_gap=gap)}
 
 
-def split_of_models(platform: Platform, days: Sequence[date]) -> Proof:
-    """Of every scored day, the days its rankers were trained on, as their manifests say."""
-    return proven("split", f"{min(days)} to {max(days)}", lambda: verdict(_audits_of_models(platform, days)))
+def split_of_models(platform: Platform, days: Sequence[date], countries: Sequence[str] = ()) -> Proof:
+    """Of every scored day, the days its rankers were trained on, as their manifests say; judged by these countries."""
+    subject = f"{min(days)} to {max(days)}{_of(countries)}"
+    return proven("split", subject, lambda: verdict(_audits_of_models(platform, days, countries)))
 
 
-def _audits_of_models(platform: Platform, days: Sequence[date]) -> dict[str, SplitAudit]:
+def _audits_of_models(platform: Platform, days: Sequence[date], countries: Sequence[str]) -> dict[str, SplitAudit]:
     audits: dict[str, SplitAudit] = {}
     states = platform.index.state(RANKER_MODELS.name)
     for day in days:
@@ -102,12 +105,12 @@ def _audits_of_models(platform: Platform, days: Sequence[date]) -> dict[str, Spl
         trained = [date.fromisoformat(text) for text in (state.extra.get("days") or ())] if state else []
         if trained:
             name = f"{trained[0]} to {trained[-1]}, judged {day}"
-            audits |= split(platform, trained, [day], name)
+            audits |= split(platform, trained, [day], name, countries)
     return audits
 
 
-def placebo(platform: Platform, first: date, last: date) -> Proof:
-    """What every feature knows of the plays of some days beyond what the past tells."""
+def placebo(platform: Platform, first: date, last: date, countries: Sequence[str] = ()) -> Proof:
+    """What every feature knows of the plays of some days (in these countries, or all) beyond what the past tells."""
     day = timedelta(days=1)
     reader = platform.reader(
         *timeline_inputs(last=platform.index.last_day, cut=LAST_DAY),
@@ -120,8 +123,8 @@ def placebo(platform: Platform, first: date, last: date) -> Proof:
     until = min(midnight(last), midnight(platform.index.last_day)) + DAY
     stage = platform.stages["training_sets"]
     extension: FeatureExtension = stage.extension if isinstance(stage, TrainingSets) else CandidateFeatures()
-    find = partial(examined, reader, platform.settings, extension, midnight(first), until=until)
-    return proven("placebo", f"{first} to {last}", find)
+    find = partial(examined, reader, platform.settings, extension, midnight(first), until=until, countries=countries)
+    return proven("placebo", f"{first} to {last}{_of(countries)}", find)
 
 
 def _exactly(table: str, partition: Partition) -> Input:
@@ -133,9 +136,13 @@ def _reader(platform: Platform, stage: str, partition: Partition) -> LakeReader:
     return LakeReader(platform.index, f"proof of {stage}", inputs)
 
 
-def _side(platform: Platform, days: Sequence[date]) -> Side:
+def _side(platform: Platform, days: Sequence[date], countries: Sequence[str] = ()) -> Side:
     reader = platform.reader(Input(CONTEXTS.name, min(days), max(days), every_country=True, optional=True))
-    wanted = [partition for partition in reader.published(CONTEXTS.name) if partition.day in set(days)]
+    wanted = [
+        partition
+        for partition in reader.published(CONTEXTS.name)
+        if partition.day in set(days) and (not countries or partition.place in countries)
+    ]
     return Side.of(reader.read(CONTEXTS.name, wanted))
 
 
@@ -188,15 +195,30 @@ def prove_incremental(
 
 
 def prove_split(
-    platform: Platform, first: date, last: date, trained: tuple[date, date] | None = None
+    platform: Platform,
+    first: date,
+    last: date,
+    countries: Sequence[str] = (),
+    trained: tuple[date, date] | None = None,
 ) -> Iterator[Proof]:
-    """The models of the window's days against the days they are judged by; or a pair of windows of days."""
+    """The models of the window's days against the days they are judged by; or a pair of windows of days.
+
+    Training is of all countries together, and audited so; `countries` are those judged.
+    """
+    _held(platform, CONTEXTS.name, first, last, countries)
     days = list(days_between(first, last))
     if trained is None:
-        yield split_of_models(platform, days)
+        yield split_of_models(platform, days, countries)
         return
-    name = f"{trained[0]} to {trained[1]}, judged {first} to {last}"
-    yield proven("split", name, lambda: verdict(split(platform, list(days_between(*trained)), days, name)))
+    _held(platform, CONTEXTS.name, *trained, ())
+    name = f"{trained[0]} to {trained[1]}, judged {first} to {last}{_of(countries)}"
+    yield proven("split", name, lambda: verdict(split(platform, list(days_between(*trained)), days, name, countries)))
+
+
+def prove_placebo(platform: Platform, first: date, last: date, countries: Sequence[str] = ()) -> Iterator[Proof]:
+    """What features as of the first day know of the plays of the window, in these countries or all."""
+    _held(platform, PLAY_FACTS.name, first, last, countries)
+    yield placebo(platform, first, last, countries)
 
 
 def _held(platform: Platform, name: str, first: date, last: date, countries: Sequence[str]) -> list[Partition]:

@@ -13,10 +13,13 @@ it knows. At one instant T, per title:
 An honest feature is made of the past, so given H it knows next to nothing; a count that includes F knows much. The verdict
 takes the low end of its 99.9 % interval (Fisher's z, n titles), so a small catalogue is given the benefit of the doubt.
 
+Of some countries: F and the profiles asked are theirs, and H counts their plays beside everybody's. A feature may know either
+past (plays of the title in the country, plays anywhere), so without both an honest one would know what H does not say.
+
 Beside it stand three things that say what kind of leak it is:
 
-    placebo     the same with the label moved before the feature's time: plays of the days before T - 1 day .. T, given what
-                was known at T - 1 day, with v as of T - 1 day. Another instant, the same law: a leak shows in both
+    placebo     the same with the label moved before T: plays of the one day [T - 1 day, T), given what was known at
+                T - 1 day, with v as of T - 1 day. Another instant, the same law: a leak shows in both
     permuted    the same with F dealt anew among titles: 0 but for chance, or the measure itself is wrong
     jump        knows with v as of T + 1 day minus knows with v as of T, for the plays of that one day: an honest count
                 jumps when the cut moves past the label; a leak has no reason to (it knew already, or it never moves)
@@ -61,8 +64,11 @@ Floats = npt.NDArray[np.float64]
 KNOWS: Final = 0.10
 #: Standard errors of a 99.9 % one-sided interval.
 CONFIDENT: Final = 3.09
-#: With fewer titles nothing is judged.
+#: With fewer titles, or fewer beyond the controls that H takes, nothing is judged.
 MIN_TITLES: Final = 60
+MIN_FREE: Final = 20
+#: Of more titles, this many are drawn by hash: then 99.9 % of chance is within 0.022, and what it costs has a bound.
+MOST_TITLES: Final = 20_000
 #: Profiles whose contexts a title's value is averaged over, and days after T that are the label.
 PROFILES_ASKED: Final = 32
 LABEL_DAYS: Final = 7
@@ -70,34 +76,49 @@ LABEL_DAYS: Final = 7
 
 @dataclass(frozen=True)
 class Plays:
-    """All plays of a log, by row: which title (code), who, when, known when, how long, engaged."""
+    """All plays of a log, by row: which title (code), who, when, known when, how long, engaged.
+
+    Attributes:
+        here: whether the play is of the countries looked at; all are, where none were named.
+    """
 
     titles: Ints
     title: Ints
     profile: Ints
     country: npt.NDArray[np.object_]
+    here: npt.NDArray[np.bool_]
     played: Ints
     known: Ints
     watched: Ints
     engaged: Ints
 
     @classmethod
-    def of(cls, rows: pa.Table) -> Plays:
+    def of(cls, rows: pa.Table, countries: Sequence[str] = (), *, seed: int = 0, at_most: int = MOST_TITLES) -> Plays:
+        """Of at most so many titles, drawn by hash; `countries`: all if none is named."""
         ids = _ints(rows, c.TITLE)
-        titles, title = np.unique(ids, return_inverse=True)
+        titles = np.unique(ids)
+        if len(titles) > at_most:
+            titles = np.sort(titles[np.argsort(mix(seeded(seed, purpose="placebo titles"), titles))[:at_most]])
+            rows = rows.filter(pa.array(np.isin(ids, titles)))
+        title = np.searchsorted(titles, _ints(rows, c.TITLE))
         country = np.asarray(rows.column(c.COUNTRY).to_pylist(), dtype=object)
+        here = np.isin(country, countries) if countries else np.ones(len(country), dtype=bool)
         names = (c.PROFILE, c.PLAYED_AT, c.KNOWN_AT, c.WATCHED_MS, c.ENGAGED)
         profile, played, known, watched, engaged = (_ints(rows, name) for name in names)
-        return cls(titles, title, profile, country, played, known, watched, engaged)
+        return cls(titles, title, profile, country, here, played, known, watched, engaged)
 
     def between(self, first: int, end: int) -> Floats:
-        """Plays per title that begin in [first, end), known whenever."""
-        inside = (self.played >= first) & (self.played < end)
+        """Plays here per title that begin in [first, end), known whenever."""
+        inside = self.here & (self.played >= first) & (self.played < end)
         return np.bincount(self.title[inside], minlength=len(self.titles)).astype(np.float64)
 
     def known_facts(self, at: int) -> Floats:
-        """H: one row per title, what anybody could know at an instant."""
+        """H: one row per title, what anybody could know at an instant; of the plays here, then of all if that is more."""
         seen = (self.played < at) & (self.known < at)
+        parts = [seen] if self.here.all() else [seen & self.here, seen]
+        return np.concatenate([self._counted(at, part) for part in parts], axis=1)
+
+    def _counted(self, at: int, seen: npt.NDArray[np.bool_]) -> Floats:
         n = len(self.titles)
         counts = [_summed(self.title, seen & (self.played >= at - days * DAY), None, n) for days in WINDOWS]
         ever = [_summed(self.title, seen, values, n) for values in (None, self.engaged, self.watched)]
@@ -110,7 +131,12 @@ class Plays:
 
 @dataclass(frozen=True)
 class Knowledge:
-    """What one feature knows of the plays after an instant; see the module. NaN: it has one value for all titles."""
+    """What one feature knows of the plays after an instant; see the module. NaN: it has nothing that H does not explain.
+
+    Attributes:
+        titles: with a past.
+        free: of these, beyond the controls that H takes.
+    """
 
     feature: str
     knows: float
@@ -120,6 +146,7 @@ class Knowledge:
     jump: float
     new: float
     titles: int
+    free: int
 
     @property
     def leaks(self) -> bool:
@@ -186,6 +213,7 @@ def knowledge(
     now, before = _Moment.of(plays, at, label_days), _Moment.of(plays, at - DAY, 1)
     day = _Moment.of(plays, at, 1)
     dealt = np.random.default_rng(seed).permutation(now.label)
+    n, n_controls = now.basis.shape
     found = []
     for name, v in values[at].items():
         knows, on_day = now.knows(v), day.knows(v)
@@ -193,9 +221,8 @@ def knowledge(
         new = _plain(v[now.fresh], plays.between(at, at + label_days * DAY)[now.fresh])
         found.append(
             Knowledge(
-                name, knows, low_end(knows, len(now.label), now.basis.shape[1]),
-                before.knows(values[at - DAY][name]), partial(v[now.seen], dealt, now.basis),
-                after - on_day, new, len(now.label),
+                name, knows, low_end(knows, n, n_controls), before.knows(values[at - DAY][name]),
+                partial(v[now.seen], dealt, now.basis), after - on_day, new, n, n - n_controls,
             )
         )  # fmt: skip
     return sorted(found, key=lambda one: (-np.nan_to_num(one.low), -np.nan_to_num(abs(one.knows)), one.feature))
@@ -203,7 +230,7 @@ def knowledge(
 
 @dataclass(frozen=True)
 class _Moment:
-    """Titles with a past at an instant: which, the label after it, and what their past explains."""
+    """Titles with a past here at an instant: which, the label after it, and what their past explains."""
 
     seen: npt.NDArray[np.bool_]
     fresh: npt.NDArray[np.bool_]
@@ -232,12 +259,12 @@ def values_of_titles(frame: Frame, n_titles: int) -> dict[str, Floats]:
 
 
 def everybody_asked(plays: Plays, at: int, as_of: int, seed: int) -> Frame:
-    """Contexts of some profiles active before `at`, at the instant `as_of`, each holding every title of the log."""
-    recent = np.flatnonzero((plays.played < at) & (plays.known < at))
+    """Contexts of some profiles active here before `at`, at the instant `as_of`, each holding every title of the log."""
+    recent = np.flatnonzero(plays.here & (plays.played < at) & (plays.known < at))
     if not len(recent):
         raise MissingInput(
-            "nobody had played before the first day", place=f"placebo at {day_of(at)}",
-            repair="Choose a later --from: features need a past.",
+            f"nobody had played before {day_of(at)}", place="placebo",
+            repair="Choose a later --from, or more countries: features need a past.",
         )  # fmt: skip
     drawn = mix(seeded(seed, purpose="placebo"), plays.profile[recent])
     _, first = np.unique(drawn, return_index=True)
@@ -257,7 +284,7 @@ def everybody_asked(plays: Plays, at: int, as_of: int, seed: int) -> Frame:
 
 def examined(
     reader: Reader, settings: Settings, extension: FeatureExtension, at: int, *,
-    until: int, planted: Sequence[Transformer] = (),
+    until: int, countries: Sequence[str] = (), planted: Sequence[Transformer] = (),
 ) -> Finding:  # fmt: skip
     """Examine every feature of the settings, and those of added steps, at T.
 
@@ -265,9 +292,11 @@ def examined(
         reader: knows all plays, records and candidate models.
         at: T, a midnight with plays before and after it.
         until: the label ends here at the latest.
+        countries: whose plays are the label, and whose profiles are asked; all if none is named.
         planted: further steps, to see that they are caught.
     """
-    plays = Plays.of(reader.read(PLAY_FACTS.name, reader.published(PLAY_FACTS.name), _COLUMNS))
+    log = reader.read(PLAY_FACTS.name, reader.published(PLAY_FACTS.name), _COLUMNS)
+    plays = Plays.of(log, countries, seed=settings.seed)
     label_days = max(1, min(LABEL_DAYS, (until - at) // DAY))
     timeline = read_timeline(reader, settings, until=reader.last_day)
     instants = (at - DAY, at, at + DAY)
@@ -286,10 +315,12 @@ def examined(
 
 def verdict(found: Sequence[Knowledge], at: int, label_days: int) -> Finding:
     rows = tuple(one.row() for one in found)
-    over = f"the plays of {day_of(at)} to {day_of(at) + timedelta(days=label_days - 1)}"
-    n = max((one.titles for one in found), default=0)
-    if n < MIN_TITLES:
-        return Finding(True, f"not judged: {n} titles have a past, {MIN_TITLES} are needed", rows)
+    last = day_of(at) + timedelta(days=label_days - 1)
+    over = f"the plays of {day_of(at)}" + (f" to {last}" if label_days > 1 else "")
+    n, free = (min((getattr(one, name) for one in found), default=0) for name in ("titles", "free"))
+    needed = max(MIN_TITLES, n - free + MIN_FREE)
+    if n < needed:
+        return Finding(True, f"not judged: {n} titles have a past, {needed} are needed", rows)
     leaking = [one for one in found if one.leaks]
     if leaking:
         said = ", ".join(f"{one.feature} (at least {one.low:.2f})" for one in leaking[:5])
@@ -299,11 +330,8 @@ def verdict(found: Sequence[Knowledge], at: int, label_days: int) -> Finding:
             rows,
         )
     best = found[0]
-    return Finding(
-        True,
-        f"{len(found)} features know of {over} what {n} titles' past tells; most: {best.feature} {best.knows:+.3f}",
-        rows,
-    )
+    most = "none says more" if math.isnan(best.knows) else f"most: {best.feature} {best.knows:+.3f}"
+    return Finding(True, f"{len(found)} features know of {over} what {n} titles' past tells; {most}", rows)
 
 
 _COLUMNS: Final = (c.PROFILE, c.TITLE, c.PLAYED_AT, c.KNOWN_AT, c.WATCHED_MS, c.ENGAGED, c.COUNTRY)

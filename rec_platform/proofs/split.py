@@ -141,7 +141,7 @@ def verdict(audits: Mapping[str, SplitAudit]) -> Finding:
     rows = tuple({"trained on": name, **one.row()} for name, one in audits.items())
     broken = {name: one for name, one in audits.items() if not one.holds}
     if not audits:
-        return Finding(True, "no pair of training and evaluation days to audit")
+        return Finding(True, "nothing to audit: no model of these days was trained on contexts")
     if not broken:
         least = min(one.begins - one.closes for one in audits.values()) / (DAY / 24)
         return Finding(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 from pathlib import Path
@@ -11,16 +13,19 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
 from rec_platform import columns as c
+from rec_platform.cli_prove import prove
 from rec_platform.clock import DAY, LAST_DAY, midnight
 from rec_platform.contexts.extension import NoExtension
 from rec_platform.dmc12.frame import Frame
+from rec_platform.errors import MissingInput
 from rec_platform.flow import Platform, Window
 from rec_platform.pipeline import Column, Level, Sources, Transformer
 from rec_platform.plays.ingest import ingest
 from rec_platform.plays.mapping import load_mapping
-from rec_platform.proofs.placebo import Plays, controls, examined, low_end, partial, ranks
+from rec_platform.proofs.placebo import Knowledge, Plays, controls, examined, low_end, partial, ranks, verdict
 from rec_platform.proofs.verdict import Finding
 from rec_platform.scoring.stage import timeline_inputs
 
@@ -55,19 +60,23 @@ class Planted(Transformer):
         return {}
 
 
-def whole_period(home: Path) -> Planted:
+def whole_period(home: Path, *countries: str) -> Planted:
     platform = Platform(home)
     rows = platform.reader(*timeline_inputs(last=platform.index.last_day, cut=LAST_DAY))
-    plays = rows.read("play_facts", rows.published("play_facts"))
+    plays = rows.read(
+        "play_facts", [one for one in rows.published("play_facts") if one.place in countries or not countries]
+    )
     titles, counts = np.unique(np.asarray(plays.column(c.TITLE)), return_counts=True)
     return Planted("plays_of_the_whole_period", titles, counts.astype(np.float64))
 
 
-def looked_at(home: Path, first: date, *planted: Planted) -> Finding:
+def looked_at(home: Path, first: date, *planted: Planted, countries: Sequence[str] = ()) -> Finding:
     platform = Platform(home)
     reader = platform.reader(*timeline_inputs(last=platform.index.last_day, cut=LAST_DAY))
     until = midnight(platform.index.last_day) + DAY
-    return examined(reader, platform.settings, NoExtension(), midnight(first), until=until, planted=planted)
+    return examined(
+        reader, platform.settings, NoExtension(), midnight(first), until=until, countries=countries, planted=planted
+    )
 
 
 # --- the measure -----------------------------------------------------------------------------------------------------
@@ -111,17 +120,80 @@ def test_the_low_end_is_missed_by_about_one_in_a_thousand() -> None:
     assert 0.0003 < positive < 0.0025
 
 
+def test_the_low_end_holds_with_controls_ties_and_labels_that_are_mostly_nothing() -> None:
+    """Features that are functions of the past and noise, against plays that only the past explains: 0.2 % of either sign."""
+    rng = np.random.default_rng(5)
+    n = 240
+    past = rng.lognormal(size=(n, 6))
+    label = rng.poisson(0.3 * past[:, 0]).astype(float)
+    assert 0.5 < np.mean(label == 0) < 0.9
+    basis = controls(past)
+    ordered = np.stack([ranks(column) for column in past.T], axis=1)
+    features = np.tanh(3 * (ordered - 0.5) @ rng.normal(size=(6, 4_000))) + rng.random(4_000) * rng.normal(
+        size=(n, 4_000)
+    )
+    features[:, ::2] = features[:, ::2] > 1.5
+    found = np.array([partial(one, label, basis) for one in features.T])
+    assert np.nanstd(found) * np.sqrt(n - basis.shape[1] - 1) == pytest.approx(1.0, abs=0.04)
+    assert 0.0005 < np.mean([low_end(one, n, basis.shape[1]) > 0 for one in found]) < 0.005
+
+
+def log(at: int, countries: str = "US US US US") -> pa.Table:
+    """Plays of title 5: one seen, one known too late, one just seen, one at the instant."""
+    instants = ((c.PLAYED_AT, [at - DAY, at - DAY, at - 1, at]), (c.KNOWN_AT, [at - DAY, at, at - 1, at]))
+    return pa.table(
+        {
+            c.TITLE: [5] * 4, c.PROFILE: range(4), c.COUNTRY: countries.split(), **dict(instants), c.WATCHED_MS: [10] * 4,
+            c.ENGAGED: [1] * 4,
+        }
+    )  # fmt: skip
+
+
 def test_known_facts_see_only_what_both_clocks_show() -> None:
     at = midnight(date(2025, 3, 10))
-    played = np.array([at - DAY, at - DAY, at - 1, at])
-    known = np.array([at - DAY, at, at - 1, at])
-    rows = Plays(
-        np.array([5]), np.zeros(4, int), np.arange(4), np.array(["US"] * 4, dtype=object), played, known,
-        np.full(4, 10), np.ones(4, int),
-    )  # fmt: skip
+    rows = Plays.of(log(at))
     facts = rows.known_facts(at)[0]
     assert facts[:5].tolist() == [2, 2, 2, 2, 2]
     assert rows.between(at, at + DAY).tolist() == [1]
+
+
+def test_the_past_of_a_country_stands_before_everybodys() -> None:
+    at = midnight(date(2025, 3, 10))
+    everybody = Plays.of(log(at)).known_facts(at)[0]
+    rows = Plays.of(log(at, "DE US US US"), ["US"])
+    assert rows.between(at, at + DAY).tolist() == [1]
+    facts = rows.known_facts(at)[0]
+    assert len(facts) == 2 * len(everybody)
+    assert facts[:5].tolist() == [1, 1, 1, 1, 1]
+    assert facts[len(everybody) :].tolist() == everybody.tolist()
+    assert Plays.of(log(at, "US US US DE"), ["US"]).between(at, at + DAY).tolist() == [0]
+    assert Plays.of(log(at), ["US"]).known_facts(at)[0].tolist() == everybody.tolist()
+
+
+def test_of_many_titles_some_are_drawn_by_hash_with_all_their_plays() -> None:
+    rows = pa.concat_tables([log(midnight(date(2025, 3, 10)))] * 50)
+    rows = rows.set_column(rows.schema.get_field_index(c.TITLE), c.TITLE, pa.array(np.repeat(np.arange(50), 4)))
+    some, others = Plays.of(rows, at_most=10, seed=1), Plays.of(rows, at_most=10, seed=2)
+    assert (len(some.titles), len(some.title)) == (10, 40)
+    assert np.bincount(some.title).tolist() == [4] * 10
+    assert np.all(np.diff(some.titles) > 0) and set(some.titles.tolist()) != set(others.titles.tolist())
+    assert np.array_equal(some.titles, Plays.of(rows, at_most=10, seed=1).titles)
+    assert len(Plays.of(rows, at_most=50).titles) == 50
+
+
+def knowing(knows: float, titles: int, controls: int) -> Knowledge:
+    low = low_end(knows, titles, controls)
+    return Knowledge("shown", knows, low, 0.0, 0.0, 0.0, 0.0, titles, titles - controls)
+
+
+def test_titles_that_the_controls_use_up_judge_nothing() -> None:
+    at = midnight(date(2025, 3, 10))
+    few = verdict([knowing(0.99, 90, 79)], at, 1)
+    assert (few.passed, few.observed) == (True, "not judged: 90 titles have a past, 99 are needed")
+    assert verdict([knowing(0.99, 50, 10)], at, 1).observed.endswith("50 titles have a past, 60 are needed")
+    assert not verdict([knowing(0.99, 99, 79)], at, 1).passed
+    nothing = verdict([knowing(float("nan"), 99, 79)], at, 1)
+    assert nothing.observed == "1 features know of the plays of 2025-03-10 what 99 titles' past tells; none says more"
 
 
 # --- simulated -------------------------------------------------------------------------------------------------------
@@ -136,6 +208,32 @@ def test_a_whole_period_count_is_caught_and_no_standard_feature_is(made: Path, l
     planted = looked_at(made, first, whole_period(made))
     assert not planted.passed
     assert [row["feature"] for row in planted.rows if row["leaks"]] == ["plays_of_the_whole_period"]
+
+
+def test_a_countrys_whole_period_count_is_caught_in_it_and_no_standard_feature_is(made: Path, last: date) -> None:
+    first = last - timedelta(days=3)
+    found = looked_at(made, first, whole_period(made, "US"), countries=["US"])
+    assert not found.passed
+    assert [row["feature"] for row in found.rows if row["leaks"]] == ["plays_of_the_whole_period"]
+    few = looked_at(made, first, whole_period(made, "DE"), countries=["DE"])
+    assert few.observed == "not judged: 64 titles have a past, 69 are needed"
+    everywhere = looked_at(made, first, countries=["US", "DE"])
+    assert repr(everywhere) == repr(looked_at(made, first))  # NaN is not NaN
+
+
+def test_the_command_takes_countries_and_refuses_days_without_plays(made: Path, last: date) -> None:
+    day, home = str(last - timedelta(days=3)), ["--home", str(made)]
+    window = ["placebo", "--from", day, "--to", str(last), *home]
+    done = CliRunner().invoke(prove, [*window, "--countries", "US"])
+    assert done.exit_code == 0, done.output
+    assert f"{day} to {last} for US" in done.output
+    (proof,) = json.loads(CliRunner().invoke(prove, [*window, "--countries", "US", "--json"]).stdout)
+    assert proof["subject"] == f"{day} to {last} for US"
+    with pytest.raises(MissingInput, match=f"play_facts has no rows from {day} to {last} for FR"):
+        CliRunner().invoke(prove, [*window, "--countries", "FR"], catch_exceptions=False)
+    later = str(last + timedelta(days=60))
+    with pytest.raises(MissingInput, match="play_facts has no rows"):
+        CliRunner().invoke(prove, ["placebo", "--from", later, "--to", later, *home], catch_exceptions=False)
 
 
 def test_an_honest_count_jumps_when_the_cut_moves_past_the_label_and_a_leak_does_not(made: Path, last: date) -> None:

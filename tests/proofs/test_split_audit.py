@@ -14,8 +14,9 @@ from typer.testing import CliRunner
 
 from rec_platform.cli_prove import REPAIRS, _print, prove
 from rec_platform.clock import DAY, midnight
+from rec_platform.errors import MissingInput
 from rec_platform.flow import Platform
-from rec_platform.proofs.flow import split_of_models
+from rec_platform.proofs.flow import prove_split, split_of_models
 from rec_platform.proofs.split import Side, SplitAudit, audit, verdict
 from rec_platform.proofs.verdict import Proof
 
@@ -99,12 +100,41 @@ def test_the_command_exits_with_1_where_training_reaches_into_the_judged_day(mad
     assert done.output.count("repair Judge later days") == 1
 
 
+def test_countries_are_those_judged_and_training_is_everybodys(made: Path, last: date) -> None:
+    platform = Platform(made)
+    (of_all,), (of_one,) = prove_split(platform, last, last), prove_split(platform, last, last, ["DE"])
+    assert (of_one.subject, of_one.passed) == (f"{last} to {last} for DE", True)
+    (whole,), (part,) = of_all.rows, of_one.rows
+    assert [part[name] for name in ("trained on", "label windows close", "features read until")] == [
+        whole[name] for name in ("trained on", "label windows close", "features read until")
+    ]
+    assert part["first judged"] >= whole["first judged"]
+    across = (last - timedelta(days=1), last)
+    found = {where: next(prove_split(platform, last, last, where, across)).rows[0] for where in ((), ("US",), ("DE",))}
+    assert found["US",]["same context"] + found["DE",]["same context"] == found[()]["same context"] > 0
+    with pytest.raises(MissingInput, match=f"contexts has no rows from {last} to {last} for FR"):
+        list(prove_split(platform, last, last, ["FR"]))
+    with pytest.raises(MissingInput, match="contexts has no rows"):
+        list(prove_split(platform, last, last, (), (last - timedelta(days=90), last - timedelta(days=80))))
+
+
+def test_the_next_proof_is_asked_of_the_same_countries_and_home(made: Path, last: date) -> None:
+    window = ["--from", str(last), "--to", str(last), "--countries", "US,DE", "--home", str(made)]
+    then = {
+        name: re.search(r"Next: rec-platform prove (.*)", CliRunner().invoke(prove, [name, *window]).output)
+        for name in ("incremental", "split")
+    }
+    assert {name: found and found[1] for name, found in then.items()} == {
+        "incremental": f"leak {' '.join(window)}", "split": f"placebo {' '.join(window)}"
+    }  # fmt: skip
+
+
 def test_features_that_say_nothing_are_counted_and_have_no_row(capsys: pytest.CaptureFixture[str]) -> None:
     rows = [{"feature": "a", "knows": 0.2, "jump": -0.0}, {"feature": "b", "knows": float("nan"), "jump": float("nan")}]
     _print([Proof("placebo", "2025-01-01", True, "fine", 0.1, tuple(rows))], "What features know", "all")
     told = capsys.readouterr().out
     assert told.startswith("What features know, 2025-01-01\n")
-    assert re.search(r"\na +0\.2 +0 *\n1 more say nothing", told)
+    assert re.search(r"\na +0\.2 +0 *\n1 more with nothing to tell beyond the past", told)
 
 
 def test_every_proof_has_a_repair() -> None:
