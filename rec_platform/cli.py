@@ -262,11 +262,17 @@ def _told(rows: list[commands.Row]) -> list[commands.Row]:
 
 @app.command()
 def status(home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
-    """Print what is published: per table partitions, rows, days, and partitions that are stale or failed.
+    """Print what is published: per table partitions, rows, days, and partitions that are stale, failed or wait to be taken in.
 
     Example: rec-platform status
     """
-    _print_rows(commands.status(home), f"Lake in {home}", as_json=as_json)
+    platform = Platform(home)
+    with _busy("looking up versions"):
+        waiting = platform.waiting()
+        rows = commands.status(platform, waiting)
+    said, taking_in = commands.not_taken_in(platform, waiting)
+    _note(f"{said}; taken in by {taking_in}" if said else "")
+    _print_rows(rows, f"Lake in {home}", as_json=as_json)
 
 
 @app.command()

@@ -11,15 +11,15 @@ from typing import Annotated, Any
 import typer
 
 from rec_platform.clock import FIRST_DAY, LAST_DAY, iso
+from rec_platform.commands import not_taken_in
 from rec_platform.flow import Platform
 from rec_platform.flow.late import Ledger, ledger
 from rec_platform.flow.late_changes import KINDS, LATE, NOW, SEED, Change, Difference, summed
 from rec_platform.flow.late_features import CONTEXTS, shares_of_rankers, training_differences
 from rec_platform.flow.late_models import DATES, STAGE, model_differences
 from rec_platform.flow.late_snapshots import snapshot_differences
-from rec_platform.partition import Partition
-from rec_platform.tables import PROFILE_SNAPSHOT, RANKER_MODELS, RECOMMENDATIONS, TITLE_SNAPSHOT, TRAINING_SETS
-from rec_platform.terminal import DEFAULT_HOME, AsJson, Home, busy, days_of, note, of_home, print_rows, progress
+from rec_platform.tables import PROFILE_SNAPSHOT, RANKER_MODELS, TITLE_SNAPSHOT, TRAINING_SETS
+from rec_platform.terminal import DEFAULT_HOME, AsJson, Home, busy, days_of, note, print_rows, progress
 
 Row = dict[str, Any]
 SNAPSHOTS = (PROFILE_SNAPSHOT.name, TITLE_SNAPSHOT.name)
@@ -56,7 +56,8 @@ def late(
         more["waiting"] = [{"date": one.day.isoformat(), "country": one.country} for one in waiting]
         print(json.dumps(as_dict(found, made) | more))
         return
-    note(_waiting(platform, waiting))
+    said, taking_in = not_taken_in(platform, waiting)
+    note(f"{said}; late plays among them are listed after {taking_in}" if said else "")
     if not found.lines:
         among = " among those taken in" if waiting else ""
         print(f"No late plays{among}: nothing that stands was made without a play that came later.")
@@ -66,20 +67,6 @@ def late(
         print(
             'To build training sets with all that is known now: [training] known_by = "now" in platform.toml, then run.'
         )
-
-
-def _waiting(platform: Platform, cells: Sequence[Partition]) -> str:
-    """What was delivered and not taken in yet, and the command that takes it in; nothing if nothing waits."""
-    if not cells:
-        return ""
-    days = f"{cells[0].day}" + ("" if cells[0].day == cells[-1].day else f" to {cells[-1].day}")
-    what = "1 partition" if len(cells) == 1 else f"{len(cells):,} partitions"
-    made = [day for day in platform.index.days(RECOMMENDATIONS.name) if day]
-    day = max(made, default=platform.index.last_day)
-    return (
-        f"not taken in yet: {what} of delivered plays ({days}); late plays among them are listed after "
-        f"rec-platform run --from {day} --to {day}{of_home(platform.home)}"
-    )
 
 
 @dataclass(frozen=True)

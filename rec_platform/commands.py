@@ -34,8 +34,8 @@ from rec_platform.plays.reference import resolve_id, source_ids
 from rec_platform.reports.glossary import LOWER, term
 from rec_platform.scoring.stage import recommend_one
 from rec_platform.stage import Input
-from rec_platform.tables import PLAY_FACTS, PROFILES, RECOMMENDATIONS, TABLES, TITLES
-from rec_platform.terminal import Measured, note, plain, print_rows
+from rec_platform.tables import LANDING, PLAY_FACTS, PROFILES, RECOMMENDATIONS, TABLES, TITLES
+from rec_platform.terminal import Measured, note, of_home, plain, print_rows
 
 Row = dict[str, Any]
 Progress = Callable[[str, float], None]
@@ -97,9 +97,25 @@ def newest_days(home: Path) -> tuple[date, date] | None:
     return max(index.first_day, index.last_day - timedelta(days=1)), index.last_day
 
 
-def status(home: Path) -> list[Row]:
-    """One row per table that was ever published; `late` counts partitions made without plays that came later."""
-    platform = Platform(home)
+def not_taken_in(platform: Platform, waiting: Sequence[Partition]) -> tuple[str, str]:
+    """What was delivered and not taken in yet, and the command that takes it in; empty if nothing waits."""
+    if not waiting:
+        return "", ""
+    days = f"{waiting[0].day}" + ("" if waiting[0].day == waiting[-1].day else f" to {waiting[-1].day}")
+    what = "1 partition" if len(waiting) == 1 else f"{len(waiting):,} partitions"
+    made = [day for day in platform.index.days(RECOMMENDATIONS.name) if day]
+    day = max(made, default=platform.index.last_day)
+    return (
+        f"not taken in yet: {what} of delivered plays ({days})",
+        f"rec-platform run --from {day} --to {day}{of_home(platform.home)}",
+    )
+
+
+def status(platform: Platform, waiting: Sequence[Partition]) -> list[Row]:
+    """One row per table that was ever published.
+
+    `late` counts partitions made without plays that came later, `waiting` delivered ones that no run has taken in yet.
+    """
     index = platform.index
     made_without = _made_without(platform)
     rows = []
@@ -119,11 +135,12 @@ def status(home: Path) -> list[Row]:
                 "stale": sum(bool(state.stale) for state in states.values()),
                 "late": made_without.get(spec.name, 0),
                 "failed": len(index.lake.holes(spec.name)),
+                "waiting": len(waiting) if spec is LANDING else 0,
             }
         )
     if not rows:
         raise MissingInput(
-            "the lake is empty", place=str(home), repair="Run `rec-platform ingest --mapping FILE FILES`."
+            "the lake is empty", place=str(platform.home), repair="Run `rec-platform ingest --mapping FILE FILES`."
         )
     return rows
 

@@ -77,6 +77,8 @@ class Platform:
     def waiting(self) -> tuple[Partition, ...]:
         """The delivered days and countries that the next run takes in, whatever days it is asked for."""
         cells = [Partition(day, place) for day, places in self.index.delivered.items() for place in places]
+        if not cells:
+            return ()
         taken = [self.plan(stage, cells, allow_stale=True).stale for stage in (RawPlays.name, Facts.name)]
         return tuple(sorted({cell for stale in taken for cell in stale}))
 

@@ -176,10 +176,18 @@ def test_plays_that_landed_since_the_last_run_are_not_passed_over(tmp_path: Path
     assert f"not taken in yet: {of} of delivered plays ({waiting[0].day}" in told.stderr
     assert f"after rec-platform run --from {Platform(home).index.last_day} --to" in told.stderr
     assert told.stdout.startswith("No late plays among those taken in:")
+    shown = CliRunner().invoke(app, ["status", "--home", str(home)])
+    assert (
+        f"{of} of delivered plays ({waiting[0].day}" in shown.stderr
+        and "; taken in by rec-platform run" in shown.stderr
+    )
+    tables = json.loads(CliRunner().invoke(app, ["status", "--home", str(home), "--json"]).stdout)
+    assert {row["table"]: row["waiting"] for row in tables if row["waiting"]} == {"landing": len(waiting)}
     said = json.loads(late_of(home, "--json").stdout)["waiting"]
     assert said == [{"date": str(cell.day), "country": cell.country} for cell in waiting]
     run(home, first, first, FLOW[:3])
     assert json.loads(late_of(home, "--json").stdout)["waiting"] == []
+    assert CliRunner().invoke(app, ["status", "--home", str(home)]).stderr == ""
 
 
 def test_making_it_again_as_known_then_leaves_it_in_the_ledger(home: Path) -> None:
@@ -253,7 +261,7 @@ def test_the_command_and_status_tell_it(home: Path) -> None:
     assert "(a sample of 2 of 4 contexts of 2 partitions)." in sampled and "(sampled of 2)" in sampled
     every = json.loads(CliRunner().invoke(app, ["late", "--home", str(home), "--contexts", "1", "--json"]).output)
     assert every["rankers"] and all(row["sampled"] for row in every["rankers"])
-    counts = {row["table"]: row["late"] for row in status(home)}
+    counts = {row["table"]: row["late"] for row in status(Platform(home), ())}
     by_stage = Counter(stage for stage, _ in expected())
     assert counts["training_sets"] == counts["contexts"] == by_stage["training_sets"]
     assert counts["profile_snapshot"] == by_stage["feature_snapshots"]
