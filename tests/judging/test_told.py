@@ -13,7 +13,7 @@ from rec_platform.evaluation.comparison import (
     LOWER,
     NO_VERDICT,
 )
-from rec_platform.judging import BAR, Row, _numbers, _sentence, _told, bar
+from rec_platform.judging.told import BAR, Row, bar, numbers, sentence, told
 from rec_platform.terminal import in_numbers
 
 NAN = float("nan")
@@ -59,15 +59,15 @@ FEW: Row = {"difference": 0.9, "low": NAN, "high": NAN, "verdict": NO_VERDICT, "
     ],
 )  # fmt: skip
 def test_the_sentence_says_which_is_better_and_how_sure(change, said):
-    assert said in _sentence([ROW | change])
+    assert said in sentence([ROW | change])
 
 
 def test_what_speaks_against_the_winner_is_counted():
     against = ROW | {"metric": "mrr", "difference": -0.1, "low": -0.2, "high": -0.05, "verdict": LOWER}
     unsure = ROW | {"metric": "map", "p_holm": 0.3, "verdict": LEVEL}
-    assert "of 3 comparisons 1 are surely in its favour and 1 surely against it" in _sentence([ROW, against, unsure])
-    assert _sentence([]) == "Nothing to compare."
-    assert _sentence([ROW, ROW | {"model_b": "older"}]).startswith("2 pairs, 2 comparisons; 2 differences are sure")
+    assert "of 3 comparisons 1 are surely in its favour and 1 surely against it" in sentence([ROW, against, unsure])
+    assert sentence([]) == "Nothing to compare."
+    assert sentence([ROW, ROW | {"model_b": "older"}]).startswith("2 pairs, 2 comparisons; 2 differences are sure")
 
 
 def test_bars_stand_around_zero_and_stay_inside():
@@ -77,24 +77,24 @@ def test_bars_stand_around_zero_and_stay_inside():
 
 
 def test_one_comparison_alone_is_not_counted():
-    assert _sentence([ROW]).endswith(" after Holm's correction.")
-    assert "comparisons" not in _sentence([ROW]) and "of 2 comparisons 2 are" in _sentence([ROW, ROW])
+    assert sentence([ROW]).endswith(" after Holm's correction.")
+    assert "comparisons" not in sentence([ROW]) and "of 2 comparisons 2 are" in sentence([ROW, ROW])
 
 
 def test_rows_without_a_verdict_have_no_bar_and_no_say_in_its_scale():
-    wide, narrow = _told([ROW | MORE, ROW | MORE | FEW], "all", several=False)
+    wide, narrow = told([ROW | MORE, ROW | MORE | FEW], "all", several=False)
     assert (wide["bar"], narrow["bar"]) == (bar(0.1, 0.05, 0.15, 0.15), "")
 
 
 def test_machines_are_given_numbers():
-    sure, few = in_numbers(_numbers([ROW | MORE, ROW | MORE | FEW], "all", several=False))
+    sure, few = in_numbers(numbers([ROW | MORE, ROW | MORE | FEW], "all", several=False))
     assert sure == {
         "metric": "nmrr", "new": 0.4, "old": 0.3, "difference": {"value": 0.1, "low": 0.05, "high": 0.15}, "p t": 0.001,
         "p flips": 0.002, "p Holm": 0.001, "p BH": None, "effect": None, "detectable": 0.07, "n": 400, "verdict": HIGHER,
         "by": BOOTSTRAP,
     }  # fmt: skip
     assert few["difference"] == {"value": 0.9, "low": None, "high": None}
-    (pair,) = _numbers([ROW | MORE | {"slice_value": "tv"}], "device", several=True)
+    (pair,) = numbers([ROW | MORE | {"slice_value": "tv"}], "device", several=True)
     assert {name: pair[name] for name in ("models", "device", "a", "b")} == {
         "models": "new - old", "device": "tv", "a": 0.4, "b": 0.3
     }  # fmt: skip
