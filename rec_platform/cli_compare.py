@@ -72,6 +72,7 @@ def compare(
             estimand=estimand, out=out, files=own or [],
         )  # fmt: skip
     note(judging.left_out(Platform(home), *days, commands.countries(countries)))
+    note(found.note)
     if as_json:
         print(json.dumps({"sentence": found.sentence, "rows": in_numbers(found.rows)}, default=str))
         return

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
@@ -20,12 +19,21 @@ from rec_platform.errors import KeyRefused, MissingInput
 from rec_platform.evaluation.accumulators import Accumulator
 from rec_platform.evaluation.comparison import compare_pairs, only
 from rec_platform.evaluation.intervals import measured, metric_rows
-from rec_platform.evaluation.own import Own, platforms
+from rec_platform.evaluation.own import Own
 from rec_platform.evaluation.scored import CEILING
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.flow import Platform, Window
 from rec_platform.flow.late import counts, ledger
-from rec_platform.judging import Files, ages, chosen_metrics, heading, published, sums_of
+from rec_platform.judging import (
+    Files,
+    ages,
+    chosen_metrics,
+    heading,
+    not_counted,
+    published,
+    refuse_not_counted,
+    sums_of,
+)
 from rec_platform.partition import Partition, checked_country
 from rec_platform.plays.ingest import ingest
 from rec_platform.plays.mapping import load_mapping
@@ -175,9 +183,9 @@ def metrics(
     """
     platform = Platform(home)
     own = Files.of(platform.settings, files)
-    named = [name.partition("@")[0] for name in metrics]
-    made = replace(own, stored=own.stored + platforms(named))  # as far as it is not stored
-    sums = sums_of(platform, first, last, countries, by=by, protocol=protocol, estimand=estimand, files=made)
+    sums = sums_of(
+        platform, first, last, countries, by=by, protocol=protocol, estimand=estimand, files=own.asked(metrics)
+    )
     wanted = _chosen(measured(sums, own.accumulators), metrics, own.given)
     if versus:
         return _differences(sums, versus, by, wanted, platform.settings, own.accumulators)
@@ -235,7 +243,13 @@ def _pivot(
     named = f"by {by}" if by in heads else by  # published lists are sliced by the model that made each
     lines: dict[tuple[str, ...], Row] = {}
     leading: dict[tuple[str, ...], list[float]] = {}
-    sign = -1 if wanted and term(wanted[0][0]).better == LOWER else 1
+    counted = {(row[c.METRIC], row[c.CUTOFF]) for row in chosen}
+    absent = [pair for pair in wanted if pair not in counted]
+    if absent == wanted:
+        raise refuse_not_counted(absent, by)
+    note(not_counted(absent, by))
+    wanted = [pair for pair in wanted if pair in counted]
+    sign = -1 if term(wanted[0][0]).better == LOWER else 1
     for row in chosen:
         key = (*who(row), row[c.SLICE_VALUE])
         line = lines.setdefault(
@@ -247,13 +261,7 @@ def _pivot(
                 leading.setdefault(who(row), []).append(sign * row[value])
             ends = row[c.LOW], row[c.HIGH]
             line[heading(row[c.METRIC], row[c.CUTOFF])] = Measured(row[value], *ends, sign=value != c.VALUE)
-    there = {name for line in lines.values() for name in line}
-    order = [heading(*pair) for pair in wanted if heading(*pair) in there]
-    absent = ", ".join(heading(*pair) for pair in wanted if heading(*pair) not in there)
-    why = f"{absent}: not counted by {by} (docs/metrics.md says what each slice counts)"
-    if not order:
-        raise KeyRefused(why, place="--by", repair="Leave --by out, or slice by country.")
-    note(why if absent else "")
+    order = [heading(*pair) for pair in wanted]
     return [
         {name: line[name] for name in line if name not in order} | {name: line.get(name) for name in order}
         for _, line in sorted(lines.items(), key=lambda one: _order(one[0], leading))

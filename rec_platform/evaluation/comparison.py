@@ -175,7 +175,8 @@ def corrected(rows: pa.Table) -> pa.Table:
     p_holm = holm(p)
     found = {"p_holm": p_holm, "p_bh": benjamini_hochberg(p), "verdict": _verdicts(rows, p_holm)}
     for name, values in found.items():
-        rows = rows.set_column(rows.schema.get_field_index(name), rows.schema.field(name), pa.array(values))
+        field = rows.schema.field(name)
+        rows = rows.set_column(rows.schema.get_field_index(name), field, pa.array(values, field.type))
     return rows
 
 

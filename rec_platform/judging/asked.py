@@ -26,6 +26,17 @@ def chosen_metrics(known: Sequence[tuple[str, int]], asked: Sequence[str]) -> li
     return list(dict.fromkeys(pair for pairs in found.values() for pair in pairs))
 
 
+def not_counted(pairs: Sequence[tuple[str, int]], by: str) -> str:
+    """Which metrics a slice does not count, as a note or a fault; nothing if it counts all."""
+    names = ", ".join(heading(*pair) for pair in pairs)
+    return names and f"{names}: not counted by {by} (docs/metrics.md says what each slice counts)"
+
+
+def refuse_not_counted(pairs: Sequence[tuple[str, int]], by: str) -> KeyRefused:
+    """Of a slice that counts none of the metrics asked for."""
+    return KeyRefused(not_counted(pairs, by), place="--by", repair="Leave --by out, or slice by country.")
+
+
 def heading(metric: str, k: int) -> str:
     """A metric and its cut-off (0: it has none) as people write it: `ndcg@10`."""
     return f"{metric}@{k}" if k else metric

@@ -24,7 +24,7 @@ from rec_platform.evaluation.scored import CEILING, SAMPLED
 from rec_platform.evaluation.slices import ALL
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.flow import Platform
-from rec_platform.judging.asked import chosen_metrics
+from rec_platform.judging.asked import chosen_metrics, heading, not_counted, refuse_not_counted
 from rec_platform.judging.sums import Files, sums_of
 from rec_platform.judging.told import Row, named, numbers, sentence, told
 from rec_platform.reports.glossary import LOWER as LOWER_IS_BETTER
@@ -43,12 +43,13 @@ class Compared:
     """A comparison: a sentence that sums it up, and a row per pair, metric and slice value.
 
     `rows` are for machines: numbers, the difference with its interval. `told`: as a terminal shows them, with fewer
-    columns and a bar; the model that is ahead is named.
+    columns and a bar; the model that is ahead is named. `note` names what was asked for and the slice does not count.
     """
 
     sentence: str
     rows: list[Row]
     told: list[Row]
+    note: str = ""
 
 
 def compared(
@@ -64,7 +65,10 @@ def compared(
     out: Path | None = None,
     files: Sequence[Path] = (),
 ) -> Compared:
-    """Two models compared, or every pair of more (of all, where none is named), over some days and countries together."""
+    """Two models compared, or every pair of more (of all, where none is named), over some days and countries together.
+
+    From stored sums where they hold it, else from stored scores: as `commands.metrics`.
+    """
     if len(models) == 1 or len(set(models)) < len(models):
         raise KeyRefused(
             f"nothing to compare {models[0]!r} with" if len(models) == 1 else "a model is named twice", place="compare",
@@ -72,13 +76,16 @@ def compared(
         )  # fmt: skip
     platform = Platform(home)
     own = Files.of(platform.settings, files)
-    sums = only(
-        sums_of(platform, first, last, countries, by=by, estimand=estimand, files=own), lambda key: key.slice == by
-    )
+    whole = sums_of(platform, first, last, countries, by=by, estimand=estimand, files=own.asked(metrics))
+    sums = only(whole, lambda key: key.slice == by)
     least, pairs = platform.settings.evaluation.min_contexts, list(combinations(models, 2)) or None
-    wanted = _wanted(measured(sums, own.accumulators), metrics, own.given)
+    wanted = _wanted(measured(whole, own.accumulators), metrics, own.given)
     if len(models) != 2 and not metrics:
         wanted = wanted[:1]  # every pair by every metric is a wall that nobody reads
+    counted = set(measured(sums, own.accumulators))
+    absent = [pair for pair in wanted if pair not in counted]
+    if absent == wanted:
+        raise refuse_not_counted(absent, by)
     table = (
         compare_all(sums, _leading(sums, wanted, own.accumulators), min_contexts=least, accumulators=own.accumulators)
         if pairs is None
@@ -86,10 +93,14 @@ def compared(
     )
     table = corrected(_chosen(table, wanted, by))
     rows = table.to_pylist()
+    alone = _of_one_alone(wanted, absent, rows)
+    if not rows:
+        raise KeyRefused(alone or "no pair to compare", place="--metric", repair="Name models that both have it.")
     if out is not None:
         _draw(rows, by, out)
     several = len(models) != 2
-    return Compared(sentence(rows), numbers(rows, by, several=several), told(rows, by, several=several))
+    said = "; ".join(text for text in (not_counted(absent, by), alone) if text)
+    return Compared(sentence(rows), numbers(rows, by, several=several), told(rows, by, several=several), said)
 
 
 def _leading(sums: MetricSums, wanted: Sequence[tuple[str, int]], accumulators: tuple[Accumulator, ...]) -> list[str]:
@@ -114,6 +125,13 @@ def _leading(sums: MetricSums, wanted: Sequence[tuple[str, int]], accumulators: 
 def _wanted(known: Sequence[tuple[str, int]], asked: Sequence[str], own: Own) -> list[tuple[str, int]]:
     """Of the metrics there are those asked for; else the main ones and those of the user's own."""
     return chosen_metrics(known, asked) if asked else [pair for pair in MAIN if pair in known] + own.shown(known)
+
+
+def _of_one_alone(wanted: Sequence[tuple[str, int]], absent: Sequence[tuple[str, int]], rows: Sequence[Row]) -> str:
+    """Metrics that no pair of the models has in both, as a note: log loss of models whose scores are no probabilities."""
+    there = {(row[c.METRIC], row[c.CUTOFF]) for row in rows}
+    names = ", ".join(heading(*pair) for pair in wanted if pair not in there and pair not in absent)
+    return names and f"{names}: not measured of both models of a pair"
 
 
 def _chosen(table: pa.Table, wanted: Sequence[tuple[str, int]], by: str) -> pa.Table:

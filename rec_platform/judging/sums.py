@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from pathlib import Path
 from typing import Final
@@ -14,7 +14,7 @@ from rec_platform.errors import ConfigError, MissingInput
 from rec_platform.evaluation import on_demand
 from rec_platform.evaluation.accumulators import Accumulator
 from rec_platform.evaluation.metrics import STANDARD
-from rec_platform.evaluation.own import NONE, Own, load, tried
+from rec_platform.evaluation.own import NONE, Own, load, platforms, tried
 from rec_platform.evaluation.plan import CONTEXT
 from rec_platform.evaluation.protocol import SESSION
 from rec_platform.evaluation.registry import ACCUMULATORS
@@ -56,6 +56,10 @@ class Files:
                     repair="Rename one of them, or give that very file.",
                 )  # fmt: skip
         return cls(stored, given)
+
+    def asked(self, metrics: Sequence[str]) -> Files:
+        """With what the platform has of these metrics (`coverage`, `ndcg@10`), for sums that nobody stored."""
+        return replace(self, stored=self.stored + platforms([name.partition("@")[0] for name in metrics]))
 
     @property
     def accumulators(self) -> tuple[Accumulator, ...]:

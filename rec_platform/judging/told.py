@@ -76,7 +76,9 @@ def _about(row: Row, by: str, *, several: bool, value: Callable[[float], object]
     return (
         ({"models": f"{row['model_a']} - {row['model_b']}"} if several else {})
         | {"metric": named(row)}
-        | ({} if by == ALL else {by: row[c.SLICE_VALUE]})
+        | (
+            {} if by == ALL else {f"by {by}" if by in (a, b) else by: row[c.SLICE_VALUE]}
+        )  # a model may be called popularity
         | {a: value(row["value_a"]), b: value(row["value_b"])}
     )
 

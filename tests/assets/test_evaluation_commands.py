@@ -158,6 +158,9 @@ def test_what_a_slice_counts_is_what_the_docs_say(deployment: Deployment, by: st
     shown = {name for row in json.loads(told.stdout) for name, cell in row.items() if cell and name in asked}
     assert shown == counted
     assert all(name in told.stderr for name in asked - counted)
+    pair = CliRunner().invoke(app, ["compare", "xgboost", "popularity", *arguments[1:], "--json"])
+    assert {row["metric"] for row in json.loads(pair.stdout)["rows"]} == counted
+    assert all(name in pair.stderr for name in asked - counted)
 
 
 def test_own_metrics_that_the_settings_name_are_read_by_every_command(deployment: Deployment, tmp_path: Path) -> None:
@@ -196,6 +199,41 @@ def test_a_comparison_says_what_the_metrics_say(deployment: Deployment, whole: d
     turned = json.loads(said(deployment, "compare", "popularity", "xgboost", *WINDOW, "--json"))
     difference = {row["metric"]: number(row["difference"]) for row in turned["rows"]}
     assert difference == pytest.approx({name: -number(row["difference"]) for name, row in by_metric.items()})
+
+
+def test_what_is_no_mean_is_compared_with_each_profile_counting_once(deployment: Deployment) -> None:
+    asked = ("--estimand", "profile", "--metric", "coverage@10,median_rank,nmrr")
+    for by in ("all", "country"):
+        alone = {(row["model"], row.get(by)): row for row in rows(deployment, "metrics", *WINDOW, *asked, "--by", by)}
+        text = said(deployment, "compare", "xgboost", "popularity", *WINDOW, *asked, "--by", by, "--json")
+        found = json.loads(text)["rows"]
+        assert {row["metric"]: row["by"] for row in found} == {
+            "coverage@10": "jackknife", "median_rank": "jackknife", "nmrr": "bootstrap"
+        }  # fmt: skip
+        for row in found:
+            for model in ("xgboost", "popularity"):
+                assert row[model] == pytest.approx(number(alone[model, row.get(by)][row["metric"]]))
+
+
+def test_a_slice_called_as_a_model_stands_beside_its_values(deployment: Deployment) -> None:
+    text = said(
+        deployment, "compare", "xgboost", "popularity", *WINDOW, "--by", "popularity", "--metric", "nmrr", "--json"
+    )
+    found = json.loads(text)["rows"]
+    assert {row["by popularity"] for row in found} >= {"hot", "cold"}
+    assert all(row["popularity"] < 1 for row in found)
+
+
+def test_n_is_that_of_a_metric_that_is_counted(deployment: Deployment, whole: dict[str, Row]) -> None:
+    found = rows(deployment, "metrics", *WINDOW, "--by", "device", "--metric", "coverage,nmrr")
+    assert sum(row["n"] for row in found if row["model"] == "xgboost") == whole["xgboost"]["n"]
+
+
+def test_what_one_model_alone_has_is_named(deployment: Deployment) -> None:
+    pair = ["compare", "xgboost", "logistic", *WINDOW, "--home", str(deployment.home), "--metric", "log_loss,nmrr"]
+    told = CliRunner().invoke(app, [*pair, "--json"])
+    assert {row["metric"] for row in json.loads(told.stdout)["rows"]} == {"nmrr"}
+    assert "log_loss: not measured of both models of a pair" in told.stderr
 
 
 def test_every_pair_and_every_slice_can_be_compared(deployment: Deployment) -> None:
@@ -316,6 +354,15 @@ def refused(home: Deployment, *arguments: str) -> None:
         (("compare", "xgboost", "luck", *WINDOW), "no model 'luck'"),
         (("compare", "xgboost", "popularity", *WINDOW, "--metric", "luck"), "no metric luck .* with k of"),
         (("compare", "xgboost", "popularity", *WINDOW, "--by", "device,device"), "cannot slice by"),
+        (
+            ("compare", "xgboost", "popularity", *WINDOW, "--by", "device", "--metric", "gini"),
+            "gini@5, .* not counted by",
+        ),
+        (
+            ("compare", "xgboost", "popularity", *WINDOW, "--by", "device,stratum", "--metric", "coverage"),
+            "not counted by device,stratum",
+        ),
+        (("compare", "xgboost", "logistic", *WINDOW, "--metric", "log_loss"), "log_loss: not measured of both models"),
         (("metrics", *WINDOW, "--with", "nowhere.py"), "no such file"),
         (("metrics", *WINDOW, "--by", "weekend"), "no context column 'weekend'"),
         (("metrics", *WINDOW, "--by", "device", "--metric", "coverage"), "coverage@5, .* not counted by device"),

@@ -11,6 +11,7 @@ from rec_platform.evaluation.accumulators import left_out, paired_errors
 from rec_platform.evaluation.comparison import BOOTSTRAP, JACKKNIFE, NO_VERDICT, only
 from rec_platform.evaluation.exposure import coverage, gini
 from rec_platform.evaluation.intervals import POWER
+from rec_platform.evaluation.plan import CONTEXT, PROFILE
 from rec_platform.evaluation.positions import mean, median
 from rec_platform.evaluation.registry import ACCUMULATORS
 from rec_platform.evaluation.significance import by_t
@@ -26,21 +27,24 @@ def judged(frame, **changes):
     return evaluate(frame, **(options | changes))
 
 
-def values(frame):
-    rows = metric_rows(judged(frame, replicates=0)).to_pylist()
+def values(frame, **changes):
+    rows = metric_rows(judged(frame, replicates=0, **changes)).to_pylist()
     return {(row["model"], row["metric"]): row["value"] for row in rows if row["slice"] == "all"}
 
 
-def test_they_are_read_again_without_each_group_of_profiles(full):
+@pytest.mark.parametrize("estimand", [CONTEXT, PROFILE])
+def test_they_are_read_again_without_each_group_of_profiles(full, estimand):
     """Brute force: the contexts of each group's profiles taken out of the frame, and everything evaluated anew."""
     frame = full(8, contexts=160, profiles=150, titles=60)
     frame = frame.with_items({"reachable": np.ones(frame.n_items, dtype=bool)})  # so that the catalogue stays as it is
     group = group_of(frame.context("profile_id"), SEED)
-    whole = values(frame)
-    without = [values(frame.take(np.flatnonzero(group != g))) for g in np.unique(group)]
+    whole = values(frame, estimand=estimand)
+    without = [values(frame.take(np.flatnonzero(group != g)), estimand=estimand) for g in np.unique(group)]
     n = len(without)
-    rows = {row["metric"]: row for row in compare(judged(frame), "a", "b").to_pylist() if row["slice"] == "all"}
+    compared = compare(judged(frame, estimand=estimand), "a", "b").to_pylist()
+    rows = {row["metric"]: row for row in compared if row["slice"] == "all"}
     assert set(rows) == set(READ)
+    assert {row["estimand"] for row in compared} == {estimand}
     for name, row in rows.items():
         differences = np.array([one["a", name] - one["b", name] for one in without])
         error = np.sqrt((n - 1) / n * ((differences - differences.mean()) ** 2).sum())

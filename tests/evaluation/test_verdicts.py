@@ -52,6 +52,11 @@ def test_a_win_alone_is_no_win_among_four() -> None:
     assert alone == [HIGHER, HIGHER, LOWER, HIGHER]
 
 
+def test_no_rows_are_no_family() -> None:
+    assert corrected(table()).num_rows == 0
+    assert corrected(table()).schema == COMPARISON
+
+
 def test_what_has_no_interval_has_no_verdict_and_is_no_test_of_the_family() -> None:
     assert verdicts(table((0.04, 0.1, 0.3), (NAN, NAN, NAN))) == [HIGHER, NO_VERDICT]
     assert verdicts(table((0.04, 0.1, 0.3), verdict=DIFFERENT_CONTEXTS)) == [DIFFERENT_CONTEXTS]
