@@ -18,6 +18,7 @@ from rec_platform.cli_features import features
 from rec_platform.cli_late import late
 from rec_platform.cli_protocol import protocol
 from rec_platform.cli_prove import prove
+from rec_platform.cli_rankers import rankers
 from rec_platform.errors import PlatformError, of_files
 from rec_platform.flow import Platform
 from rec_platform.flow.travel import travelled
@@ -60,6 +61,7 @@ def simulate(
 
 
 app.add_typer(features, name="features")
+app.add_typer(rankers, name="rankers")
 app.add_typer(prove, name="prove")
 app.command()(export)
 app.command()(compare)

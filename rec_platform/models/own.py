@@ -103,7 +103,11 @@ class OwnTrainer(RankerTrainer):
     ) -> Artefact | None:
         """The model, having been stored and having scored a few contexts: what cannot score is refused here."""
         nowhere = config.model_copy(update={"files": ()})  # where files stand makes no other model
+        given = [frame.offsets.copy() for frame in frames]
         made = ran(self.file, lambda: self._anew().fit(frames, features=features, config=nowhere, seed=seed))
+        if not all(np.array_equal(frame.offsets, was) for frame, was in zip(frames, given, strict=True)):
+            fault = f"`fit` of ranker {self.name!r} writes into the frames, which other models are fitted on"
+            refuse(self.file, fault, "Make a copy first: frame.offsets.copy().")
         if made is None:
             return None
         artefact = self._sealed(made)

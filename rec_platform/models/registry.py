@@ -33,14 +33,16 @@ def known_rankers(files: Sequence[str] = ()) -> dict[str, RankerTrainer]:
     `ConfigError` for a file that declares none, or one that cannot be meant, and for a name that is taken.
     """
     known: dict[str, RankerTrainer] = {trainer.name: trainer for trainer in RANKER_TRAINERS}
-    taken = {*known, *candidate_trainers(), *(baseline.name for baseline in BASELINES), CEILING}
+    names = (*known, *candidate_trainers(), *(baseline.name for baseline in BASELINES), CEILING)
+    taken = dict.fromkeys(names, "the platform")
     for trainer in own_rankers(files):
         if trainer.name in taken:
             raise ConfigError(
-                f"a model {trainer.name!r} is there already", place=f"ranker file {trainer.file}",
+                f"a model {trainer.name!r} is there already, of {taken[trainer.name]}",
+                place=f"ranker file {trainer.file}" + ("" if trainer.line is None else f", line {trainer.line}"),
                 repair="Give the ranker a name of its own.",
             )  # fmt: skip
-        taken.add(trainer.name)
+        taken[trainer.name] = str(trainer.file)
         known[trainer.name] = trainer
     return known
 

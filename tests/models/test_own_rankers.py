@@ -158,10 +158,15 @@ def test_scales_of_files_are_known(tmp_path: Path) -> None:
 def test_names_that_are_taken_are_refused(tmp_path: Path) -> None:
     for name in ("xgboost", "popularity", "collaborative", "random", "ceiling"):
         mine = file(tmp_path, FIRST.replace('name = "first"', f'name = "{name}"'))
-        with pytest.raises(ConfigError, match=rf"a model '{name}' is there already \(ranker file .*mine\.py\)"):
+        with pytest.raises(
+            ConfigError,
+            match=rf"a model '{name}' is there already, of the platform \(ranker file .*mine\.py, line 25\)",
+        ):
             known_rankers([mine])
     both = [file(tmp_path, FIRST), file(tmp_path, FIRST, "yours.py")]
-    with pytest.raises(ConfigError, match=r"'first' is there already \(ranker file .*yours\.py\)"):
+    with pytest.raises(
+        ConfigError, match=r"'first' is there already, of .*mine\.py \(ranker file .*yours\.py, line 25\)"
+    ):
         known_rankers(both)
     assert "first" in known_rankers([both[0], both[0]])  # one file named twice is one
 
@@ -238,6 +243,7 @@ def test_a_mark_of_the_byte_order_is_no_code(tmp_path: Path) -> None:
         ("np.zeros((len(rows), len(self.notes)))", "np.stack([column(frame, one.name)[rows] for one in self.notes], 1)",
          "gave a contribution nan"),
         ("manifest, {})", "manifest, {'w.npy': np.ones(2)})", "file 'w.npy' of ranker 'first' is ndarray, not bytes"),
+        ("        return Art", "        frames[0].offsets[-1] -= 1\n        return Art", "writes into the frames"),
         ("return self.notes\n", "return list(self.notes)\n", "`features` of the scorer 'first' are no tuple"),
         ("return self.notes\n", "return self.nothing\n", "line 16: AttributeError"),
         ("return FirstScorer(notes_of(artefact))", "return FirstScorer(self.notes)", "has no attribute 'notes'"),
