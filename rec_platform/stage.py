@@ -73,6 +73,20 @@ class Earlier:
     news: Mapping[str, pa.Table]
 
 
+@dataclass(frozen=True)
+class Standing:
+    """What a stage published of a partition, found to be made from the very inputs, seed and code version that building it now
+    would use: what makes it stale is the configuration alone.
+
+    Attributes:
+        config: what `Stage.config` gave when it was made.
+        rows: per table of the stage its rows.
+    """
+
+    config: Mapping[str, Any]
+    rows: Mapping[str, pa.Table]
+
+
 def silent(what: str) -> None:
     """What `Reader.tell` does where nobody listens."""
 
@@ -153,12 +167,14 @@ class Stage(ABC):
         about: one or two sentences for the UI and the docs.
         tables: the tables it publishes; all have the same grain.
         code_version: an integer raised whenever the same inputs would give other rows.
+        rebuilds: whether `rebuild` can keep some of what stands.
     """
 
     name: ClassVar[str]
     about: ClassVar[str]
     tables: ClassVar[tuple[TableSpec, ...]]
     code_version: ClassVar[int]
+    rebuilds: ClassVar[bool] = False
 
     @abstractmethod
     def config(self, settings: Settings) -> dict[str, Any]:
@@ -187,5 +203,18 @@ class Stage(ABC):
 
         Only a short cut: `build` is the definition, fingerprints do not know of this, and the flow calls it only where
         the earlier partitions of all countries are current and their rows have the content hashes on record.
+        """
+        return self.build(partitions, reader, settings)
+
+    def rebuild(
+        self,
+        standing: Mapping[Partition, Standing],
+        partitions: Sequence[Partition],
+        reader: Reader,
+        settings: Settings,
+    ) -> Iterator[Built]:
+        """What `build` gives, to the bit, for less work: of some partitions it is known what was made by other settings.
+
+        A short cut like `build_on`: whatever the settings did not change may be taken over, and nothing else.
         """
         return self.build(partitions, reader, settings)

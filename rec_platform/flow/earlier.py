@@ -36,14 +36,15 @@ def earlier_of(
     """
     rows = {}
     for spec in tables:
-        found = _intact(index, spec, partitions)
+        found = intact(index, spec, partitions)
         if found is None:
             return None
         rows[spec.name] = found
     return Earlier(partitions[0].day, rows, _news(index, inputs, partitions[0].day))
 
 
-def _intact(index: Index, spec: TableSpec, partitions: Sequence[Partition]) -> pa.Table | None:
+def intact(index: Index, spec: TableSpec, partitions: Sequence[Partition]) -> pa.Table | None:
+    """The rows of partitions that have a state; None where they cannot be read, or are not those on record."""
     states = index.state(spec.name)
     try:
         rows = index.lake.read(spec.name, partitions, None, index.versions[spec.name])

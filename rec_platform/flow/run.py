@@ -15,9 +15,10 @@ from rec_platform.errors import AuditFailed, MissingInput
 from rec_platform.flow.earlier import earlier_of
 from rec_platform.flow.index import Index, Resolved, fingerprint
 from rec_platform.flow.reader import LakeReader
+from rec_platform.flow.standing import standing_of
 from rec_platform.lake import Lake, Manifest, Staged, Staging, remove_left
 from rec_platform.partition import Partition
-from rec_platform.stage import Earlier, Input, Stage
+from rec_platform.stage import Earlier, Input, Stage, Standing
 
 #: Libraries that can change numbers; their versions stand in every manifest.
 _LIBRARIES: Final = ("numpy", "pyarrow", "duckdb", "pandas", "scipy", "scikit-learn", "xgboost", "implicit", "numba")
@@ -154,11 +155,12 @@ def run_stage(
     if not todo.stale:
         return Report(stage.name, current=todo.current, blocked=todo.blocked)
     earlier = None if force else _earlier(index, stage, todo, settings)
+    standing = {} if force else standing_of(index, stage, list(todo.stale), settings)
     manifest = _manifest(stage, settings, index, run_id, todo, earlier)
     if settings.memory.scratch is not None:
         remove_left(Path(settings.memory.scratch))
     with lake.staging(run_id) as staging:
-        staged, spent = _build(staging, stage, todo, settings, index, progress, earlier)
+        staged, spent = _build(staging, stage, todo, settings, index, progress, earlier, standing)
         checks = audit(stage.name, staged, lake=lake, settings=settings.audit)
         failed = _failures(checks)
         passed = [one for one in staged if one.partition not in failed]
@@ -199,6 +201,7 @@ def _build(
     index: Index,
     progress: Progress,
     earlier: Earlier | None,
+    standing: Mapping[Partition, Standing],
 ) -> tuple[list[Staged], dict[Partition, Mapping[str, float]]]:
     partitions = list(todo.stale)
     before = [] if earlier is None else _before(index, stage, partitions)
@@ -208,10 +211,12 @@ def _build(
         progress(f"{stage.name}: {what}", done / len(partitions))
 
     reader = LakeReader(index, stage.name, _named(stage, [*before, *partitions], settings), tell=tell)
-    if earlier is None:
-        building = stage.build(partitions, reader, settings)
-    else:
+    if earlier is not None:
         building = stage.build_on(earlier, partitions, reader, settings)
+    elif standing:
+        building = stage.rebuild(standing, partitions, reader, settings)
+    else:
+        building = stage.build(partitions, reader, settings)
     staged: list[Staged] = []
     spent: dict[Partition, Mapping[str, float]] = {}
     for done, built in enumerate(building, 1):

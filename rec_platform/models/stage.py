@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import date, timedelta
 from functools import partial
@@ -14,13 +15,13 @@ from rec_platform import columns as c
 from rec_platform.clock import midnight, usable_days
 from rec_platform.config import Settings
 from rec_platform.errors import ConfigError
-from rec_platform.models.artefact import to_rows
+from rec_platform.models.artefact import Artefact, from_rows, to_rows
 from rec_platform.models.features import feature_notes
 from rec_platform.models.parallel import in_order
 from rec_platform.models.registry import CANDIDATE_TRAINERS, RANKER_TRAINERS, own_rankers, ranker_trainers
 from rec_platform.models.window import TrainingDay, TrainingWindow, thinned
 from rec_platform.partition import Partition
-from rec_platform.stage import Built, Input, Reader, Stage
+from rec_platform.stage import Built, Input, Reader, Stage, Standing
 from rec_platform.tables import CANDIDATE_MODELS, INSTANT, PLAY_FACTS, RANKER_MODELS, TITLES, TRAINING_SETS, TableSpec
 
 #: What candidate models read of a play.
@@ -97,6 +98,7 @@ class RankerModels(Stage):
     )
     tables: ClassVar[tuple[TableSpec, ...]] = (RANKER_MODELS,)
     code_version: ClassVar[int] = 1
+    rebuilds: ClassVar[bool] = True
 
     def config(self, settings: Settings) -> dict[str, Any]:
         ranker_trainers(settings.rankers)  # a name that is none is refused when a run is planned, not midway
@@ -119,6 +121,18 @@ class RankerModels(Stage):
 
     def build(self, partitions: Sequence[Partition], reader: Reader, settings: Settings) -> Iterator[Built]:
         """Days slide through memory: each is read, as far as fits read it, and let go when no later date needs it."""
+        return self.rebuild({}, partitions, reader, settings)
+
+    def rebuild(
+        self,
+        standing: Mapping[Partition, Standing],
+        partitions: Sequence[Partition],
+        reader: Reader,
+        settings: Settings,
+    ) -> Iterator[Built]:
+        """As `build`, and of what stands the models that another choice of rankers, or another's code, did not change."""
+        config = self.config(settings)
+        kept = {partition: _unchanged(one, config, partition) for partition, one in standing.items()}
         window, rankers, horizon = TrainingWindow(reader, settings), settings.rankers, settings.labels.horizon_days
         fits = (
             partial(
@@ -126,6 +140,7 @@ class RankerModels(Stage):
                 partition,
                 window.days(usable_days(partition.day, rankers.training_days, horizon)),
                 settings,
+                kept.get(partition, {}),
             )
             for partition in partitions
         )
@@ -144,7 +159,24 @@ def known_by(found: Mapping[date, Set[str]]) -> str | None:
     return kinds[0] if kinds else None
 
 
-def _fitted_rankers(partition: Partition, days: Mapping[date, TrainingDay], settings: Settings) -> Built:
+def _unchanged(one: Standing, config: Mapping[str, Any], partition: Partition) -> dict[str, Artefact]:
+    """The models that stand and that a fit by this configuration would make again."""
+    if _of_every_model(one.config) != _of_every_model(config):
+        return {}
+    before, now = one.config.get("own", {}), config.get("own", {})
+    found = from_rows(one.rows[RANKER_MODELS.name], place=f"{RANKER_MODELS.name} {partition.key}")
+    return {name: artefact for name, artefact in found.items() if before.get(name) == now.get(name)}
+
+
+def _of_every_model(config: Mapping[str, Any]) -> str:
+    """What all rankers are fitted by: the configuration without their choice, and without the code of a user's files."""
+    shared = {name: part for name, part in config.items() if name != "own"}
+    return json.dumps(shared | {"rankers": dict(config["rankers"]) | {"models": None}}, sort_keys=True)
+
+
+def _fitted_rankers(
+    partition: Partition, days: Mapping[date, TrainingDay], settings: Settings, kept: Mapping[str, Artefact]
+) -> Built:  # fmt: skip
     kind = known_by({day: one.known_by for day, one in days.items()})
     if len(days) < settings.rankers.min_training_days:
         why = f"{len(days)} usable days with contexts, fewer than min_training_days = {settings.rankers.min_training_days}"
@@ -153,8 +185,8 @@ def _fitted_rankers(partition: Partition, days: Mapping[date, TrainingDay], sett
         )
     notes = feature_notes(settings)
     fitted = [
-        trainer.fit(thinned(days), features=notes, config=settings.rankers, seed=settings.seed)
-        for trainer in ranker_trainers(settings.rankers).values()
+        kept.get(name) or trainer.fit(thinned(days), features=notes, config=settings.rankers, seed=settings.seed)
+        for name, trainer in ranker_trainers(settings.rankers).items()
     ]
     made = [artefact for artefact in fitted if artefact is not None]
     extra: dict[str, Any] = {

@@ -15,9 +15,15 @@ from rec_platform import columns as c
 from rec_platform.errors import ArtefactError, ConfigError
 from rec_platform.flow import Platform, Report
 from rec_platform.flow.reader import LakeReader
+from rec_platform.flow.standing import standing_of
 from rec_platform.flow.trial.beside import trained
 from rec_platform.flow.trial.trial import Trial
+from rec_platform.lake import PartitionState
 from rec_platform.models.artefact import from_rows
+from rec_platform.models.boosted_trees import BoostedTreesTrainer
+from rec_platform.models.contract import RankerTrainer
+from rec_platform.models.logistic import LogisticTrainer
+from rec_platform.models.own import OwnTrainer
 from rec_platform.partition import Partition
 from rec_platform.reports.stages import shown
 from rec_platform.scoring.stage import recommend_one
@@ -188,6 +194,75 @@ def test_another_code_makes_it_again_and_a_comment_does_not(home: Path, second: 
     assert after["xgboost"] == before["xgboost"]
     assert after["evidence"] == before["evidence"]
     assert after["popular"] != before["popular"]
+
+
+@pytest.fixture
+def fits(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the rankers that are fitted, as they are."""
+    found: list[str] = []
+    for kind in (LogisticTrainer, BoostedTreesTrainer, OwnTrainer):
+
+        def noted(trainer: RankerTrainer, *args: Any, fit: Any = kind.fit, **more: Any) -> Any:
+            found.append(trainer.name)
+            return fit(trainer, *args, **more)
+
+        monkeypatch.setattr(kind, "fit", noted)
+    return found
+
+
+def models(home: Path, *, force: bool = False) -> PartitionState:
+    """What stands of the rankers, after they were brought up to date."""
+    platform = Platform(home)
+    platform.run("ranker_models", [Partition(LAST)], run_id="test", force=force).raise_if_failed()
+    return Platform(home).index.state(RANKER_MODELS.name)[Partition(LAST)]
+
+
+def test_only_rankers_whose_code_or_choice_changed_are_fitted(
+    home: Path, second: dict[str, Report], fits: list[str]
+) -> None:
+    """What is taken over is what fits of all of them make: `--force` finds nothing to commit."""
+    (home / "popular.py").write_text(POPULAR.replace("return np.nan_to_num(", "return 2 * np.nan_to_num("), "utf-8")
+    made = models(home)
+    assert fits == ["popular"]
+    assert models(home, force=True) == made
+    assert sorted(fits[1:]) == ["evidence", "logistic", "popular", "xgboost"]
+    fits.clear()
+    name_files(home, "popular.py")
+    models(home)
+    assert fits == []
+    name_files(home, "evidence.py", "popular.py")
+    assert models(home).content_hash == made.content_hash
+    assert fits == ["evidence"]
+
+
+def test_what_stands_of_other_inputs_or_settings_is_fitted_anew(
+    home: Path, second: dict[str, Report], fits: list[str]
+) -> None:
+    platform, settings = Platform(home), Platform(home).settings
+    stage, days = platform.stages["ranker_models"], [Partition(LAST)]
+    rankers = settings.rankers
+    assert list(standing_of(platform.index, stage, days, settings)) == days
+    for other in ({"seed": settings.seed + 1}, {"rankers": rankers.model_copy(update={"training_days": 2})}):
+        assert standing_of(platform.index, stage, days, settings.model_copy(update=other)) == {}
+    assert standing_of(platform.index, platform.stages["scores"], [US], settings) == {}
+    deeper = settings.model_copy(update={"rankers": rankers.model_copy(update={"max_depth": 2})})
+    standing = standing_of(platform.index, stage, days, deeper)
+    assert list(standing) == days
+    reader = platform.reader(*stage.inputs(days[0], deeper))
+    for chosen, fitted in ((deeper, ["evidence", "logistic", "popular", "xgboost"]), (settings, [])):
+        fits.clear()
+        (built,) = stage.rebuild(standing, days, reader, chosen)
+        assert sorted(fits) == fitted
+        assert list(built.extra["models"]) == ["logistic", "xgboost", "evidence", "popular"]
+
+
+def test_what_stands_and_was_changed_by_hand_is_not_taken_over(
+    home: Path, second: dict[str, Report], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    platform = Platform(home)
+    stage = platform.stages["ranker_models"]
+    monkeypatch.setattr("rec_platform.flow.earlier.content_hash_like", lambda *_: "other")
+    assert standing_of(platform.index, stage, [Partition(LAST)], platform.settings) == {}
 
 
 def test_a_file_that_is_gone_or_no_longer_named_is_told(home: Path, second: dict[str, Report]) -> None:
