@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Final
 
@@ -33,6 +34,8 @@ COUNTRIES: Final = 5
 #: Rows looked at per date of a flat table.
 ROWS: Final = 20_000
 _BATCH: Final = 2_048
+#: Small histograms of one picture: eight lines, with the words around them a page of paper.
+MOST_SHAPES: Final = 8 * data_plots.ACROSS
 
 
 def volume_section(lake: Lake, partitions: Sequence[Partition]) -> Section:
@@ -114,12 +117,30 @@ def all_days(columns: ByDay) -> dict[str, Floats]:
 
 
 def _shapes(columns: Mapping[str, Floats], what: str) -> tuple[Picture, ...]:
+    """Small histograms, in as many pictures as pages of paper hold; the numbers of all stand under the last."""
     rows = [_numbers(name, values) for name, values in columns.items()]
     caption = (
         f"{what}, between their 1st and 99th percentile; the mass beyond stands in the outer bars. Far out: more than "
         f"{FAR_OUT:g} interquartile ranges outside the quartiles."
     )
-    return (Picture(data_plots.shapes_plot(columns), caption, rows, title=standing_out(rows)),)
+    first, *others = _in_pages(list(columns))
+    titles = {standing_out(rows): first} | {f"From {part[0]} to {part[-1]}.": part for part in others}
+    drawn = [
+        Picture(data_plots.shapes_plot({name: columns[name] for name in part}), "", title=title)
+        for title, part in titles.items()
+    ]
+    return (*drawn[:-1], replace(drawn[-1], caption=caption, rows=rows))
+
+
+def _in_pages(names: Sequence[str]) -> list[Sequence[str]]:
+    """The names in as few parts as hold at most `MOST_SHAPES` each: whole lines of panels, evenly many. At least one part.
+
+    >>> [len(part) for part in _in_pages([str(n) for n in range(51)])], _in_pages([])
+    ([30, 21], [[]])
+    """
+    lines = max(-(-len(names) // data_plots.ACROSS), 1)
+    each = data_plots.ACROSS * -(-lines // -(-lines * data_plots.ACROSS // MOST_SHAPES))
+    return [names[start : start + each] for start in range(0, max(len(names), 1), each)]
 
 
 def standing_out(rows: Sequence[Mapping[str, Cell]]) -> str:

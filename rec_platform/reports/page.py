@@ -110,10 +110,11 @@ Part = Words | Figures | Standings | Picture | Rows
 
 @dataclass(frozen=True)
 class Section:
-    """A heading, and the parts under it."""
+    """A heading, and the parts under it; `paper`: whether it is printed, too."""
 
     title: str
     parts: tuple[Part, ...]
+    paper: bool = True
 
 
 def page(title: str, about: str, sections: Sequence[Section]) -> str:
@@ -126,7 +127,7 @@ def page(title: str, about: str, sections: Sequence[Section]) -> str:
         f'<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta name="viewport" content="width=device-width, initial-scale=1">\n<title>{escape(title)}</title>\n'
         f'<style>\n{css()}</style>\n</head>\n<body>\n<a class="skip" href="#{first}">To the content</a>\n'
-        f"<header><h1>{escape(title)}</h1><p>{escape(about)}</p>"
+        f"<header><h1>{escape(title)}</h1><p>{_text(about)}</p>"
         '<button type="button" id="theme" aria-label="Change between light and dark">light / dark</button></header>\n'
         f'<nav aria-label="Sections">{links}</nav>\n'
         f"<main>\n{body}\n</main>\n<script>\n{SCRIPT}</script>\n</body>\n</html>\n"
@@ -149,7 +150,8 @@ def themed(svg: str, prefix: str) -> str:
 
 def _section(section: Section, numbers: count[int]) -> str:
     parts = "\n".join(_part(part, numbers) for part in section.parts)
-    return f'<section id="{_anchor(section.title)}">\n<h2>{escape(section.title)}</h2>\n{parts}\n</section>'
+    screen = _class("screen", not section.paper)
+    return f'<section id="{_anchor(section.title)}"{screen}>\n<h2>{escape(section.title)}</h2>\n{parts}\n</section>'
 
 
 def _part(part: Part, numbers: count[int]) -> str:
@@ -185,8 +187,11 @@ def _figure(picture: Picture, number: int) -> str:
 
 
 def _text(text: str) -> str:
-    """Text for the page; a number is not parted from its per cent."""
-    return escape(text).replace(" %", "&nbsp;%")
+    """Text for the page; a number is not parted from its per cent, nor a date at its hyphens."""
+    return _DATE.sub(r'<span class="day">\g<0></span>', escape(text).replace(" %", "&nbsp;%"))
+
+
+_DATE: Final = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 
 
 def _class(name: str, there: bool) -> str:
@@ -226,7 +231,7 @@ def _standing(line: Standing, top: float) -> str:
 def _card(card: Figure) -> str:
     return (
         f'<div class="card"><div class="label">{escape(card.label)}</div><div class="value">{escape(card.value)}</div>'
-        f'<div class="note">{escape(card.note)}</div></div>'
+        f'<div class="note">{_text(card.note)}</div></div>'
     )
 
 

@@ -90,9 +90,12 @@ nav{padding:9px 16px}main{padding:0 8px 40px}section{padding:4px 14px 14px;borde
 td:first-child:not(.right){white-space:normal;min-width:11ch}
 .drawn{overflow-x:auto}.drawn svg{width:760px}.key span{white-space:normal}
 }
+.day{white-space:nowrap}
 @media print{
-#theme,nav,.skip,summary{display:none}body{background:none;font-size:12px}main,header{max-width:none;padding:0}
-section{border:0;padding:0;margin:0 0 12px}h2,h3{break-after:avoid}figure,.card,.standings li{break-inside:avoid}
+:root{--card:white;--paper:white}
+#theme,nav,.skip,.screen,summary{display:none}body{background:none;font-size:12px}main,header{max-width:none;padding:0}
+section{border:0;padding:0;margin:0 0 12px}h2,h3{break-after:avoid;break-inside:avoid}
+figure,.card,.standings li,tr{break-inside:avoid}figure svg{max-height:72vh}p,figcaption{orphans:3;widows:3}
 .wide,details .wide{overflow:visible;max-height:none}@page{margin:14mm}
 }
 """

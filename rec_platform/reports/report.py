@@ -57,7 +57,7 @@ def summary(found: Judged) -> Section:
     places = sorted({partition.place for partition in found.partitions})
     caption = (
         f"{found.metric}: {glossary.says(*found.main)}. A bar ends at {top:.3f}, the best that any order of the candidates could "
-        f"reach; the dark band is the 95 % interval. Beside it the paired difference to {found.baseline}."
+        f"reach; the narrow band is the 95 % interval. Beside it the paired difference to {found.baseline}."
     )
     cards = (
         Figure(
@@ -317,7 +317,7 @@ def numbers_section(found: Judged) -> Section:
         ]  # fmt: skip
         if lines:
             parts.append(Rows(lines, folded=f"{kind}: {len(lines)} metric{'' if len(lines) == 1 else 's'}"))
-    return Section("All numbers", tuple(parts))
+    return Section("All numbers", tuple(parts), paper=False)  # wider than paper, and folded
 
 
 def _pointed(metric: str, k: int) -> str:

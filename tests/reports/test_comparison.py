@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pytest
 
 from rec_platform import columns as c
 from rec_platform.evaluation.comparison import HIGHER, LEVEL, LOWER, NO_VERDICT
-from rec_platform.reports import comparison, data_plots, paired, style
+from rec_platform.reports import comparison, data, data_plots, paired, style
 from rec_platform.reports.data_plots import Volume
 
 NAN = float("nan")
@@ -180,6 +181,22 @@ def test_shapes_name_what_is_missing() -> None:
     assert {"25% missing", "all missing", "same"} <= set(texts(svg))
     many = {f"feature_{n}": np.random.default_rng(n).normal(size=500) for n in range(60)}
     assert len(data_plots.shapes_plot(many)) < MOST_BYTES
+
+
+@pytest.mark.parametrize("n", [0, 1, 40, 41, 51, 203])
+def test_every_column_is_drawn_once_on_a_page_that_holds_it(n: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[list[str]] = []
+    monkeypatch.setattr(data_plots, "shapes_plot", lambda columns: drawn.append(list(columns)) or "<svg/>")
+    pictures = data._shapes({f"feature_{name:03}": np.arange(4.0) for name in range(n)}, "Features")
+    assert len(pictures) == len(drawn) == max(-(-n // data.MOST_SHAPES), 1)
+    assert [name for part in drawn for name in part] == [f"feature_{name:03}" for name in range(n)]
+    assert all(len(part) <= data.MOST_SHAPES for part in drawn)
+    assert pictures[0].title.startswith(f"{n} columns:")
+    assert [len(picture.rows) for picture in pictures] == [0] * (len(pictures) - 1) + [n]
+    assert [bool(picture.caption) for picture in pictures].index(True) == len(pictures) - 1
+    assert all(
+        picture.title == f"From {part[0]} to {part[-1]}." for picture, part in zip(pictures[1:], drawn[1:], strict=True)
+    )
 
 
 def test_drift_puts_the_restless_on_top() -> None:

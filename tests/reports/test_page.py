@@ -151,3 +151,20 @@ def test_numbers_stand_right() -> None:
     assert '<td class="right">0.459 [0.432, 0.491]</td><td class="right">1,234,568</td>' in whole()
     assert '<td class="right">12,345</td>' in whole()
     assert '<td class="right">0.25</td>' in whole()
+
+
+def test_paper_is_white_and_has_no_section_that_is_for_screens() -> None:
+    text = page("Title", "2025-01-02 to 2025-01-03", [Section("Seen", (Words("x"),)), Section("Dug", (), paper=False)])
+    _, _, print_rules = text.partition("@media print{")
+    assert ":root{--card:white;--paper:white}" in print_rules
+    assert re.search(r"[,}]\.screen,[^{]*\{display:none\}", print_rules)
+    assert [re.search(f'<section id="{name}"( class="screen")?>', text)[1] for name in ("seen", "dug")] == [  # type: ignore[index]
+        None, ' class="screen"'
+    ]  # fmt: skip
+    assert "figure svg{max-height:" in print_rules, "a picture taller than a page would be cut"
+
+
+def test_dates_are_not_parted_at_their_hyphens() -> None:
+    text = page("Title", "2025-01-02 to 2025-01-03, 12025-01-031", [])
+    assert re.findall(r'<span class="day">([^<]*)</span>', text) == ["2025-01-02", "2025-01-03"]
+    assert ".day{white-space:nowrap}" in text
