@@ -19,8 +19,21 @@ from rec_platform.config import FeatureConfig
 from rec_platform.errors import ConfigError, NumericError, PlatformError
 from rec_platform.features import encoders, standard
 from rec_platform.features.encoders import COLUMNS, Array, Encoder, code_identity
-from rec_platform.timetravel.declared import FACTS_VERSION, Fact, filters_of, measures_of, play_columns_of
+from rec_platform.timetravel.declared import APART, FACTS_VERSION, Fact, filters_of, measures_of, play_columns_of
 from rec_platform.timetravel.filters import Filter
+
+
+@dataclass(frozen=True)
+class Grain:
+    """Contexts for which a feature is the same, title by title: all between two ticks, or all of a country.
+
+    Attributes:
+        tick: the distance of the ticks in microseconds.
+        apart: each country is apart.
+    """
+
+    tick: int
+    apart: bool
 
 
 @dataclass(frozen=True)
@@ -153,26 +166,26 @@ class FeatureSet:
         reads = self._encoders[name].reads
         return "item" if any(self.level(read) == "item" for read in reads) else "context"
 
-    def tick_of(self, name: str) -> int | None:
-        """Where a feature is the same for all contexts of a country between two ticks, title by title: their distance.
+    def grain_of(self, name: str) -> Grain | None:
+        """Of which contexts a feature is the same, title by title.
 
-        In microseconds. None for a feature of contexts, and for one that reads anything else than a title's country and
-        facts as of ticks.
+        None for a feature of contexts, and for one that reads anything else than a title's country and facts as of ticks.
         """
         read = self.closure(self._encoders[name])
         facts = [self._facts[one] for one in read if one in self._facts]
         columns = {one for one in read if one in COLUMNS}
         if self.feature_level(name) == "context" or columns - {c.COUNTRY} or not all(one.by_tick for one in facts):
             return None
-        return min(one.tick_micros for one in facts)
+        apart = bool(columns) or any(one.entity in APART for one in facts)
+        return Grain(min(one.tick_micros for one in facts), apart)
 
     @cached_property
-    def by_tick(self) -> Mapping[int | None, FeatureSet]:
-        """The set in parts, by `tick_of` their features."""
-        found: dict[int | None, list[str]] = {}
+    def by_grain(self) -> Mapping[Grain | None, FeatureSet]:
+        """The set in parts, by `grain_of` their features."""
+        found: dict[Grain | None, list[str]] = {}
         for name in self.names:
-            found.setdefault(self.tick_of(name), []).append(name)
-        return {tick: self.select(names) for tick, names in found.items()}
+            found.setdefault(self.grain_of(name), []).append(name)
+        return {grain: self.select(names) for grain, names in found.items()}
 
     @cached_property
     def _steps(self) -> tuple[_Step, ...]:

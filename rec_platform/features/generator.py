@@ -18,14 +18,14 @@ from rec_platform import columns as c
 from rec_platform.clock import DAY
 from rec_platform.dmc12.frame import Frame
 from rec_platform.features.encoders import COLUMNS, Array
-from rec_platform.features.feature_set import FeatureSet
+from rec_platform.features.feature_set import FeatureSet, Grain
 from rec_platform.pipeline import Column, Level, Sources, Transformer
 from rec_platform.tables import INSTANT
 from rec_platform.timetravel import kernels
 from rec_platform.timetravel.certificate import Witness, certificate_columns
 from rec_platform.timetravel.codes import Coded
 from rec_platform.timetravel.declared import Fact
-from rec_platform.timetravel.kernels import Float32, Int32, Int64
+from rec_platform.timetravel.kernels import Bools, Float32, Int32, Int64
 from rec_platform.timetravel.meter import Meter
 from rec_platform.timetravel.reading import DeclaredReader
 from rec_platform.timetravel.timeline import Timeline
@@ -49,9 +49,9 @@ class FeatureGenerator(Transformer):
 
     Works in bands of days, whose ticks are kept together, and walks a band's contexts twice: by country, profile and time,
     so that a profile's plays are walked once; and by tick, in the order of the frame, to write what is one number for a
-    whole context, or for all contexts of a country between two ticks, title by title. Either in parts, in as many threads
-    as there are processors. Besides the float32 columns it holds the items' codes, the contexts' own features, and a
-    part's numbers per thread. The values do not depend on bands, parts or threads.
+    whole context, or for all contexts between two ticks (or those of a country), title by title. Either in parts, in as
+    many threads as there are processors. Besides the float32 columns it holds the items' codes, the contexts' own
+    features, and a part's numbers per thread. The values do not depend on bands, parts or threads.
 
     Attributes:
         feature_set: the features.
@@ -146,9 +146,10 @@ class _Asked:
         """Contexts in order of country, profile and time: the order that facts are read in, unknown profiles first."""
         return members[np.lexsort((self.at[members], self.profile[members], self.place[members]))]
 
-    def groups(self, members: Int64, tick: int) -> Int64:
-        """A number for each country between two ticks, ascending with time: that of each context."""
-        return np.asarray(self.at[members] // tick * len(self.countries) + self.place[members])
+    def groups(self, members: Int64, grain: Grain) -> Int64:
+        """A number for all contexts of a grain, ascending with time: that of each context."""
+        tick = self.at[members] // grain.tick
+        return np.asarray(tick * len(self.countries) + self.place[members] if grain.apart else tick)
 
     def ends(self, members: Int64) -> tuple[Int64, Int64]:
         """The first row of each context's items, and the row after the last."""
@@ -171,25 +172,23 @@ class _Asked:
 
 
 class _Table:
-    """The features that titles have by country and tick: encoded once for each title that a context of those asks for.
+    """The features of a grain: encoded once for each title that a context of a group asks for.
 
-    Groups are the contexts in one country between two ticks. Of a group's titles, the last stands for all that the
-    timeline does not know.
+    Groups are the contexts of the grain. Of a group's titles, the last stands for all that the timeline does not know.
 
     Attributes:
-        asked: bool (groups, titles): which titles contexts ask for.
-        values: float32 (features, groups, titles), made for those.
+        values: float32 (features, groups, titles), made for those that contexts ask for.
     """
 
-    def __init__(self, part: FeatureSet, tick: int, asked: _Asked, members: Int64, n_titles: int) -> None:
+    def __init__(self, part: FeatureSet, grain: Grain, asked: _Asked, members: Int64, n_titles: int) -> None:
         self._part, self._asked, self._members = part, asked, members
-        _, first, group = np.unique(asked.groups(members, tick), return_index=True, return_inverse=True)
+        _, first, group = np.unique(asked.groups(members, grain), return_index=True, return_inverse=True)
         self._some, self._group = members[first], group.astype(np.int64)
-        self.asked = np.zeros((len(first), n_titles + 1), dtype=np.bool_)
-        kernels.mark(self.asked, self._group, *asked.ends(members), asked.title)
-        self.values = _ROOM.of((len(part.names), *self.asked.shape), tick)
-        for piece in self._pieces():
-            self._fill(piece)
+        wanted = np.zeros((len(first), n_titles + 1), dtype=np.bool_)
+        kernels.mark(wanted, self._group, *asked.ends(members), asked.title)
+        self.values = _ROOM.of((len(part.names), *wanted.shape), grain)
+        for piece in self._pieces(wanted):
+            self._fill(piece, wanted[piece])
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -199,31 +198,30 @@ class _Table:
         """The group of some of the contexts."""
         return self._group[np.searchsorted(self._members, members)]
 
-    def _pieces(self) -> Iterator[slice]:
+    @staticmethod
+    def _pieces(wanted: Bools) -> Iterator[slice]:
         """Groups in order, with about a chunk of titles asked for."""
-        ends = np.cumsum(np.count_nonzero(self.asked, axis=1))
+        ends = np.cumsum(np.count_nonzero(wanted, axis=1))
         cuts = np.flatnonzero(np.diff(ends // CHUNK)) + 1
         yield from (slice(int(a), int(b)) for a, b in itertools.pairwise([0, *cuts, len(ends)]))
 
-    def _fill(self, piece: slice) -> None:
+    def _fill(self, piece: slice, wanted: Bools) -> None:
         """Read the facts of some groups' titles, and encode them."""
-        some, (group, title) = self._some[piece], np.nonzero(self.asked[piece])
-        bounds = np.searchsorted(group, np.arange(len(some) + 1))
-        code = np.where(title == self.asked.shape[1] - 1, -1, title).astype(np.int32)
-        values = self._asked.read(some, bounds, code, self._part.needed)
+        some, (bounds, title) = self._some[piece], kernels.marked(wanted)
+        values = self._asked.read(some, bounds, title, self._part.needed)
         values |= {name: self._asked.columns[name][some] for name in self._part.columns}
-        mine = self.values[:, piece]
         for name, feature in self._part.encode(values, np.diff(bounds)):
-            mine[self.names.index(name), group, title] = narrowed(feature)
+            mine = self.values[self.names.index(name), piece]
+            kernels.enter(kernels.plain(feature, np.float64), bounds, title, mine)
 
 
 class _Room(threading.local):
     """Memory of a thread for the values of tables, one after another: fresh memory costs more than filling it."""
 
     def __init__(self) -> None:
-        self._held: dict[int, Float32] = {}
+        self._held: dict[Grain, Float32] = {}
 
-    def of(self, shape: tuple[int, ...], use: int) -> Float32:
+    def of(self, shape: tuple[int, ...], use: Grain) -> Float32:
         """An array of some shape, with anything in it, that the next of the same use may overwrite."""
         size = int(np.prod(shape))
         if use not in self._held or len(self._held[use]) < size:
@@ -244,7 +242,7 @@ class _Filling:
     def __init__(
         self, features: FeatureSet, frame: Frame, timeline: Timeline, witness: Witness | None, meter: Meter
     ) -> None:
-        self._witness, self._meter, self._titles, self._parts = witness, meter, timeline.titles, features.by_tick
+        self._witness, self._meter, self._titles, self._parts = witness, meter, timeline.titles, features.by_grain
         self._own = self._parts.get(None)
         beside = witness.facts if witness else ()
         self._facts = (*(self._own.needed if self._own else ()), *beside)
@@ -265,24 +263,26 @@ class _Filling:
         return any(fact.by_tick for fact in self._facts)
 
     @property
-    def _ticked(self) -> list[tuple[int, FeatureSet]]:
-        return [(tick, part) for tick, part in self._parts.items() if tick is not None]
+    def _ticked(self) -> list[tuple[Grain, FeatureSet]]:
+        return [(grain, part) for grain, part in self._parts.items() if grain is not None]
 
     def stretches(self, band: Int64) -> list[Int64]:
         """A band's contexts by tick and country, so many at a time as a table may take, or as keep all threads at work.
 
         Each ascending. All contexts in one country between two ticks (the least distance that features have) together.
         """
-        asked, least = self.asked, min((tick for tick, _ in self._ticked), default=None)
+        asked, least = self.asked, min((grain.tick for grain, _ in self._ticked), default=None)
         share = max(CHUNK, int(np.diff(asked.offsets)[band].sum()) // _SHARES)
         if least is None:
             return list(_chunks(band, asked.offsets, share))
-        group = asked.groups(band, least)
+        group = asked.groups(band, Grain(least, apart=True))
         order = np.argsort(group, kind="stable")
         _, first = np.unique(group[order], return_index=True)
         begins, ends = asked.ends(band[order])
         items = np.add.reduceat(ends - begins, first) if len(first) else first
-        bytes_ = (len(self._titles) + 1) * sum(4 * len(part.names) + 1 for _, part in self._ticked)
+        bytes_ = (len(self._titles) + 1) * sum(
+            (4 * len(part.names) + 1) / (1 if grain.apart else len(asked.countries)) for grain, part in self._ticked
+        )
         cost = np.cumsum(np.maximum(items / share, bytes_ / TABLE_BYTES))
         cuts = first[np.flatnonzero(np.diff(cost.astype(np.int64))) + 1]
         return [np.sort(band[part]) for part in np.split(order, cuts) if len(part)]
@@ -315,7 +315,7 @@ class _Filling:
     def in_order(self, members: Int64) -> None:
         """A stretch in the order of the frame: what `in_runs` kept, and what titles have by country and tick."""
         asked = self.asked
-        tables = [_Table(part, tick, asked, members, len(self._titles)) for tick, part in self._ticked]
+        tables = [_Table(part, grain, asked, members, len(self._titles)) for grain, part in self._ticked]
         for few in _chunks(members, asked.offsets, CHUNK):
             begins, ends = asked.ends(few)
             kept = np.take(self._kept, few, axis=1)  # row by row, as kernels are compiled for; [:, few] gives columns

@@ -73,6 +73,8 @@ WHOLES: Final[dict[str, tuple[Entity, ...]]] = {
 }
 ITEM_LEVEL: Final = ("title", "title_country", "profile_title", "profile_attribute")
 _BY_TICK: Final = ("title", "title_country", "country", "platform")
+#: Entities whose past differs by the context's country.
+APART: Final = ("title_country", "country")
 _TICKS: Final = {"day": DAY, "hour": HOUR}
 _UNITS: Final = {
     "plays": "plays", "watched_ms": "milliseconds", "engaged_plays": "plays", "runtime_ms": "milliseconds",

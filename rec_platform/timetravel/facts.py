@@ -21,6 +21,7 @@ from rec_platform.timetravel import kernels
 from rec_platform.timetravel.asked import Asked, Values, put_back, rows_of
 from rec_platform.timetravel.codes import Coded
 from rec_platform.timetravel.declared import (
+    APART,
     DISTINCT,
     FACTS_VERSION,
     INSTANTS,
@@ -35,7 +36,7 @@ from rec_platform.timetravel.histories import Moves
 from rec_platform.timetravel.kernels import HOUR, NONE, Float64, Int32, Int64
 from rec_platform.timetravel.meter import Meter
 from rec_platform.timetravel.revisions import value_at
-from rec_platform.timetravel.slabs import APART, Group, Slabs
+from rec_platform.timetravel.slabs import Group, Slabs
 from rec_platform.timetravel.timeline import Timeline
 from rec_platform.timetravel.zones import Zones
 

@@ -6,13 +6,13 @@ import threading
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from rec_platform import columns as c
-from rec_platform.timetravel.declared import DISTINCT, INSTANTS, Fact, column_of
+from rec_platform.timetravel.declared import APART, DISTINCT, INSTANTS, Fact, column_of
 from rec_platform.timetravel.gathered import Gathered
 from rec_platform.timetravel.kernels import ALL_TIME, HOUR, NONE, Int64
 from rec_platform.timetravel.ticks import Column, Sweep, TickTable, earliest
@@ -20,8 +20,6 @@ from rec_platform.timetravel.timeline import Timeline
 
 #: An entity of facts by tick, and whether they are instants.
 Group = tuple[str, bool]
-#: Entities whose slabs have a place per country.
-APART: Final = ("title_country", "country")
 
 
 class Slabs:

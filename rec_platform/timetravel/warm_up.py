@@ -92,6 +92,8 @@ def _write_columns() -> None:
     kernels.scatter(one, rows, bounds, out[0])
     kernels.spread(out, rows, rows + 1, rows, out)
     kernels.mark(np.zeros((1, 1), dtype=np.bool_), rows, rows, rows + 1, code)
+    kernels.marked(np.zeros((1, 1), dtype=np.bool_))
+    kernels.enter(one, bounds, code, out)
     kernels.look_up(out[None], rows, rows, rows + 1, code, rows, out)
     for width in (np.int8, np.int16, np.int32, np.int64):
         kernels.signed(np.zeros(1, dtype=width), code)

@@ -16,6 +16,7 @@ from rec_platform.clock import DAY, HOUR
 from rec_platform.dmc12.frame import Frame
 from rec_platform.features import FeatureGenerator, FeatureSet, generator
 from rec_platform.features.encoders import COLUMNS, Array, Encoder
+from rec_platform.features.feature_set import Grain
 from rec_platform.features.sample import Sample
 from rec_platform.pipeline import Sources
 from rec_platform.timetravel.declared import Fact
@@ -69,15 +70,18 @@ def of(world: World | Sample, features: FeatureSet) -> Timeline:
     )
 
 
-def test_what_a_feature_reads_says_between_which_ticks_it_stays() -> None:
-    """Facts of one's own, records (known at an instant), `at` and the id of a title no tick has a say in: None."""
-    assert {name: FEATURES.tick_of(name) for name in FEATURES.names} == {
-        "week": DAY, "hours": HOUR, "both": HOUR, "of_place": DAY, "share": DAY, "twice": DAY, "named": DAY, "last": DAY,
+def test_what_a_feature_reads_says_for_which_contexts_it_is_the_same() -> None:
+    """All between two ticks, or those in a country. None where facts of one's own, records (known at an instant), `at` or
+    the id of the title have a say."""
+    day, hour, day_and_country = Grain(DAY, apart=False), Grain(HOUR, apart=False), Grain(DAY, apart=True)
+    assert {name: FEATURES.grain_of(name) for name in FEATURES.names} == {
+        "week": day, "hours": hour, "both": hour, "of_place": day_and_country, "share": day_and_country,
+        "twice": day_and_country, "named": day_and_country, "last": day,
         "place": None, "mine": None, "age": None, "since": None, "numbered": None,
     }  # fmt: skip
-    parts = FEATURES.by_tick
-    assert {tick: part.names for tick, part in parts.items() if tick} == {
-        DAY: ("week", "of_place", "share", "twice", "named", "last"), HOUR: ("hours", "both"),
+    parts = FEATURES.by_grain
+    assert {grain: part.names for grain, part in parts.items() if grain} == {
+        day: ("week", "last"), day_and_country: ("of_place", "share", "twice", "named"), hour: ("hours", "both"),
     }  # fmt: skip
     assert sorted(name for part in parts.values() for name in part.names) == sorted(FEATURES.names)
 
@@ -116,7 +120,8 @@ def test_the_certificate_changes_no_byte_and_needs_no_feature_of_its_own() -> No
         assert c.NEWEST_PLAYED_AT in made[1].contexts.column_names
 
 
-def test_an_encoder_sees_each_title_of_a_country_and_tick_once_and_none_that_nobody_asked_for() -> None:
+@pytest.mark.parametrize("fact, apart", [("title_week", False), ("of_country", True)])
+def test_an_encoder_sees_each_title_of_a_grain_once_and_none_that_nobody_asked_for(fact: str, apart: bool) -> None:
     seen: list[int] = []
 
     def counted(values: Array) -> Array:
@@ -124,11 +129,22 @@ def test_an_encoder_sees_each_title_of_a_country_and_tick_once_and_none_that_nob
         return values
 
     sample = Sample.drawn(plays=300, contexts=40)
-    features = FeatureSet(FACTS, (Encoder("week", ("title_week",), counted, "", ""),))
+    features = FeatureSet(FACTS, (Encoder("counted", (fact,), counted, "", ""),))
     FeatureGenerator(features).apply(sample.frame, Sources(of(sample, features)))
     day = np.repeat(sample.frame.context(c.AT) // DAY, np.diff(sample.frame.offsets))
     country = np.repeat(sample.frame.context(c.COUNTRY), np.diff(sample.frame.offsets))
-    assert seen == [len(set(zip(day.tolist(), country.tolist(), sample.frame.item(c.TITLE).tolist(), strict=True)))]
+    assert seen == [
+        len(
+            set(
+                zip(
+                    day.tolist(),
+                    country.tolist() if apart else day.tolist(),
+                    sample.frame.item(c.TITLE).tolist(),
+                    strict=True,
+                )
+            )
+        )
+    ]
     assert seen[0] < sample.frame.n_items
 
 

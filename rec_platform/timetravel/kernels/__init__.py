@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from rec_platform.timetravel.kernels.availability import offered_since
 from rec_platform.timetravel.kernels.codes import hash_codes, hash_table, recode, take_in, take_in_close
-from rec_platform.timetravel.kernels.columns import gathered, look_up, mark, scatter, spread
+from rec_platform.timetravel.kernels.columns import enter, gathered, look_up, mark, marked, scatter, spread
 from rec_platform.timetravel.kernels.compiling import (
     ALL_TIME,
     DAY,
@@ -88,6 +88,7 @@ __all__ = [
     "compiled",
     "count_above",
     "drop_plays",
+    "enter",
     "first_moves",
     "first_played",
     "gathered",
@@ -102,6 +103,7 @@ __all__ = [
     "look_up",
     "lower_bound",
     "mark",
+    "marked",
     "moved_attributes",
     "moved_keys",
     "moved_lasts",

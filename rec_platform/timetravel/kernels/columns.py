@@ -54,6 +54,35 @@ def mark(asked: Bools, group: Int64, begins: Int64, ends: Int64, title: Int32) -
 
 
 @compiled
+def marked(asked: Bools) -> tuple[Int64, Int32]:
+    """What `mark` set: of group g the titles at bounds[g]:bounds[g + 1] of those returned, ascending, the last as -1."""
+    n, last = asked.shape[0], asked.shape[1] - 1
+    bounds = np.zeros(n + 1, dtype=np.int64)
+    titles = np.empty(np.count_nonzero(asked), dtype=np.int32)
+    made = 0
+    for group in range(n):
+        mine = asked[group]
+        for title in range(last):
+            if mine[title]:
+                titles[made] = title
+                made += 1
+        if mine[last]:
+            titles[made] = -1
+            made += 1
+        bounds[group + 1] = made
+    return bounds, titles
+
+
+@compiled
+def enter(values: Float64, bounds: Int64, titles: Int32, table: Float32) -> None:
+    """Write the values of each group's titles, narrowed, to table[group, title]; see `marked`."""
+    for group in range(len(table)):
+        mine = table[group]
+        for j in range(bounds[group], bounds[group + 1]):
+            mine[titles[j]] = np.float32(values[j])
+
+
+@compiled
 def look_up(
     table: Float32, group: Int64, begins: Int64, ends: Int64, title: Int32, columns: Int64, out: Float32
 ) -> None:
