@@ -21,7 +21,7 @@ from rec_platform.evaluation.comparison import sureness
 from rec_platform.evaluation.scored import CEILING, RANDOM
 from rec_platform.reports import style
 from rec_platform.reports.glossary import direction, spoken
-from rec_platform.reports.plots import coloured
+from rec_platform.reports.model_colours import coloured
 
 Floats = npt.NDArray[np.float64]
 Row = Mapping[str, Any]

@@ -24,7 +24,7 @@ from rec_platform.evaluation.scored import CEILING, RANDOM
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.lake import Lake
 from rec_platform.partition import Partition
-from rec_platform.reports import gather, plots
+from rec_platform.reports import gather, model_colours
 from rec_platform.reports.glossary import spoken
 
 #: The metric that differences are drawn of, and what models are compared with.
@@ -56,7 +56,7 @@ class Judged:
     @cached_property
     def models(self) -> list[str]:
         """All that were judged, the best by the main metric first."""
-        names = plots.model_order(sorted(set(self.rows.column(c.MODEL).to_pylist()) - {CEILING}))
+        names = model_colours.model_order(sorted(set(self.rows.column(c.MODEL).to_pylist()) - {CEILING}))
         found = {row[c.MODEL]: row[c.VALUE] for row in self.values()}
         return sorted(names, key=lambda name: -found.get(name, -math.inf))
 

@@ -16,7 +16,7 @@ from rec_platform import columns as c
 from rec_platform.errors import ConfigError
 from rec_platform.evaluation.comparison import sureness
 from rec_platform.reports import style
-from rec_platform.reports.plots import coloured
+from rec_platform.reports.model_colours import coloured
 
 Row = Mapping[str, Any]
 SURE, UNSURE = "#0072B2", "#8a8f98"

@@ -11,7 +11,7 @@ from rec_platform import columns as c
 from rec_platform.errors import MissingInput
 from rec_platform.lake import Lake
 from rec_platform.partition import Partition
-from rec_platform.reports import comparison, data, data_plots, gather, plots
+from rec_platform.reports import comparison, data, data_plots, gather, model_plots, plots
 from rec_platform.reports.judged import Judged, against_baseline, judged
 from rec_platform.tables import METRICS
 
@@ -39,13 +39,16 @@ def metrics(lake: Lake, chosen: Sequence[Partition], *, min_contexts: int) -> tu
     except MissingInput:  # nothing published, or nothing to judge: a card that says so
         nothing = METRICS.schema.empty_table()
         slices = comparison.slices_plot([], metric="metrics", versus="popularity")
-        return nothing, {"picture": plots.metrics_plot(nothing), "slices": slices}
-    main = plots.shown_metrics(gather.unsliced(found.rows))
+        return nothing, {"picture": model_plots.metrics_plot(nothing), "slices": slices}
+    main = model_plots.shown_metrics(gather.unsliced(found.rows))
     slices = comparison.slices_plot(
         against_baseline(found), metric=found.metric, versus=found.baseline, order=found.models, explained=True
     )  # fmt: skip
     main = main.take(sorted(range(main.num_rows), key=_place(found, main)))
-    return main, {"picture": plots.metrics_plot(main, order=found.models, baseline=found.baseline), "slices": slices}
+    return main, {
+        "picture": model_plots.metrics_plot(main, order=found.models, baseline=found.baseline),
+        "slices": slices,
+    }
 
 
 def ranker_models(lake: Lake, chosen: Sequence[Partition], *, files: Sequence[str]) -> dict[str, str]:
@@ -71,8 +74,8 @@ PICTURES: Final[dict[str, Draw]] = {
     ),
     "training_sets": _training_sets,
     "candidate_models": _picture(lambda lake, chosen: plots.candidate_models_plot(gather.candidate_fits(lake, chosen))),
-    "scores": _picture(lambda lake, chosen: plots.scores_plot(gather.positive_ranks(lake, chosen))),
+    "scores": _picture(lambda lake, chosen: model_plots.scores_plot(gather.positive_ranks(lake, chosen))),
     "recommendations": _picture(
-        lambda lake, chosen: plots.recommendations_plot(gather.shown_titles(lake, chosen), gather.catalogue(lake))
+        lambda lake, chosen: model_plots.recommendations_plot(gather.shown_titles(lake, chosen), gather.catalogue(lake))
     ),
 }

@@ -21,7 +21,7 @@ from rec_platform.evaluation.scored import CEILING, RANDOM
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.lake import Lake
 from rec_platform.partition import Partition
-from rec_platform.reports import comparison, data, findings, gather, glossary, paired, plots, rules, style
+from rec_platform.reports import comparison, data, findings, gather, glossary, model_plots, paired, rules, style
 from rec_platform.reports.glossary import spoken
 from rec_platform.reports.judged import BASELINES, Judged, against_baseline, by_day, judged
 from rec_platform.reports.page import Figure, Figures, Part, Picture, Rows, Section, Standing, Standings, Words, page
@@ -110,14 +110,14 @@ def verdict(found: Judged, best: str) -> str:
 
 def models_section(lake: Lake, found: Judged) -> Section:
     whole, order = found.whole, found.models
-    shown = plots.shown_metrics(whole)
+    shown = model_plots.shown_metrics(whole)
     ranks = gather.positive_ranks(lake, found.partitions)
     judged_alone = [name for name in order if name != RANDOM]
     told = list(dict.fromkeys([order[0], *(name for name in (found.baseline, RANDOM) if name in order)]))
     names = list(dict.fromkeys((row[c.METRIC], row[c.CUTOFF]) for row in shown.to_pylist()))
     parts: list[Part] = [
         Picture(
-            plots.metrics_plot(whole, order=order, baseline=found.baseline),
+            model_plots.metrics_plot(whole, order=order, baseline=found.baseline),
             f"Each model's value inside its 95 % interval (bootstrap by profile); the dashed line is {found.baseline}. "
             + "; ".join(f"{glossary.spoken(*one)}: {glossary.says(*one)}" for one in names) + ".",
             metrics_table(shown), title=findings.firsts(shown.to_pylist(), judged_alone),
@@ -129,7 +129,7 @@ def models_section(lake: Lake, found: Judged) -> Section:
             _difference_rows(found.pairs), title=findings.pairs(found.pairs), key=_KEY,
         ),
         Picture(
-            plots.scores_plot(ranks, order=order),
+            model_plots.scores_plot(ranks, order=order),
             "The share of watched titles that stood on a rank or higher up, in the full candidate set; the rank is logarithmic.",
             title=findings.ranks(ranks.to_pylist(), told),
         ),

@@ -15,6 +15,7 @@ from typing import Final
 import matplotlib as mpl
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
@@ -177,6 +178,11 @@ def percent_ticks(axes: Axes, axis: str = "x") -> None:
 def title(axes: Axes, text: str) -> None:
     """The panel's title, at its left end."""
     axes.set_title(text, loc="left", fontsize=10, fontweight="bold", color=INK, pad=9)
+
+
+def numbers(table: pa.Table, name: str) -> Floats:
+    """A column to be drawn."""
+    return np.asarray(table.column(name).to_numpy(), dtype=np.float64)
 
 
 def legend(axes: Axes) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from rec_platform import columns as c
 from rec_platform import tables as t
-from rec_platform.reports import plots, style
+from rec_platform.reports import model_colours, model_plots, plots, style
 
 MOST_BYTES = 100_000
 NAN = float("nan")
@@ -73,7 +73,7 @@ def scores(n: int) -> str:
     table = pa.table({
         c.MODEL: pa.array(["xgboost"] * len(ranks), pa.string()), c.RANK: ranks, "share": np.linspace(0, 1, len(ranks))
     })  # fmt: skip
-    return plots.scores_plot(table)
+    return model_plots.scores_plot(table)
 
 
 def metric_rows(n: int) -> pa.Table:
@@ -93,12 +93,12 @@ def metric_rows(n: int) -> pa.Table:
 
 
 def metrics(n: int) -> str:
-    return plots.metrics_plot(metric_rows(n))
+    return model_plots.metrics_plot(metric_rows(n))
 
 
 def recommendations(n: int) -> str:
     shown = pa.table({c.TITLE: np.arange(n * 10), "lists": np.arange(1, n * 10 + 1)})
-    return plots.recommendations_plot(shown, n * 100)
+    return model_plots.recommendations_plot(shown, n * 100)
 
 
 PICTURES: list[Callable[[int], str]] = [
@@ -148,7 +148,7 @@ def test_metrics_show_models_in_order_and_the_ceiling_in_figures() -> None:
 
 
 def test_the_metrics_worth_showing() -> None:
-    chosen = plots.shown_metrics(metric_rows(1))
+    chosen = model_plots.shown_metrics(metric_rows(1))
     pairs = list(dict.fromkeys(zip(*(chosen.column(name).to_pylist() for name in (c.METRIC, c.CUTOFF)), strict=True)))
     assert pairs == [("nmrr", 0), ("ndcg", 10), ("recall", 10), ("map", 0)]
 
@@ -156,13 +156,13 @@ def test_the_metrics_worth_showing() -> None:
 def test_what_only_describes_has_no_ceiling() -> None:
     rows = metric_rows(1)
     coverage = rows.set_column(rows.schema.get_field_index(c.METRIC), c.METRIC, pa.array(["coverage"] * rows.num_rows))
-    assert not [text for text in texts(plots.metrics_plot(coverage)) if "ceiling" in text]
+    assert not [text for text in texts(model_plots.metrics_plot(coverage)) if "ceiling" in text]
 
 
 def test_a_model_has_its_colour_in_every_picture_and_its_line_where_colours_repeat() -> None:
     order = [f"m{n}" for n in range(8)]
-    whole = plots.coloured([*order, "random"], order)
-    assert plots.coloured(["m3", "m1"], order) == {"m1": whole["m1"], "m3": whole["m3"]}
+    whole = model_colours.coloured([*order, "random"], order)
+    assert model_colours.coloured(["m3", "m1"], order) == {"m1": whole["m1"], "m3": whole["m3"]}
     looks = {(colour, style.dash(whole, name)) for name, colour in whole.items()}
     assert len(looks) == 9
     assert whole["random"] == style.FAINT
@@ -170,9 +170,9 @@ def test_a_model_has_its_colour_in_every_picture_and_its_line_where_colours_repe
 
 def test_half_of_all_recommendations_is_named() -> None:
     shown = pa.table({c.TITLE: [1, 2, 3, 4], "lists": [1, 1, 5, 1]})
-    assert "half of all recommendations: 1 title" in texts(plots.recommendations_plot(shown, 8))
+    assert "half of all recommendations: 1 title" in texts(model_plots.recommendations_plot(shown, 8))
     assert "Share of recommendations by title; titles shown: 4 of 8 (50 %)" in texts(
-        plots.recommendations_plot(shown, 8)
+        model_plots.recommendations_plot(shown, 8)
     )
 
 
