@@ -168,12 +168,13 @@ class OwnTrainer(RankerTrainer):
             ):  # fmt: skip
                 if not np.isfinite(values).all():
                     fault = f"ranker {self.name!r} gave {what} {values[~np.isfinite(values)][0]}{of}"
-                    refuse(
-                        self.file,
-                        fault,
-                        f"{what.split()[1].title()}s are finite; features may be NaN, which is missing.",
-                    )
+                    refuse(self.file, fault, "Let it be finite, also where features are NaN, which is missing.")
         whole = scorer.score(frame)
+        if self.scale == "probability" and not ((whole >= 0) & (whole <= 1)).all():
+            fault = (
+                f"ranker {self.name!r} gave the score {whole[(whole < 0) | (whole > 1)][0]}, which is no probability"
+            )
+            refuse(self.file, fault, 'Return one from `score`; or scale = "log_odds", or none where scores only order.')
         apart = np.concatenate([scorer.score(frame.take(np.array([row]))) for row in range(frame.n_contexts)])
         if np.allclose(apart, whole, rtol=1e-9, atol=1e-12):
             return

@@ -63,6 +63,16 @@ def ranker_trainers(config: RankerConfig) -> dict[str, RankerTrainer]:
     return {name: known[name] for name in (*config.models, *(one.name for one in own_rankers(config.files)))}
 
 
+def check_listing(names: Sequence[str], files: Sequence[str] = ()) -> None:
+    """`ConfigError` for a name of `recommend.models` that no model has, here or in a user's files."""
+    there = (*known_rankers(files), *(baseline.name for baseline in BASELINES))
+    for name in names:
+        if name not in there:
+            raise ConfigError(
+                f"there is no model {name!r}", place="recommend.models", repair=f"Models: {', '.join(there)}."
+            )
+
+
 def candidate_notes() -> tuple[FeatureNote, ...]:
     """The features of all candidate models, in order of model name."""
     return tuple(note for trainer in CANDIDATE_TRAINERS for note in trainer.notes)

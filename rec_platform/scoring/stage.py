@@ -27,7 +27,7 @@ from rec_platform.models.artefact import from_rows
 from rec_platform.models.baselines import baselines
 from rec_platform.models.candidate_features import CandidateFeatures, CandidateModelsByDay
 from rec_platform.models.contract import Scorer
-from rec_platform.models.registry import load_scorer
+from rec_platform.models.registry import check_listing, load_scorer
 from rec_platform.partition import Partition
 from rec_platform.pipeline import Sources, Transformer
 from rec_platform.scoring.recommend import Recommender, chosen_model, contexts_at, rows_of, who_gets_a_list
@@ -148,6 +148,8 @@ class Recommendations(Stage):
         self.extension: FeatureExtension = extension or CandidateFeatures()
 
     def config(self, settings: Settings) -> dict[str, Any]:
+        # A name of no model is refused when a run is planned; it would be passed over for the next.
+        check_listing(settings.recommend.models, settings.rankers.files)
         return {**feature_config(settings, self.extension), "recommend": settings.recommend.model_dump(mode="json")}
 
     def inputs(self, partition: Partition, settings: Settings) -> tuple[Input, ...]:

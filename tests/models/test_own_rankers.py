@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from rec_platform import columns as c
-from rec_platform.config import RankerConfig, Settings
+from rec_platform.config import RankerConfig, RecommendConfig, Settings
 from rec_platform.errors import ArtefactError, ConfigError, NumericError, SchemaError
 from rec_platform.evaluation.stage import Metrics
 from rec_platform.models.artefact import Artefact
@@ -20,6 +20,7 @@ from rec_platform.models.registry import known_rankers, load_scorer, ranker_trai
 from rec_platform.models.stage import RankerModels
 from rec_platform.models.training import with_both_labels
 from rec_platform.pipeline import Sources
+from rec_platform.scoring.stage import Recommendations
 from rec_platform.testing.model_contract import NOTES, RankerContract, made_frame, stored
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "rankers" / "evidence.py"
@@ -136,6 +137,15 @@ def test_a_stored_model_is_read_by_the_file_that_made_it(tmp_path: Path) -> None
         load_scorer(artefact, files)
 
 
+def test_a_name_that_makes_no_lists_is_refused_when_they_are_planned(tmp_path: Path) -> None:
+    mine, lists = file(tmp_path, FIRST), RecommendConfig(models=("first", "popularity"))
+    Recommendations().config(Settings(recommend=lists, rankers=RankerConfig(files=(mine,))))
+    with pytest.raises(
+        ConfigError, match=r"no model 'first' \(recommend\.models\)\. Models: logistic, xgboost, random"
+    ):
+        Recommendations().config(Settings(recommend=lists))
+
+
 def test_what_the_stage_is_made_from_follows_the_code_and_nothing_else(tmp_path: Path) -> None:
     def config(*files: str) -> object:
         return RankerModels().config(Settings(rankers=RankerConfig(files=files)))
@@ -244,6 +254,7 @@ def test_a_mark_of_the_byte_order_is_no_code(tmp_path: Path) -> None:
          "gave a contribution nan"),
         ("manifest, {})", "manifest, {'w.npy': np.ones(2)})", "file 'w.npy' of ranker 'first' is ndarray, not bytes"),
         ("        return Art", "        frames[0].offsets[-1] -= 1\n        return Art", "writes into the frames"),
+        ("    code_version = 1\n\n", "    code_version = 1\n    scale = 'probability'\n\n", "which is no probability"),
         ("return self.notes\n", "return list(self.notes)\n", "`features` of the scorer 'first' are no tuple"),
         ("return self.notes\n", "return self.nothing\n", "line 16: AttributeError"),
         ("return FirstScorer(notes_of(artefact))", "return FirstScorer(self.notes)", "has no attribute 'notes'"),
