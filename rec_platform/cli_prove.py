@@ -191,15 +191,20 @@ def _print(found: list[Proof], title: str, rows: str) -> None:
             print(f"{len(silent)}{more} with nothing to tell beyond the past: --json names them")
     print_rows(
         [
-            {"proof": proof.proof, "of": proof.subject, "verdict": "holds" if proof.passed else "FAILS",
-             "found": proof.observed, "CPU s": round(proof.cpu_seconds, 2)}
+            {"proof": proof.proof, "of": proof.subject, "verdict": proof.verdict,
+             "found": proof.observed.removeprefix(f"{proof.verdict}: "), "CPU s": round(proof.cpu_seconds, 2)}
             for proof in found
         ],
         title, as_json=False,
     )  # fmt: skip
     failed = [proof for proof in found if not proof.passed]
     seconds = sum(proof.cpu_seconds for proof in found)
-    said = f"[red]{len(failed)} of {len(found)} fail[/red]" if failed else f"[green]all {len(found)} hold[/green]"
+    open_ = sum(not proof.judged for proof in found)
+    said = (
+        f"[red]{len(failed)} of {len(found)} fail[/red]" if failed
+        else f"[yellow]{len(found) - open_} of {len(found)} hold, {open_} not judged[/yellow]" if open_
+        else f"[green]all {len(found)} hold[/green]"
+    )  # fmt: skip
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"{said}, {seconds:.1f} CPU s")
     for proof in failed:

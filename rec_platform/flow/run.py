@@ -240,16 +240,20 @@ def _failures(checks: Sequence[CheckResult]) -> dict[Partition, str]:
     return failed
 
 
+def libraries() -> dict[str, str]:
+    """The versions of what rows may depend on besides our own code."""
+    return {name: version(name) for name in _LIBRARIES} | {"python": platform.python_version()}
+
+
 def _manifest(
     stage: Stage, settings: Settings, index: Index, run_id: str, todo: Todo, earlier: Earlier | None
 ) -> Manifest:
     tables = {one.table for partition in list(todo.stale)[:1] for one in stage.inputs(partition, settings)}
     inputs = {name: known for name in sorted(tables) if (known := index.versions.get(name)) is not None}
-    libraries = {name: version(name) for name in _LIBRARIES} | {"python": platform.python_version()}
     built_on = {} if earlier is None else {str(earlier.day): {name: index.versions[name] for name in earlier.rows}}
     extra = {"holes": list(todo.holes), "used_stale": list(todo.used_stale), "built_on": built_on}
     return Manifest(
-        run_id, stage.name, stage.code_version, stage.config(settings), settings.seed, inputs, libraries,
+        run_id, stage.name, stage.code_version, stage.config(settings), settings.seed, inputs, libraries(),
         {name: found for name, found in extra.items() if found},
     )  # fmt: skip
 

@@ -19,7 +19,7 @@ from rec_platform import columns as c
 from rec_platform.clock import DAY, midnight
 from rec_platform.contexts.hashing import mix, seeded
 from rec_platform.partition import Partition
-from rec_platform.proofs.verdict import Finding
+from rec_platform.proofs.verdict import Finding, not_judged
 from rec_platform.stage import Input, Reader
 from rec_platform.tables import PLAY_FACTS, PROFILE_SNAPSHOT, PROFILES, TITLE_SNAPSHOT, WINDOWS
 
@@ -52,8 +52,10 @@ def recounted(partition: Partition, reader: Reader, *, about: int, seed: int) ->
         counted = count(plays, partition, entity, sampled, {key for key in also if _drawn(sampled, key)})
         rows += compared(table, rolled, counted)
     wrong = [row for row in rows if row["mismatch"] or row["missing"] or row["extra"]]
+    n = sum(int(row["compared"]) for row in rows)
+    if not wrong and not n:
+        return not_judged("of the profiles and titles of the snapshots none was drawn")
     if not wrong:
-        n = sum(int(row["compared"]) for row in rows)
         return Finding(
             True, f"{len(rows)} facts, {n} values recounted from {plays.num_rows} plays: all equal", tuple(rows)
         )

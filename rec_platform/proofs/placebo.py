@@ -50,10 +50,9 @@ from rec_platform.contexts.hashing import mix, seeded
 from rec_platform.contexts.stage import read_timeline
 from rec_platform.contexts.tagger import Tagger
 from rec_platform.dmc12.frame import Frame
-from rec_platform.errors import MissingInput
 from rec_platform.features import FeatureGenerator, FeatureSet
 from rec_platform.pipeline import Pipeline, Sources, Transformer
-from rec_platform.proofs.verdict import Finding
+from rec_platform.proofs.verdict import Finding, not_judged
 from rec_platform.stage import Reader
 from rec_platform.tables import INSTANT, PLAY_FACTS, WINDOWS
 
@@ -112,10 +111,14 @@ class Plays:
         inside = self.here & (self.played >= first) & (self.played < end)
         return np.bincount(self.title[inside], minlength=len(self.titles)).astype(np.float64)
 
+    def past(self, at: int) -> npt.NDArray[np.bool_]:
+        """Which plays here anybody could know at an instant."""
+        return self.here & (self.played < at) & (self.known < at)
+
     def known_facts(self, at: int) -> Floats:
         """H: one row per title, what anybody could know at an instant; of the plays here, then of all if that is more."""
         seen = (self.played < at) & (self.known < at)
-        parts = [seen] if self.here.all() else [seen & self.here, seen]
+        parts = [seen] if self.here.all() else [self.past(at), seen]
         return np.concatenate([self._counted(at, part) for part in parts], axis=1)
 
     def _counted(self, at: int, seen: npt.NDArray[np.bool_]) -> Floats:
@@ -259,13 +262,8 @@ def values_of_titles(frame: Frame, n_titles: int) -> dict[str, Floats]:
 
 
 def everybody_asked(plays: Plays, at: int, as_of: int, seed: int) -> Frame:
-    """Contexts of some profiles active here before `at`, at the instant `as_of`, each holding every title of the log."""
-    recent = np.flatnonzero(plays.here & (plays.played < at) & (plays.known < at))
-    if not len(recent):
-        raise MissingInput(
-            f"nobody had played before {day_of(at)}", place="placebo",
-            repair="Choose a later --from, or more countries: features need a past.",
-        )  # fmt: skip
+    """Contexts of some profiles active here before `at` (there are some), at `as_of`, each holding every title of the log."""
+    recent = np.flatnonzero(plays.past(at))
     drawn = mix(seeded(seed, purpose="placebo"), plays.profile[recent])
     _, first = np.unique(drawn, return_index=True)
     rows = recent[first[:PROFILES_ASKED]]
@@ -297,6 +295,8 @@ def examined(
     """
     log = reader.read(PLAY_FACTS.name, reader.published(PLAY_FACTS.name), _COLUMNS)
     plays = Plays.of(log, countries, seed=settings.seed)
+    if not plays.past(at - DAY).any():
+        return not_judged(f"nobody had played before {day_of(at - DAY)}, and features need a past")
     label_days = max(1, min(LABEL_DAYS, (until - at) // DAY))
     timeline = read_timeline(reader, settings, until=reader.last_day)
     instants = (at - DAY, at, at + DAY)
@@ -320,7 +320,7 @@ def verdict(found: Sequence[Knowledge], at: int, label_days: int) -> Finding:
     n, free = (min((getattr(one, name) for one in found), default=0) for name in ("titles", "free"))
     needed = max(MIN_TITLES, n - free + MIN_FREE)
     if n < needed:
-        return Finding(True, f"not judged: {n} titles have a past, {needed} are needed", rows)
+        return not_judged(f"{n} titles have a past, {needed} are needed", rows)
     leaking = [one for one in found if one.leaks]
     if leaking:
         said = ", ".join(f"{one.feature} (at least {one.low:.2f})" for one in leaking[:5])

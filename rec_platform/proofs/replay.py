@@ -2,7 +2,8 @@
 
 Where it does not, the first of these that differs is named, in this order: the partition's own published rows; the code
 version; the configuration; an upstream table and partition whose rows no longer have the hash their commit recorded (in
-the order the stage names its inputs, that is the order of the flow); and, if all of them are the same, the code itself.
+the order the stage names its inputs, that is the order of the flow); the libraries; and, if all of them are the same, the
+code itself.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from rec_platform.config import Settings
 from rec_platform.errors import MissingInput
 from rec_platform.flow.index import Index, fingerprint
 from rec_platform.flow.reader import LakeReader
+from rec_platform.flow.run import libraries
 from rec_platform.lake import Lake, PartitionState
 from rec_platform.lake.content import content_hash_like
 from rec_platform.partition import Partition
@@ -114,7 +116,15 @@ def _hash_of(lake: Lake, table: str, partition: Partition, version: int | None, 
 
 
 def _code(manifest: Manifest) -> str:
+    now = libraries()
+    others = [
+        f"{name} was {then}, is {now.get(name)}"
+        for name, then in manifest["libraries"].items()
+        if now.get(name) != then
+    ]
+    if others:
+        return f"libraries differ: every input has the hash on record, and {', '.join(others)}"
     return (
-        f"code differs: every input has the hash on record, so the stage itself does other work under its code version "
-        f"{manifest['code_version']}, or one of its libraries does"
+        f"code differs: every input has the hash on record and every library its version, so the stage itself does other work "
+        f"under its code version {manifest['code_version']}"
     )

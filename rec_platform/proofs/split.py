@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 
 from rec_platform import columns as c
 from rec_platform.clock import DAY, iso, label_close
-from rec_platform.proofs.verdict import Finding
+from rec_platform.proofs.verdict import Finding, not_judged
 
 Ints = npt.NDArray[np.int64]
 
@@ -141,7 +141,7 @@ def verdict(audits: Mapping[str, SplitAudit]) -> Finding:
     rows = tuple({"trained on": name, **one.row()} for name, one in audits.items())
     broken = {name: one for name, one in audits.items() if not one.holds}
     if not audits:
-        return Finding(True, "nothing to audit: no model of these days was trained on contexts")
+        return not_judged("no model of these days was trained on contexts")
     if not broken:
         least = min(one.begins - one.closes for one in audits.values()) / (DAY / 24)
         return Finding(

@@ -9,11 +9,17 @@ from typing import Any, NamedTuple
 
 
 class Finding(NamedTuple):
-    """What was found of one subject: whether it holds, in words, and the rows behind the words."""
+    """What was found of one subject: whether it holds, in words, and the rows behind the words; as of `Proof`."""
 
     passed: bool
     observed: str
     rows: tuple[Mapping[str, Any], ...] = ()
+    judged: bool = True
+
+
+def not_judged(why: str, rows: tuple[Mapping[str, Any], ...] = ()) -> Finding:
+    """Nothing was there to judge by: no proof of anything, and no failure."""
+    return Finding(True, f"not judged: {why}", rows, judged=False)
 
 
 @dataclass(frozen=True)
@@ -23,10 +29,11 @@ class Proof:
     Attributes:
         proof: its name: leak, replay, incremental, split, placebo.
         subject: what it was made of: a partition, an instant, a window of days.
-        passed: whether it holds.
+        passed: whether nothing was found against it.
         observed: in words, with numbers; where it fails, the first thing that differs.
         cpu_seconds: processor time it took, all threads.
         rows: the numbers behind it, one mapping per row; all rows have the same keys.
+        judged: whether there was enough to judge by; if not, it passes and proves nothing.
     """
 
     proof: str
@@ -35,9 +42,16 @@ class Proof:
     observed: str
     cpu_seconds: float
     rows: tuple[Mapping[str, Any], ...] = field(default=())
+    judged: bool = True
+
+    @property
+    def verdict(self) -> str:
+        return "FAILS" if not self.passed else "holds" if self.judged else "not judged"
 
     def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+        """Its attributes; what was not measured is None, since JSON has no NaN."""
+        rows = [{name: None if value != value else value for name, value in row.items()} for row in self.rows]
+        return {name: getattr(self, name) for name in self.__dataclass_fields__} | {"rows": rows}
 
 
 def proven(proof: str, subject: str, find: Callable[[], Finding]) -> Proof:
@@ -48,4 +62,5 @@ def proven(proof: str, subject: str, find: Callable[[], Finding]) -> Proof:
     """
     started = process_time()
     found = find()
-    return Proof(proof, subject, found.passed, found.observed, round(process_time() - started, 3), found.rows)
+    seconds = round(process_time() - started, 3)
+    return Proof(proof, subject, found.passed, found.observed, seconds, found.rows, found.judged)

@@ -13,6 +13,7 @@ from rec_platform import columns as c
 from rec_platform.clock import DAY, midnight
 from rec_platform.flow import Platform
 from rec_platform.partition import Partition
+from rec_platform.proofs import incremental as recounting
 from rec_platform.proofs.flow import incremental
 from rec_platform.proofs.incremental import as_counts, compared, count, inputs_of, recounted
 from rec_platform.tables import INSTANT, PROFILE_SNAPSHOT, TITLE_SNAPSHOT
@@ -113,3 +114,10 @@ def test_the_sample_is_about_as_large_as_asked(made: Path, last: date) -> None:
     proof = incremental(Platform(made), Partition(last, "US"), about=20)
     assert proof.passed
     assert 3 <= proof.rows[0]["compared"] <= 60
+
+
+def test_a_sample_of_nobody_proves_nothing(made: Path, last: date, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recounting, "_drawn", lambda *_: False)
+    proof = incremental(Platform(made), Partition(last, "US"), about=1)
+    assert (proof.passed, proof.judged, proof.verdict) == (True, False, "not judged")
+    assert "none was drawn" in proof.observed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -217,6 +218,7 @@ def test_a_countrys_whole_period_count_is_caught_in_it_and_no_standard_feature_i
     assert [row["feature"] for row in found.rows if row["leaks"]] == ["plays_of_the_whole_period"]
     few = looked_at(made, first, whole_period(made, "DE"), countries=["DE"])
     assert few.observed == "not judged: 64 titles have a past, 69 are needed"
+    assert (few.passed, few.judged, found.judged) == (True, False, True)
     everywhere = looked_at(made, first, countries=["US", "DE"])
     assert repr(everywhere) == repr(looked_at(made, first))  # NaN is not NaN
 
@@ -227,10 +229,17 @@ def test_the_command_takes_countries_and_refuses_days_without_plays(made: Path, 
     done = CliRunner().invoke(prove, [*window, "--countries", "US"])
     assert done.exit_code == 0, done.output
     assert f"{day} to {last} for US" in done.output
-    (proof,) = json.loads(CliRunner().invoke(prove, [*window, "--countries", "US", "--json"]).stdout)
-    assert proof["subject"] == f"{day} to {last} for US"
+    told = CliRunner().invoke(prove, [*window, "--countries", "US", "--json"]).stdout
+    (proof,) = json.loads(told, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert (proof["subject"], proof["judged"]) == (f"{day} to {last} for US", True)
+    assert None in {row["knows"] for row in proof["rows"]}
     with pytest.raises(MissingInput, match=f"play_facts has no rows from {day} to {last} for FR"):
         CliRunner().invoke(prove, [*window, "--countries", "FR"], catch_exceptions=False)
+    begins = str(Platform(made).index.first_day)
+    early = CliRunner().invoke(prove, ["placebo", "--from", begins, "--to", begins, *home])
+    assert early.exit_code == 0
+    assert re.search(r"not judged +nobody had played before", early.output)
+    assert "0 of 1 hold, 1 not judged" in early.output
     later = str(last + timedelta(days=60))
     with pytest.raises(MissingInput, match="play_facts has no rows"):
         CliRunner().invoke(prove, ["placebo", "--from", later, "--to", later, *home], catch_exceptions=False)

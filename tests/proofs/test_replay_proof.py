@@ -17,8 +17,10 @@ from rec_platform.config import Settings
 from rec_platform.contexts.stage import TrainingSets
 from rec_platform.errors import KeyRefused, MissingInput
 from rec_platform.flow import Platform
+from rec_platform.flow.run import libraries
 from rec_platform.models.candidate_features import CandidateFeatures
 from rec_platform.partition import Partition
+from rec_platform.proofs import replay as replaying
 from rec_platform.proofs.flow import prove_replay, replay
 from rec_platform.stage import Built, Reader
 
@@ -76,7 +78,19 @@ def test_code_that_changed_under_its_version_is_named(made: Path, last: date) ->
     platform.stages["training_sets"] = OtherWork(CandidateFeatures())
     proof = replay(platform, "training_sets", Partition(last, "US"))
     assert not proof.passed
-    assert "code differs: every input has the hash on record" in proof.observed
+    assert "code differs: every input has the hash on record and every library its version" in proof.observed
+
+
+def test_libraries_that_changed_are_named(made: Path, last: date, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = libraries()
+    monkeypatch.setattr(replaying, "libraries", lambda: now | {"numpy": "1.0"})
+    platform = Platform(made)
+    assert replay(platform, "training_sets", Partition(last, "US")).passed, "rows that are the same are the same"
+    platform.stages["training_sets"] = OtherWork(CandidateFeatures())
+    proof = replay(platform, "training_sets", Partition(last, "US"))
+    assert (
+        f"libraries differ: every input has the hash on record, and numpy was {now['numpy']}, is 1.0" in proof.observed
+    )
 
 
 def test_a_raised_code_version_is_named(made: Path, last: date) -> None:

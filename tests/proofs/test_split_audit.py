@@ -112,6 +112,8 @@ def test_countries_are_those_judged_and_training_is_everybodys(made: Path, last:
     across = (last - timedelta(days=1), last)
     found = {where: next(prove_split(platform, last, last, where, across)).rows[0] for where in ((), ("US",), ("DE",))}
     assert found["US",]["same context"] + found["DE",]["same context"] == found[()]["same context"] > 0
+    (untrained,) = prove_split(platform, *across[:1] * 2)
+    assert (untrained.verdict, untrained.observed[:10]) == ("not judged", "not judged")
     with pytest.raises(MissingInput, match=f"contexts has no rows from {last} to {last} for FR"):
         list(prove_split(platform, last, last, ["FR"]))
     with pytest.raises(MissingInput, match="contexts has no rows"):
