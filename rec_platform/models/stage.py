@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import date, timedelta
 from functools import partial
+from importlib.metadata import PackageNotFoundError
 from typing import Any, ClassVar, Final
 
 import pyarrow as pa
@@ -15,7 +16,7 @@ from rec_platform import columns as c
 from rec_platform.clock import midnight, usable_days
 from rec_platform.config import Settings
 from rec_platform.errors import ConfigError
-from rec_platform.models.artefact import Artefact, from_rows, to_rows
+from rec_platform.models.artefact import Artefact, from_rows, libraries, to_rows
 from rec_platform.models.features import feature_notes
 from rec_platform.models.parallel import in_order
 from rec_platform.models.registry import CANDIDATE_TRAINERS, RANKER_TRAINERS, own_rankers, ranker_trainers
@@ -165,7 +166,16 @@ def _unchanged(one: Standing, config: Mapping[str, Any], partition: Partition) -
         return {}
     before, now = one.config.get("own", {}), config.get("own", {})
     found = from_rows(one.rows[RANKER_MODELS.name], place=f"{RANKER_MODELS.name} {partition.key}")
-    return {name: artefact for name, artefact in found.items() if before.get(name) == now.get(name)}
+    return {name: made for name, made in found.items() if before.get(name) == now.get(name) and _same_libraries(made)}
+
+
+def _same_libraries(artefact: Artefact) -> bool:
+    """Whether the libraries a model names are installed in the versions it was made with."""
+    made_with = artefact.manifest.get("libraries", {})
+    try:
+        return bool(made_with == libraries(*made_with))
+    except PackageNotFoundError:
+        return False
 
 
 def _of_every_model(config: Mapping[str, Any]) -> str:

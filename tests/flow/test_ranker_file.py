@@ -256,6 +256,16 @@ def test_what_stands_of_other_inputs_or_settings_is_fitted_anew(
         assert list(built.extra["models"]) == ["logistic", "xgboost", "evidence", "popular"]
 
 
+def test_models_of_other_versions_of_their_libraries_are_fitted_anew(
+    home: Path, second: dict[str, Report], fits: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that name them; `popular` has another code, too."""
+    (home / "popular.py").write_text(POPULAR, "utf-8")
+    monkeypatch.setattr("rec_platform.models.stage.libraries", lambda *names: dict.fromkeys(names, "0.0"))
+    models(home)
+    assert sorted(fits) == ["evidence", "logistic", "popular", "xgboost"]
+
+
 def test_what_stands_and_was_changed_by_hand_is_not_taken_over(
     home: Path, second: dict[str, Report], monkeypatch: pytest.MonkeyPatch
 ) -> None:
