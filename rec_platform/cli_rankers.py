@@ -48,7 +48,7 @@ def check(
         _print_checked(checked)
         if not checked.faults and not _named(file, settings):
             written = f'[rankers] files = ["{file.resolve().as_posix()}"] in {home / PLATFORM_FILE}'
-            next_step(f"{written}, then rec-platform run{of_home(home)}")
+            next_step(f"{written}, then rec-platform run --from A --to B{of_home(home)}")
     if checked.faults:
         sys.exit(2)
 

@@ -324,6 +324,12 @@ def checked(model: type[Model], data: dict[str, Any], *, place: str) -> Model:
 
 def _said(fault: Mapping[str, Any], model: type[BaseModel]) -> str:
     """What is wrong with a key, in our words; of a key that is none, the one most like it."""
+    if fault["type"] == "tuple_type":  # TOML has no tuples
+        return (
+            f"a list is wanted, in brackets: [{fault['input']!r}]"
+            if isinstance(fault["input"], str)
+            else "a list is wanted"
+        )
     if fault["type"] != "extra_forbidden":
         return str(fault["msg"]).removeprefix("Value error, ")
     table: Any = model
@@ -334,10 +340,21 @@ def _said(fault: Mapping[str, Any], model: type[BaseModel]) -> str:
     return "there is no such key" + (f"; did you mean {near[0]}?" if near else "")
 
 
+def _of_home(home: Path, files: Any) -> Any:
+    """Whole paths of the files that a list names; what is no list of texts is left to be refused.
+
+    >>> _of_home(Path("/home"), ["mine.py", "/other/yours.py"])
+    ['/home/mine.py', '/other/yours.py']
+    """
+    if not isinstance(files, list):
+        return files
+    return [str(home / Path(file).expanduser()) if isinstance(file, str) else file for file in files]
+
+
 def load_settings(home: Path) -> Settings:
     """The settings of a home: `platform.toml` over the defaults, with the `[rules]` of `source.toml`.
 
-    Files it names are looked for in the home, unless their paths are absolute.
+    Files it names are looked for in the home, unless their paths are absolute, or of the user's own folder (`~/`).
     """
     data = read_toml(home / PLATFORM_FILE) if (home / PLATFORM_FILE).exists() else {}
     if "rules" in data:
@@ -348,7 +365,7 @@ def load_settings(home: Path) -> Settings:
         )
     for section in ("features", "rankers", "evaluation"):
         if isinstance(data.get(section), dict) and "files" in data[section]:
-            data[section] = data[section] | {"files": [str(home / file) for file in data[section]["files"]]}
+            data[section] = data[section] | {"files": _of_home(home, data[section]["files"])}
     memory = data.get("memory", {})
     if isinstance(memory, dict) and isinstance(folder := memory.get("scratch", STAGING_FOLDER), str):
         data["memory"] = memory | {"scratch": str(home / folder)}

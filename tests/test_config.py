@@ -64,3 +64,22 @@ def test_a_ranker_that_is_none_is_refused_when_a_run_is_planned(tmp_path: Path) 
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         Settings().seed = 3  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("section", ["features", "rankers", "evaluation"])
+@pytest.mark.parametrize("files", ['"mine.py"', "[3]"])
+def test_files_that_are_no_list_of_paths_are_refused_by_key(tmp_path: Path, section: str, files: str) -> None:
+    (tmp_path / "platform.toml").write_text(f"[{section}]\nfiles = {files}\n")
+    said = (
+        r"\[{}\.files\] a list is wanted, in brackets: \['mine\.py'\]"
+        if "mine" in files
+        else r"\[{}\.files\.0\] .* string"
+    )
+    with pytest.raises(ConfigError, match=said.format(section)):
+        load_settings(tmp_path)
+
+
+def test_files_are_of_the_home_or_stand_where_their_path_says(tmp_path: Path) -> None:
+    (tmp_path / "platform.toml").write_text('[rankers]\nfiles = ["mine.py", "~/yours.py", "/there/ours.py"]\n')
+    files = load_settings(tmp_path).rankers.files
+    assert files == (str(tmp_path / "mine.py"), str(Path.home() / "yours.py"), "/there/ours.py")
