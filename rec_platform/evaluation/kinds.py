@@ -7,11 +7,15 @@ and the numbers are added up per context in the order, and with the divisions, o
 
 The kind of a context is its candidates, reachable positives and positives. `random` and `ceiling` depend on nothing else, so
 their metrics are worked out once per kind of context.
+
+Of contexts with few positives, each alone at its score, there are few kinds as wholes (`arrangements`): these have their numbers
+in one row, rounded already.
 """
 
 from __future__ import annotations
 
 import threading
+from math import comb
 from typing import Final
 
 import numpy as np
@@ -31,7 +35,11 @@ SLOTS: Final = 2**14
 LONGEST: Final = 1024
 #: Groups of one candidate that are found without a look in the table: 16 MB.
 DIRECT: Final = 2**22
+#: Numbers of arrangements that are kept: 16 MB, and as much again of them in fixed point.
+ARRANGED: Final = 2**21
 
+#: Instead of where the arrangements of a kind of context are: they have no numbers yet, or never will.
+_NOT_YET, _NEVER = -1, -2
 
 _LOCAL: Final = threading.local()
 
@@ -70,6 +78,10 @@ class Kinds:
         self._keys = np.zeros((SLOTS // 2, kernels.FIELDS), dtype=np.int64)
         self._n = 0
         self._parts = np.zeros((0, metrics))
+        self._arranged, self._n_arranged, self._largest = np.zeros(0, dtype=np.int64), 0, 0.0
+        room = ARRANGED // max(metrics, 1), metrics
+        self._values, self._fixed = np.empty(room), np.empty(room, dtype=np.int64)  # what nobody touches costs nothing
+        self._exact_fixed = np.zeros((0, 2 * metrics), dtype=np.int64)
 
     def suit(self, whole: Scored) -> bool:
         """Whether these contexts can be judged by kind: gains of 1, and not too many positives."""
@@ -114,6 +126,19 @@ class Kinds:
         )  # fmt: skip
         left, width = np.arange(truth.n_contexts) if contexts is None else contexts, self._facts[:, 1].copy()
         later, largest = np.empty(len(left), dtype=np.int64), 0.0
+        if keep is None:
+            arranged, rows = np.empty(len(left), dtype=np.int64), np.empty((len(left) + 1, len(above)), dtype=np.int32)
+            done, waiting = kernels.number_arrangements(
+                left, above, equal, *given[5:], self._arranged, arranged, rows, later
+            )
+            most = kernels.add_arrangements(
+                left, arranged[:done], rows, row, given[0], kind, self._values, self._fixed, self._exact,
+                self._exact_fixed, out, column,
+            )  # fmt: skip
+            if most == np.inf:
+                return np.inf
+            largest = max(float(most), self._largest)
+            left, row = left[later[:waiting]], row[later[:waiting]]
         while len(left):
             before = self._n
             waiting, n, most = kernels.judge(
@@ -143,6 +168,7 @@ class Kinds:
         if len(self._contexts) > before:
             self._learn_contexts(facts[kinds >= before])
         self._name_all(kinds[~self._named[kinds]], models * int(reachable.sum()))
+        self._arrange(kinds, models * np.bincount(which, minlength=len(kinds)))
         return np.asarray(kinds[which])
 
     def _learn_contexts(self, facts: Ints) -> None:
@@ -156,7 +182,15 @@ class Kinds:
         for rank in (at_random, at_best):
             groups = tie_groups(truth, *rank(truth))
             exact += [np.where(inside[one.population], one.value(groups, k), 0.0) for one, k in self.wanted]
-        self._exact = np.concatenate([self._exact, np.column_stack(exact)])
+        new = np.column_stack(exact)
+        small = np.asarray(np.abs(new) < kernels.BOUND)
+        rounded = np.rint(np.where(small, new, 0.0) * kernels.ONE).astype(np.int64)
+        self._exact, self._exact_fixed = (
+            np.concatenate([self._exact, new]),
+            np.concatenate([self._exact_fixed, rounded]),
+        )
+        few = (facts[:, 1] == facts[:, 2]) & (facts[:, 1] > 0) & (facts[:, 1] <= kernels.TOGETHER)
+        self._arranged = np.append(self._arranged, np.where(few & small.all(axis=1), _NOT_YET, _NEVER))
         self._make_room(facts)
 
     def _make_room(self, facts: Ints) -> None:
@@ -193,6 +227,28 @@ class Kinds:
         self._n += len(keys)
         kernels.rehash(self._table, self._keys, self._n)
         self._learn_groups(self._keys[len(self._parts) : self._n])
+
+    def _arrange(self, contexts: Ints, at_hand: Ints) -> None:
+        """Put numbers to all arrangements of these kinds of contexts, if they are no more than the contexts at hand."""
+        n, p = self._facts[contexts, 0], self._facts[contexts, 1]
+        many = np.choose(np.minimum(p, 3), [1, n, n * (n - 1) // 2, n * (n - 1) * (n - 2) // 6])
+        wanted = (self._arranged[contexts] == _NOT_YET) & self._named[contexts] & (self._base[contexts] >= 0)
+        for kind in contexts[wanted & (many <= at_hand)].tolist():
+            self._arrange_kind(kind)
+
+    def _arrange_kind(self, kind: int) -> None:
+        n, p, _ = self._facts[kind].tolist()
+        base, begin, end = int(self._base[kind]), self._n_arranged, self._n_arranged + comb(n, p)
+        if end > len(self._values):
+            return
+        groups = self._direct[base : base + n * p].reshape(n, p)
+        room = self._values[begin:end], self._fixed[begin:end]
+        largest = float(kernels.arrange(groups, self._parts, self._over[kind], *room))
+        if largest == np.inf:  # left to those who name the fault
+            self._arranged[kind] = _NEVER
+            return
+        self._arranged[kind], self._n_arranged = begin, end
+        self._largest = max(self._largest, largest, float(np.abs(self._exact[kind]).max()))
 
     @staticmethod
     def _denominator(metric: Metric, k: int, truth: Truth, inside: Bools) -> Floats:

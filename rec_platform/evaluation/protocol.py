@@ -113,6 +113,11 @@ def data_hash(context_id: Ints, weight: Floats, truth: Truth, titles: Ints) -> i
         context_id, weight: n values.
         truth, titles: what happened; the title of each of the P positives.
     """
-    facts, positives = weight.view(np.int64) + truth.n_candidates, truth.gain.view(np.int64) + truth.reachable
-    words = [plain(one, np.int64).view(np.uint64) for one in (context_id, facts, titles, positives)]
-    return int(kernels.judged(_judged(), words[0], words[1], plain(truth.context, np.int64), words[2], words[3]))
+    reachable, context = plain(truth.reachable, np.bool_), plain(truth.context, np.int64)
+    ids, weights, candidates = _words(context_id), _words(weight.view(np.int64)), _words(truth.n_candidates)
+    gain = _words(truth.gain.view(np.int64))
+    return int(kernels.judged(_judged(), ids, weights, candidates, context, _words(titles), gain, reachable))
+
+
+def _words(values: Ints) -> kernels.Words:
+    return np.asarray(plain(values, np.int64).view(np.uint64))

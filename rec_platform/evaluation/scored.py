@@ -22,7 +22,6 @@ from rec_platform.evaluation.ties import (
     Ints,
     Scores,
     Truth,
-    facts_of,
     place,
     positives,
     restricted,
@@ -89,13 +88,14 @@ def scored(frame: Frame, models: tuple[str, ...]) -> Scored:
     Raises `NumericError` for a NaN score of a candidate, `SchemaError` for a model that is not there.
     """
     label = np.asarray(frame.item(c.LABEL), dtype=np.float64)
-    rows, first = positives(label, frame.offsets)
-    context, gain, titles = facts_of(label, np.asarray(frame.item(c.TITLE), dtype=np.int64), rows, first)
+    rows, first, context, gain = positives(label, frame.offsets)
+    titles = np.asarray(frame.item(c.TITLE), dtype=np.int64)[rows]
     counted, candidate = ranked_before(frame), _some(frame)
     sizes = frame.context(c.N_CANDIDATES) if counted else _totals(candidate, frame.offsets)
     truth = Truth(
         frame.n_contexts, context, gain,
         np.ones(len(rows), dtype=bool) if candidate is None else candidate[rows], np.asarray(sizes, dtype=np.int64),
+        first,
     )  # fmt: skip
     above, equal = np.empty((2, len(models), len(rows)), dtype=np.int64)
     if counted:

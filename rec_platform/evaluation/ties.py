@@ -41,6 +41,7 @@ class Truth:
         gain: float64, P values > 0: the label.
         reachable: bool, P values: whether the title is in the context's candidate set.
         n_candidates: int64, n values: the size of the candidate set.
+        bounds: `first`, where somebody has it.
     """
 
     n_contexts: int
@@ -48,6 +49,7 @@ class Truth:
     gain: Floats
     reachable: Bools
     n_candidates: Ints
+    bounds: Ints | None = None
 
     def __post_init__(self) -> None:
         if np.any(self.context[1:] < self.context[:-1]):
@@ -68,12 +70,12 @@ class Truth:
 
     @cached_property
     def n_positives(self) -> Ints:
-        return self.count()
+        return np.diff(self.first)
 
     @cached_property
     def first(self) -> Ints:
         """The rows of context i's positives are first[i]:first[i + 1] (n + 1 values)."""
-        return np.append(0, np.cumsum(self.n_positives))
+        return np.append(0, np.cumsum(self.count())) if self.bounds is None else self.bounds
 
     @cached_property
     def n_reachable(self) -> Ints:
@@ -247,19 +249,15 @@ def _read_only(values: npt.NDArray[Any]) -> npt.NDArray[Any]:
     return seen
 
 
-def positives(label: Floats, offsets: Ints) -> tuple[Ints, Ints]:
-    """The rows of items with a label above 0, and where each context's begin among them: P and n + 1 values."""
-    rows, first = np.empty(len(label), dtype=np.int64), np.zeros(len(offsets), dtype=np.int64)
-    found = kernels.positives(_read_only(label), plain(offsets, np.int64), rows, first)
-    return rows[:found].copy(), first
+def positives(label: Floats, offsets: Ints) -> tuple[Ints, Ints, Ints, Floats]:
+    """The items with a label above 0: rows, where each context's begin among them, contexts and labels.
 
-
-def facts_of(label: Floats, title: Ints, rows: Ints, first: Ints) -> tuple[Ints, Floats, Ints]:
-    """The context, the label and the title of each of `positives`: P values each."""
-    context, titles = np.empty((2, len(rows)), dtype=np.int64)
-    gain = np.empty(len(rows))
-    kernels.facts_of(_read_only(label), _read_only(title), rows, first, context, gain, titles)
-    return context, gain, titles
+    P, n + 1, P and P values.
+    """
+    rows, context = np.empty((2, len(label)), dtype=np.int64)
+    gain, first = np.empty(len(label)), np.zeros(len(offsets), dtype=np.int64)
+    found = kernels.positives(_read_only(label), plain(offsets, np.int64), rows, first, context, gain)
+    return rows[:found], first, context[:found], gain[:found]
 
 
 def _by_sorting(counted: Scores, values: Scores) -> tuple[Ints, Ints]:

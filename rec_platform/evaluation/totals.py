@@ -212,6 +212,8 @@ def joint(slices: Sequence[Slice], n: int) -> Ints:
 
 def first_of_each(codes: Ints) -> Ints:
     """The first row of each of the codes 0, 1, ..."""
-    first = np.empty(int(codes.max(initial=-1)) + 1, dtype=np.int64)
+    if not codes.any():
+        return np.zeros(min(len(codes), 1), dtype=np.int64)
+    first = np.empty(int(codes.max()) + 1, dtype=np.int64)
     first[codes[::-1]] = np.arange(len(codes))[::-1]
     return first

@@ -16,12 +16,13 @@ from rec_platform.evaluation.metrics import STANDARD
 
 
 def run_everything() -> None:
-    """Evaluate a list of two titles, scored in 64 bits and in 32, with and without replicates."""
+    """Evaluate a list of two titles, once all tied, scored by two models in 64 bits and in 32, with and without replicates."""
     contexts, items = pa.table({c.PROFILE: [1]}), {c.TITLE: np.array([1, 2]), c.LABEL: np.array([0.0, 1.0])}
-    for scores in (np.zeros(2), np.zeros(2, dtype=np.float32)):
-        frame = Frame.of(contexts, np.array([0, 2]), items=items, scores={"any": scores})
-        for replicates in (0, 1):
-            evaluate(frame, seed=0, metrics=STANDARD, accumulators=(), replicates=replicates)
+    for kind in (np.float64, np.float32):
+        for scores in (np.arange(2, dtype=kind), np.zeros(2, dtype=kind)):
+            frame = Frame.of(contexts, np.array([0, 2]), items=items, scores={"a": scores, "b": scores})
+            for replicates in (0, 1):
+                evaluate(frame, seed=0, metrics=STANDARD, accumulators=(), replicates=replicates)
     kernels.rehash(np.full(4, -1, dtype=np.int32), np.zeros((2, kernels.FIELDS), dtype=np.int64), 1)
 
 

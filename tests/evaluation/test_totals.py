@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from rec_platform.evaluation import significance, ties
 from rec_platform.evaluation import totals as totals_module
 from rec_platform.evaluation.tallies import distinct
-from rec_platform.evaluation.ties import facts_of, place, positives
+from rec_platform.evaluation.ties import place, positives
 from rec_platform.evaluation.totals import Slice, drawn_by, first_of_each, joint, totals
 
 
@@ -83,16 +83,15 @@ def test_distinct_values_are_those_of_sorting(values, moved):
 @given(seed=st.integers(0, 10_000), dtype=st.sampled_from([np.float32, np.float64]), share=st.sampled_from([0.1, 0.9]))
 def test_places_are_counts_of_what_scores_above_and_equal(seed, dtype, share):
     rng = np.random.default_rng(seed)
-    sizes = rng.choice([0, 1, 3, 50, 130, 248, 249, 600], 6)  # a strip of items and more, too
+    sizes = rng.choice([0, 1, 3, 7, 8, 9, 16, 50, 64, 65, 130, 600], 6)  # eight scores, 64 labels, and more or less
     offsets = np.append(0, np.cumsum(sizes))
     scores = rng.integers(0, 1 + seed % 60, offsets[-1]).astype(dtype) / dtype(7)
     label, candidate = (rng.random(offsets[-1]) < share).astype(float), rng.random(offsets[-1]) < 0.9
-    rows, first = positives(label, offsets)
+    rows, first, context, gain = positives(label * 3, offsets)
     assert rows.tolist() == np.flatnonzero(label > 0).tolist()
     assert first.tolist() == np.searchsorted(rows, offsets).tolist()
-    context, gain, titles = facts_of(label * 3, np.arange(len(label)) * 7, rows, first)
     assert context.tolist() == (np.searchsorted(offsets, rows, "right") - 1).tolist()
-    assert (gain.tolist(), titles.tolist()) == ([3.0] * len(rows), (rows * 7).tolist())
+    assert gain.tolist() == [3.0] * len(rows)
     for some in (None, candidate):
         above, equal = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
         assert not place(scores, offsets, rows, first, some, above, equal)
@@ -110,7 +109,7 @@ def test_places_are_counts_of_what_scores_above_and_equal(seed, dtype, share):
 def test_contexts_with_too_many_positives_to_compare_are_sorted(monkeypatch):
     rng = np.random.default_rng(3)
     offsets, scores = np.array([0, 300, 310, 500]), rng.integers(0, 40, 500) / 7
-    rows, first = positives((rng.random(500) < 0.3).astype(float), offsets)
+    rows, first, *_ = positives((rng.random(500) < 0.3).astype(float), offsets)
     compared, by_sorting = np.zeros((2, len(rows)), np.int64), np.zeros((2, len(rows)), np.int64)
     monkeypatch.setattr(ties, "MANY", 500)
     assert not place(scores, offsets, rows, first, None, *compared)

@@ -12,6 +12,7 @@ of a profile is a running count over them (decision 0052).
 
 from __future__ import annotations
 
+from rec_platform.timetravel.kernels import lanes
 from rec_platform.timetravel.kernels.availability import offered_since
 from rec_platform.timetravel.kernels.codes import hash_codes, hash_table, recode, take_in, take_in_close
 from rec_platform.timetravel.kernels.columns import enter, gathered, look_up, mark, marked, scatter, spread
@@ -99,6 +100,7 @@ __all__ = [
     "hash_table",
     "item_columns",
     "keep_best",
+    "lanes",
     "local_keys",
     "look_up",
     "lower_bound",
