@@ -97,7 +97,10 @@ def listed(home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
         return
     shown = [_shown(row) for row in rows]
     print_rows(shown, f"{len(rows)} rankers, {len(fitted)} fitted", as_json=False)
-    next_step(f"rec-platform rankers check my_ranker.py{of_home(home)}")
+    if any(row["made by"] == "other code" for row in rows):
+        next_step(f"rec-platform run --from {day} --to {day}{of_home(home)}")
+    else:
+        next_step(f"rec-platform rankers check my_ranker.py{of_home(home)}")
 
 
 def _listed(trainer: RankerTrainer, fitted: bool, day: str, made: Artefact | None) -> Row:

@@ -10,8 +10,10 @@ from typing import Any
 import pyarrow as pa
 import pytest
 from simulated_homes import FLOW, fill, run, world
+from typer.testing import CliRunner
 
 from rec_platform import columns as c
+from rec_platform.cli import app
 from rec_platform.errors import ArtefactError, ConfigError
 from rec_platform.flow import Platform, Report
 from rec_platform.flow.reader import LakeReader
@@ -187,6 +189,10 @@ def test_another_code_makes_it_again_and_a_comment_does_not(home: Path, second: 
     file.write_text(POPULAR.replace("return np.nan_to_num(", "return -np.nan_to_num("), encoding="utf-8")
     with pytest.raises(ArtefactError, match=r"other code than the file holds now .*popular\.py"):
         listed(home)
+    told = CliRunner().invoke(app, ["rankers", "list", "--home", str(home)]).stdout
+    assert told.count("this code") == 3
+    assert told.count("other code") == 1
+    assert f"Next: rec-platform run --from {LAST} --to {LAST}" in told
     again = run(home, LAST, LAST)
     assert set(again) == set(FLOW)
     assert {stage for stage, report in again.items() if report.published} == DEPENDENT
