@@ -160,13 +160,17 @@ class Scrambled(Retold):
         return rows
 
     def _records(self, table: str, rows: pa.Table, rng: np.random.Generator) -> pa.Table:
-        """Records known later say something else, and every tenth known one is told anew, later and differently."""
+        """Records known later say something else; known ones are told anew and differently, every tenth later, all at T exactly.
+
+        What is known at T exactly falls to a `<=` where `<` belongs, whoever's context begins at T.
+        """
         order = table_spec(table).order
         hidden = _instants(rows, c.KNOWN_AT) >= self.at
         seen, rest = np.flatnonzero(~hidden), np.flatnonzero(hidden)
         again = seen[rng.random(len(seen)) < _COPIED]
-        later = rows.take(pa.array(np.concatenate([rest, again])))
+        later = rows.take(pa.array(np.concatenate([rest, again, seen])))
         known = self.at + rng.integers(0, 9 * DAY, later.num_rows)
+        known[len(rest) + len(again) :] = self.at
         later = _set(later, c.KNOWN_AT, pa.array(known).cast(INSTANT))
         told = [name for name in rows.column_names if name not in (order[0], c.KNOWN_AT, c.COUNTRY)]
         shuffled = rows.take(pa.array(rng.integers(0, max(rows.num_rows, 1), later.num_rows)))

@@ -28,6 +28,7 @@ from rec_platform.proofs.scramble import Scrambled, first_difference
 from rec_platform.scoring.stage import timeline_inputs
 from rec_platform.stage import Reader
 from rec_platform.tables import INSTANT, PLAY_FACTS, PROFILES, TITLES
+from rec_platform.timetravel import timeline as timelines
 from rec_platform.timetravel.timeline import Timeline
 
 
@@ -66,6 +67,19 @@ def test_less_or_equal_where_less_belongs_is_named(made: Path, last: date, monke
     assert " of title " in proof.observed
     assert "with another future" in proof.observed
     assert proof.subject.partition(" at ")[2] in proof.observed  # only the context at T itself reads its own play
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_record_read_at_the_instant_it_becomes_known_is_named(
+    made: Path, last: date, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Of one context alone, that which begins at T; every draw finds it."""
+    honest = timelines.value_at
+    monkeypatch.setattr(timelines, "value_at", lambda *rows_and_key: honest(*rows_and_key[:-1], rows_and_key[-1] + 1))
+    proof = leak_of_contexts(Platform(made), Partition(last, "US"), seed=seed, at_most=1 << 40)
+    assert not proof.passed
+    assert "tenure" in proof.observed
+    assert proof.subject.partition(" at ")[2] in proof.observed
 
 
 @dataclass(frozen=True)
@@ -135,6 +149,8 @@ def test_the_scramble_changes_everything_hidden_and_nothing_visible(made: Path, 
         honest, told = (one.read(table, partitions) for one in (reader, other))
         assert visible(honest, at).equals(visible(told, at)), table
         assert not honest.equals(told), table
+        at_the_edge = pc.equal(told.column(c.KNOWN_AT), pa.scalar(at, pa.int64()).cast(INSTANT))
+        assert pc.any(at_the_edge).as_py(), f"a <= in what reads {table} would pass"
     hidden = Scrambled(reader, at, 0).read(PLAY_FACTS.name, plays, [c.TITLE])
     assert hidden.column_names == [c.TITLE]
 
