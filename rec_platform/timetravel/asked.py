@@ -1,4 +1,4 @@
-"""Contexts and items that facts are asked about: as codes, in runs of one place and profile, with the moves of each window."""
+"""Contexts and items that facts are asked about: as codes, in runs of one profile and place, with the moves of each window."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Values = Float64 | Int64
 
 @dataclass(frozen=True)
 class Asked:
-    """Contexts and items as codes, in runs: by place, profile and time. `opens` is true where a run begins."""
+    """Contexts and items as codes, in runs: by profile (as plays stand, too), place and time; `opens` where a run begins."""
 
     histories: Histories
     profile: Int32
@@ -51,9 +51,9 @@ class Asked:
         """Whether they stand as promised."""
         if len(self.at) < 2:
             return True
-        by_place, by_profile, by_time = np.diff(self.place), np.diff(self.profile), np.diff(self.at)
-        later = (by_place == 0) & ((by_profile > 0) | ((by_profile == 0) & (by_time >= 0)))
-        return bool(((by_place > 0) | later).all())
+        by_profile, by_place, by_time = np.diff(self.profile), np.diff(self.place), np.diff(self.at)
+        later = (by_profile == 0) & ((by_place > 0) | ((by_place == 0) & (by_time >= 0)))
+        return bool(((by_profile > 0) | later).all())
 
     def moves(self, window: int) -> Moves:
         """The moves of a window."""

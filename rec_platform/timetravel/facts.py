@@ -1,7 +1,7 @@
 """Facts of any contexts and items, computed by the kernels from one timeline. What a fact is: declared.py.
 
 Everything of a profile is a running count over the moves of a window (kernels/windows.py), so contexts are read in runs: by
-country, profile and time. Everything of titles, countries and the platform is looked up in the slabs of a tick.
+profile, country and time. Everything of titles, countries and the platform is looked up in the slabs of a tick.
 """
 
 from __future__ import annotations
@@ -137,7 +137,7 @@ class FactReader:
     ) -> dict[str, Values]:
         """Each fact's values as `reading.compute` gives them; `ConfigError` for a context of another country than the reader's.
 
-        Contexts in order of (country as this reader has them, profile, time) are read as they stand; others are sorted
+        Contexts in order of (profile, country as this reader has them, time) are read as they stand; others are sorted
         first, and their values put back. `only`: the names of the facts to read, if not all.
         """
         wanted = self._choose(None if only is None else frozenset(only))
@@ -149,7 +149,7 @@ class FactReader:
         )  # fmt: skip
         if not wanted.own or asked.in_runs:
             return self._read(asked, wanted)
-        order = np.lexsort((asked.at, asked.profile, asked.place))
+        order = np.lexsort((asked.at, asked.place, asked.profile))
         rows, inner = rows_of(asked.offsets, order)
         found = self._read(
             Asked(asked.histories, asked.profile[order], asked.place[order], asked.at[order], inner, asked.item[rows]),

@@ -57,7 +57,8 @@ class TitleRevisions:
     """The rows of `titles`, sorted by (title, known_at).
 
     `newest` has for each list attribute, of each title: when its newest row became known (the largest int64 if it has
-    none), and where the values of that row begin and end; int64 (titles, 3).
+    none), how many values that row has, its first value and, if it has more, its last; int64 (titles, 4). Where there is
+    no such value stands the number of all values.
     """
 
     starts: Int64
@@ -72,7 +73,7 @@ class TitleRevisions:
         starts, known, titles = ordered(titles, c.TITLE, ids)
         lists = {name: ListAttribute.of(titles.column(name)) for name in (c.GENRES, c.TAGS)}
         released, runtime = instants(titles.column(c.RELEASED_AT)), instants(titles.column(c.RUNTIME_MS))
-        newest = {name: _newest(starts, known, attribute.starts) for name, attribute in lists.items()}
+        newest = {name: _newest(starts, known, attribute) for name, attribute in lists.items()}
         return cls(starts, known, released, runtime, lists, newest)
 
     def changes(self, attribute: str, visible_since: Int64) -> Int64:
@@ -83,11 +84,14 @@ class TitleRevisions:
         return np.sort(self.known[other & (self.known >= visible_since[title])])
 
 
-def _newest(starts: Int64, known: Int64, value_starts: Int64) -> Int64:
+def _newest(starts: Int64, known: Int64, attribute: ListAttribute) -> Int64:
     has = np.flatnonzero(np.diff(starts))
     row = starts[has + 1] - 1
-    found = np.full((len(starts) - 1, 3), _FOREVER, dtype=np.int64)
-    found[has] = np.stack([known[row], value_starts[row], value_starts[row + 1]], axis=1)
+    begin, end = attribute.starts[row], attribute.starts[row + 1]
+    values = np.append(attribute.values, len(attribute.names))  # the last stands for what is missing
+    first, last = np.where(end > begin, begin, -1), np.where(end > begin + 1, end - 1, -1)
+    found = np.full((len(starts) - 1, 4), _FOREVER, dtype=np.int64)
+    found[has] = np.stack([known[row], end - begin, values[first], values[last]], axis=1)
     return found
 
 

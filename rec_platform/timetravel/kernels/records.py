@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rec_platform.timetravel.kernels.compiling import Bools, Float64, Int32, Int64, compiled
+from rec_platform.timetravel.kernels.compiling import NONE, Bools, Float64, Int32, Int64, compiled
 
 
 @compiled
@@ -19,12 +19,8 @@ def revision(starts: Int64, known: Int64, key: int, now: int) -> int:
 
 
 @compiled
-def _values_of(
-    newest: Int64, starts: Int64, known: Int64, value_starts: Int64, title: int, now: int
-) -> tuple[int, int]:
+def _values_of(starts: Int64, known: Int64, value_starts: Int64, title: int, now: int) -> tuple[int, int]:
     """Where the values that a title has in a list attribute, as known before `now`, begin and end."""
-    if newest[title, 0] < now:
-        return newest[title, 1], newest[title, 2]
     r = revision(starts, known, title, now)
     return (value_starts[r], value_starts[r + 1]) if r >= 0 else (0, 0)
 
@@ -50,33 +46,42 @@ def moved_attributes(
 
     What values a title has is itself read as known at the context's instant; a run of contexts must end where that
     changes for a title with visible plays. `titles` are those of the moved plays. `newest` has of each title when its
-    newest revision became known, and where its values begin and end: a shortcut. Most titles have a value or two, in no
-    order that a processor could foresee: the first and the last are added without a branch, and a loop takes the others.
+    newest revision became known, how many values it has, the first and, if it has more, the last; `n_values`, whose sum
+    stays 0, where there is none: a shortcut, since most titles have a value or two, in no order that a processor could
+    foresee.
     """
     out = np.empty((2, len(item)), dtype=np.float64)
-    sums = np.zeros(n_values, dtype=np.int64)
+    sums = np.zeros(n_values + 1, dtype=np.int64)
     for i in range(len(at)):
         now = at[i]
         if opens[i]:
             sums[:] = 0
         for m in range(bounds[i], bounds[i + 1]):
-            begin, end = _values_of(newest, revision_starts, revision_known, value_starts, titles[m], now)
-            if begin < end:
-                sums[values[begin]] += amounts[m]
-                sums[values[end - 1]] += amounts[m] if end - begin > 1 else 0
-                for v in range(begin + 1, end - 1):
+            t = titles[m]
+            if newest[t, 0] < now and newest[t, 1] <= 2:
+                sums[newest[t, 2]] += amounts[m]
+                sums[newest[t, 3]] += amounts[m]
+                sums[n_values] = 0
+            else:
+                begin, end = _values_of(revision_starts, revision_known, value_starts, t, now)
+                for v in range(begin, end):
                     sums[values[v]] += amounts[m]
         for j in range(offsets[i], offsets[i + 1]):
             mean = most = np.nan
-            if item[j] >= 0:
-                begin, end = _values_of(newest, revision_starts, revision_known, value_starts, item[j], now)
-                if begin < end:
-                    first, last = sums[values[begin]], sums[values[end - 1]]
-                    total, greatest = first + (last if end - begin > 1 else 0), max(first, last)
-                    for v in range(begin + 1, end - 1):
+            t = item[j]
+            if t >= 0:
+                n = newest[t, 1]
+                if newest[t, 0] < now and n <= 2:
+                    first, last = sums[newest[t, 2]], sums[newest[t, 3]]
+                    total, greatest = first + last, max(first, last) if n > 1 else first
+                else:
+                    begin, end = _values_of(revision_starts, revision_known, value_starts, t, now)
+                    n, total, greatest = end - begin, np.int64(0), np.int64(NONE)
+                    for v in range(begin, end):
                         total += sums[values[v]]
                         greatest = max(greatest, sums[values[v]])
-                    mean, most = total / (end - begin), np.float64(greatest)
+                if n > 0:
+                    mean, most = total / n, np.float64(greatest)
             out[0, j], out[1, j] = mean, most
     return out
 
