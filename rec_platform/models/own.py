@@ -162,6 +162,7 @@ class OwnTrainer(RankerTrainer):
     def _try(self, scorer: OwnScorer, frame: Frame) -> None:
         """Refuses scores that are not finite, also of nothing but missing values, or that hang on other contexts."""
         missing = {name: np.full(frame.n_items, np.nan, np.float32) for name in frame.features.column_names}
+        given = frame.offsets.copy()
         for one, of in ((frame, ""), (frame.with_features(missing), " where every feature is missing")):
             for what, values in (
                 ("the score", scorer.score(one)), ("a contribution", scorer.contributions(one, np.arange(one.n_items))),
@@ -169,6 +170,9 @@ class OwnTrainer(RankerTrainer):
                 if not np.isfinite(values).all():
                     fault = f"ranker {self.name!r} gave {what} {values[~np.isfinite(values)][0]}{of}"
                     refuse(self.file, fault, "Let it be finite, also where features are NaN, which is missing.")
+        if not np.array_equal(frame.offsets, given):
+            fault = f"the scorer {self.name!r} writes into the frame, which other models score"
+            refuse(self.file, fault, "Make a copy first: frame.offsets.copy().")
         whole = scorer.score(frame)
         if self.scale == "probability" and not ((whole >= 0) & (whole <= 1)).all():
             fault = (
