@@ -170,7 +170,8 @@ def title_ages(titles: Ints, days: Ints) -> Division:
 
 def constant(label: str, n: int) -> pa.Array:
     """The same text n times, coded."""
-    return pa.DictionaryArray.from_arrays(np.zeros(n, dtype=np.int32), pa.array([label]), safe=False)
+    codes = pa.array(np.zeros(n, dtype=np.int32))  # given as NumPy's they would be looked through for missing ones
+    return pa.DictionaryArray.from_arrays(codes, pa.array([label]), safe=False)
 
 
 def context_values(contexts: pa.Table, name: str) -> pa.Array:
