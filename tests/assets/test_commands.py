@@ -177,7 +177,7 @@ def test_every_command_has_an_example() -> None:
     commands = get_command(app).commands  # type: ignore[attr-defined]
     assert set(commands) == {
         "simulate", "ingest", "run", "metrics", "compare", "ageing", "report", "export", "protocol", "late", "recommend",
-        "travel", "features", "prove", "status", "ui",
+        "travel", "features", "rankers", "prove", "status", "ui",
     }  # fmt: skip
     told = {name: command for name, command in commands.items() if not hasattr(command, "commands")}
     for group in set(commands) - set(told):
@@ -189,7 +189,7 @@ def test_every_command_has_an_example() -> None:
 def test_help_lists_commands_in_the_order_of_the_flow() -> None:
     commands = list(get_command(app).commands)  # type: ignore[attr-defined]
     assert commands[:5] == ["simulate", "ingest", "run", "status", "metrics"]
-    assert commands[-2:] == ["features", "prove"]
+    assert commands[-3:] == ["features", "rankers", "prove"]
 
 
 def test_after_an_ingest_the_newest_days_are_proposed(deployment: Deployment, tmp_path: Path) -> None:
