@@ -153,9 +153,10 @@ def countries_plot(rows: Sequence[Row], *, metric: str, order: Sequence[str] = (
     for place, (model, colour) in enumerate(colours.items()):
         mine = [row for row in rows if row[c.SLICE_VALUE] in chosen and row[c.MODEL] == model]
         shift = (place - (len(models) - 1) / 2) * 0.8 / max(len(models), 1)
-        _intervals(axes, mine, [chosen.index(row[c.SLICE_VALUE]) + shift for row in mine], colour)
+        ys = [chosen.index(row[c.SLICE_VALUE]) + shift for row in mine]
+        _intervals(axes, mine, ys, colour, style.mark(colours, model))
     for model, colour in colours.items():
-        axes.plot([], [], "o", color=colour, markersize=4.5, label=model)
+        axes.plot([], [], style.mark(colours, model), color=colour, markersize=4.5, label=model)
     axes.set_yticks(range(len(chosen)), [f"{name}, n {sizes[name]:,}" for name in chosen])
     axes.set_ylim(max(len(chosen), 1) - 0.5, -0.5)
     axes.grid(axis="y", visible=False)
@@ -250,16 +251,18 @@ def reliability_plot(curves: Mapping[str, pa.Table], *, order: Sequence[str] = (
     seen = [value for _, probability, rate in numbers.values() for value in (*probability, *rate) if value > 0]
     least = 10 ** np.floor(np.log10(max(min(seen, default=0.01), _FOOT)))
     axes.plot([least, 1], [least, 1], color=style.FAINT, linewidth=1, linestyle="--")
-    for name, colour in coloured(numbers, order).items():
+    colours = coloured(numbers, order)
+    for name, colour in colours.items():
+        marker = style.mark(colours, name)
         count, probability, rate = numbers[name]
         size = 12 + 90 * np.sqrt(count / max(count.max(initial=0), 1e-12))
         place = np.maximum(probability, least), np.maximum(rate, least)
         there = rate > 0
         axes.plot(place[0][there], place[1][there], color=colour, linewidth=1, alpha=0.5)
-        axes.scatter(place[0][there], place[1][there], s=size[there], color=colour, alpha=0.75, linewidth=0, label=name)
-        axes.scatter(
-            place[0][~there], place[1][~there], s=size[~there], edgecolor=colour, facecolor="none", linewidth=1
-        )
+        axes.scatter(place[0][there], place[1][there], s=size[there], color=colour, alpha=0.75, linewidth=0, label=name,
+                     marker=marker)  # fmt: skip
+        axes.scatter(place[0][~there], place[1][~there], s=size[~there], edgecolor=colour, facecolor="none", linewidth=1,
+                     marker=marker)  # fmt: skip
     for which in (axes.set_xscale, axes.set_yscale):
         which("log")
     axes.set_xlim(least * 0.8, 1.3)
@@ -342,7 +345,7 @@ def _spoken(name: str) -> str:
     return name.replace("_", " ")
 
 
-def _intervals(axes: Axes, rows: Sequence[Row], ys: Sequence[float], colour: str) -> None:
+def _intervals(axes: Axes, rows: Sequence[Row], ys: Sequence[float], colour: str, marker: str = "o") -> None:
     """A dot inside its interval for each row; an open one without an interval. All of a colour are one shape, as bytes go."""
     value, low, high = (np.array([row[name] for row in rows], dtype=np.float64) for name in (c.VALUE, c.LOW, c.HIGH))
     y, sure = np.asarray(ys, dtype=np.float64), np.isfinite(low) & np.isfinite(high)
@@ -350,4 +353,4 @@ def _intervals(axes: Axes, rows: Sequence[Row], ys: Sequence[float], colour: str
     across, up = (np.stack(ends, axis=1).ravel() for ends in ((low[sure], high[sure], gap), (y[sure], y[sure], gap)))
     axes.plot(across, up, color=colour, linewidth=1.4, solid_capstyle="butt")
     for which, inside in ((sure, colour), (~sure, "none")):
-        axes.plot(value[which], y[which], "o", color=colour, markersize=4.5, markerfacecolor=inside)
+        axes.plot(value[which], y[which], marker, color=colour, markersize=4.5, markerfacecolor=inside)

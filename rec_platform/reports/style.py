@@ -206,7 +206,7 @@ def nothing(axes: Axes, why: str) -> None:
 
 
 def colour_of(names: Sequence[str]) -> dict[str, str]:
-    """A colour per name, in the order given; past the palette's end they repeat, and `dash` tells them apart."""
+    """A colour per name, in the order given; past the palette's end they repeat; `dash` and `mark` tell them apart."""
     return {name: PALETTE[place % len(PALETTE)] for place, name in enumerate(names)}
 
 
@@ -221,8 +221,22 @@ def dots(points: int) -> str:
 
 def dash(colours: Mapping[str, str], name: str) -> str:
     """The line style of a name: solid, or broken for one whose colour an earlier name has."""
-    before = list(colours.values())[: list(colours).index(name)].count(colours[name])
-    return ("-", "--", ":", "-.")[before % 4]
+    return ("-", "--", ":", "-.")[_before(colours, name) % 4]
+
+
+def mark(colours: Mapping[str, str], name: str) -> str:
+    """The marker of a name: round, or another for one whose colour an earlier name has.
+
+    >>> colours = colour_of("abcdefgh")
+    >>> [mark(colours, name) for name in "afgh"]
+    ['o', 'o', 's', 's']
+    """
+    return "os^D"[_before(colours, name) % 4]
+
+
+def _before(colours: Mapping[str, str], name: str) -> int:
+    """How many names before this one have its colour."""
+    return list(colours.values())[: list(colours).index(name)].count(colours[name])
 
 
 def logarithmic(axes: Axes, end: float) -> None:

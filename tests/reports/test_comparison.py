@@ -149,6 +149,23 @@ def test_reliability_stands_empty_bins_at_the_foot() -> None:
     assert "no probabilities" in texts(comparison.reliability_plot({}))
 
 
+def shapes(svg: str) -> int:
+    """How many shapes of markers there are; a marker that is used again is defined once."""
+    outlines = re.findall(r'<path id="\w+" d="([^"]*)"', svg)
+    return len({re.sub(r"[^A-Za-z]+", "", one) for one in outlines} - {"ML"})
+
+
+def test_models_of_one_colour_have_markers_of_their_own() -> None:
+    """Past six models colours repeat: dots that no line joins need another shape."""
+    curve = pa.table({"candidates": [1000.0, 10.0], "probability": [0.001, 0.2], "rate": [0.01, 0.25]})
+    models = list("abcdefg")
+    row = {c.SLICE_VALUE: "FR", c.VALUE: 0.5, c.LOW: 0.4, c.HIGH: 0.6, c.N: 9}
+    for drawn, kinds in (("ab", 1), ("ag", 2)):
+        curves = comparison.reliability_plot(dict.fromkeys(drawn, curve), order=models)
+        places = comparison.countries_plot([row | {c.MODEL: name} for name in drawn], metric="nmrr", order=models)
+        assert (shapes(curves), shapes(places)) == (kinds, kinds)
+
+
 def test_volume_marks_the_day_that_left_its_band() -> None:
     dates = [date(2025, 1, 1) + timedelta(days=n) for n in range(8)]
     volume = Volume.of(dates, [10.0] * 7 + [50.0], first=dates[6])
