@@ -300,7 +300,7 @@ class _Evaluation:
     def _rest(self, part: _Part, weight: Floats, quick: int) -> Ints:
         """The amounts of the columns from `quick` on, then those of the populations."""
         if quick == part.columns:
-            return part.member * fixed(weight)[:, None]
+            return kernels.weighed(part.member, fixed(weight))
         return self._amounts(self._values(part, quick), weight[:, None] * part.member, quick)
 
     def _amounts(self, block: _Values, weight: Floats, first: int = 0) -> Ints:

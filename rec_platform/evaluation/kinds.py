@@ -23,7 +23,6 @@ import numpy as np
 from rec_platform.evaluation import kernels
 from rec_platform.evaluation.metrics import Metric, Population, members
 from rec_platform.evaluation.scored import Scored, at_best, at_random
-from rec_platform.evaluation.tallies import distinct
 from rec_platform.evaluation.ties import Bools, Floats, Ints, TieGroups, Truth, tie_groups
 from rec_platform.timetravel.kernels import plain
 
@@ -69,8 +68,11 @@ class Kinds:
 
     def _forget(self) -> None:
         metrics = len(self.wanted)
-        self._contexts: dict[tuple[int, int, int], int] = {}
         self._facts = np.zeros((0, 3), dtype=np.int64)
+        self._context_table, self._context_keys = (
+            np.full(2, -1, dtype=np.int32),
+            np.zeros((0, kernels.FIELDS), np.int64),
+        )
         self._over, self._exact = np.zeros((0, metrics)), np.zeros((0, 2 * metrics))
         self._base, self._direct = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32)
         self._named = np.zeros(0, dtype=bool)
@@ -156,26 +158,26 @@ class Kinds:
         return largest
 
     def _kinds_of_contexts(self, truth: Truth, models: int) -> Ints:
-        reachable, positives = truth.n_reachable, truth.n_positives
-        bases = int(reachable.max(initial=0)) + 1, int(positives.max(initial=0)) + 1
-        codes, which = distinct((truth.n_candidates * bases[0] + reachable) * bases[1] + positives)
-        rest, last = np.divmod(codes, bases[1])
-        facts = np.column_stack([*np.divmod(rest, bases[0]), last])
-        before = len(self._contexts)
-        kinds = np.array(
-            [self._contexts.setdefault(one, len(self._contexts)) for one in map(tuple, facts.tolist())], dtype=np.int64
-        )
-        if len(self._contexts) > before:
-            self._learn_contexts(facts[kinds >= before])
-        self._name_all(kinds[~self._named[kinds]], models * int(reachable.sum()))
-        self._arrange(kinds, models * np.bincount(which, minlength=len(kinds)))
-        return np.asarray(kinds[which])
+        given = plain(truth.n_candidates, np.int64), truth.n_reachable, truth.n_positives
+        kind, recent = np.empty(truth.n_contexts, dtype=np.int64), np.full(LONGEST + 1, -1, dtype=np.int64)
+        if kernels.kinds_of(*given, self._context_table, self._context_keys, recent, kind):
+            self._learn_contexts(np.unique(np.column_stack(given)[kind < 0], axis=0))
+            kernels.kinds_of(*given, self._context_table, self._context_keys, recent, kind)
+        if not self._named.all() or (self._arranged == _NOT_YET).any():
+            here = np.bincount(kind, minlength=len(self._facts))
+            met = np.flatnonzero(here)
+            self._name_all(met[~self._named[met]], models * int(truth.n_reachable.sum()))
+            self._arrange(met, models * here[met])
+        return kind
 
     def _learn_contexts(self, facts: Ints) -> None:
         """Work out what depends on new kinds of contexts alone."""
         truth = _truth(facts)
         inside = {one.population: members(one.population, truth) for one, _ in self.wanted}
         self._facts = np.concatenate([self._facts, facts])
+        self._context_keys = np.pad(self._facts, [(0, 0), (0, kernels.FIELDS - facts.shape[1])])
+        self._context_table = np.full(4 << len(self._facts).bit_length(), -1, dtype=np.int32)
+        kernels.rehash(self._context_table, self._context_keys, len(self._facts))
         over = [self._denominator(one, k, truth, inside[one.population]) for one, k in self.wanted]
         self._over = np.concatenate([self._over, np.column_stack(over)])
         exact: list[Floats] = []

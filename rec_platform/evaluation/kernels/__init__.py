@@ -7,10 +7,10 @@ positives before it (`rec_platform.evaluation.kinds`).
 
 from __future__ import annotations
 
-from rec_platform.evaluation.kernels.amounts import add_rows, add_slices, count
+from rec_platform.evaluation.kernels.amounts import add_rows, add_slices, count, weighed
 from rec_platform.evaluation.kernels.arrangements import TOGETHER, add_arrangements, arrange, number_arrangements
 from rec_platform.evaluation.kernels.hashes import draw, judged, most_drawn
-from rec_platform.evaluation.kernels.kinds import FIELDS, judge, rehash
+from rec_platform.evaluation.kernels.kinds import FIELDS, judge, kinds_of, rehash
 from rec_platform.evaluation.kernels.places import places, positives
 from rec_platform.evaluation.kernels.types import BOUND, ONE, Words
 
@@ -28,9 +28,11 @@ __all__ = [
     "draw",
     "judge",
     "judged",
+    "kinds_of",
     "most_drawn",
     "number_arrangements",
     "places",
     "positives",
     "rehash",
+    "weighed",
 ]

@@ -21,6 +21,16 @@ def count(out: Int64, code: Int64, member: Bools, unreachable: Int64) -> None:
 
 
 @compiled
+def weighed(member: Bools, weight: Int64) -> Int64:
+    """What each context weighs in each population: (n, populations)."""
+    out = np.empty(member.shape, dtype=np.int64)
+    for i in range(Index(len(member))):
+        for population in range(Index(member.shape[1])):
+            out[i, population] = weight[i] if member[i, population] else 0
+    return out
+
+
+@compiled
 def add_rows(out: Numbers, row: Int64, column: int, given: Int64, begin: int, end: int) -> None:
     """Add columns begin:end of each row of `given` to a row of `out`, from `column` on."""
     for i in range(Index(len(row))):

@@ -49,6 +49,28 @@ def rehash(table: Int32, keys: Int64, n: int) -> None:
 
 
 @compiled
+def kinds_of(
+    n_candidates: Int64, reachable: Int64, positives: Int64, table: Int32, keys: Int64, recent: Int64, kind: Int64
+) -> np.int64:  # fmt: skip
+    """Write the kind of each context, -1 where the table has none. Returns of how many that is.
+
+    Args:
+        table, keys: the kinds of contexts known, as `rehash` enters them: candidates, reachable positives, positives, 0, 0.
+        recent: written: per number of positives the kind met last, where most are found.
+    """
+    mask, unknown = np.int64(len(table) - 1), np.int64(0)
+    for i in range(Index(len(kind))):
+        candidates, some, many = n_candidates[i], reachable[i], positives[i]
+        found = recent[Index(many)]
+        if found < 0 or keys[Index(found), 0] != candidates or keys[Index(found), 1] != some:
+            found = np.int64(table[_slot(table, keys, mask, candidates, some, many, 0, 0)])
+            recent[Index(many)] = found
+            unknown += np.int64(found < 0)
+        kind[i] = found
+    return np.int64(unknown)
+
+
+@compiled
 def _groups(
     model: Index, begin: Index, end: Index, above: Int64, equal: Int64, reachable: Bools, kept: Bools, n_candidates: int,
     context: np.int64, base: int, width: int, direct: Int32, table: Int32, keys: Int64, n: np.int64, known: int, order: Int64,
