@@ -119,8 +119,8 @@ def days_plot(rows: pa.Table, *, metric: str, order: Sequence[str] = ()) -> str:
         places = style.days(axes, [row[c.DATE] for row in mine], least=2)
         value, low, high = (np.array([row[name] for row in mine]) for name in (c.VALUE, c.LOW, c.HIGH))
         axes.fill_between(places, low, high, color=colour, alpha=0.13, linewidth=0)
-        axes.plot(places, value, color=colour, linewidth=1.8, marker=style.dots(len(mine)), markersize=3.5, label=model,
-                  linestyle=style.dash(colours, model), zorder=3 - depth / 99)  # fmt: skip
+        axes.plot(places, value, color=colour, linewidth=1.8, marker=style.mark(colours, model, len(mine)), markersize=3.5,
+                  label=model, linestyle=style.dash(colours, model), zorder=3 - depth / 99)  # fmt: skip
     if colours:
         axes.set_ylim(bottom=0)
         style.legend(axes)
@@ -190,7 +190,7 @@ def long_tail_plot(
                   linestyle=style.dash(colours, model))  # fmt: skip
         mine = [row for row in coverage.sort_by(c.CUTOFF).to_pylist() if row[c.MODEL] == model]
         right.plot([row[c.CUTOFF] for row in mine], [row[c.VALUE] for row in mine], color=colour, linewidth=1.8,
-                   marker="o", markersize=3.5, linestyle=style.dash(colours, model))  # fmt: skip
+                   marker=style.mark(colours, model), markersize=3.5, linestyle=style.dash(colours, model))  # fmt: skip
     style.title(left, "Places taken by the most shown titles")
     style.title(right, "Catalogue shown to somebody")
     if not shown:

@@ -85,11 +85,13 @@ def ageing_figure(rows: Sequence[Row], *, heading: str, order: Sequence[str] = (
             mine = sorted((row for row in rows if row[c.COUNTRY] == place and row[c.MODEL] == model), key=_age)
             age, value, low, high = (np.array([row[name] for row in mine]) for name in ("age", c.VALUE, c.LOW, c.HIGH))
             axes.fill_between(age, low, high, color=colour, alpha=0.15, linewidth=0)
-            axes.plot(age, value, color=colour, linewidth=1.8, marker=style.dots(3 * len(mine)), markersize=3.5, label=model,
-                      linestyle=style.dash(colours, model))  # fmt: skip
+            axes.plot(age, value, color=colour, linewidth=1.8, marker=style.mark(colours, model, 3 * len(mine)), markersize=3.5,
+                      label=model, linestyle=style.dash(colours, model))  # fmt: skip
         axes.set_ylim(bottom=0)
         axes.set_xlabel("age of the models in days")
         axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        if len({row["age"] for row in rows}) == 1:  # else ticks stand at fractions of a day
+            axes.set_xlim(rows[0]["age"] - 1, rows[0]["age"] + 1)
         style.title(axes, f"{heading}: {place}")
     for spare in panels[len(places) :]:
         spare.set_visible(False)

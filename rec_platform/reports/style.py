@@ -224,14 +224,14 @@ def dash(colours: Mapping[str, str], name: str) -> str:
     return ("-", "--", ":", "-.")[_before(colours, name) % 4]
 
 
-def mark(colours: Mapping[str, str], name: str) -> str:
-    """The marker of a name: round, or another for one whose colour an earlier name has.
+def mark(colours: Mapping[str, str], name: str, points: int = 1) -> str:
+    """The marker of a name: round, or another for one whose colour an earlier name has; of a line of so many points, as `dots`.
 
     >>> colours = colour_of("abcdefgh")
-    >>> [mark(colours, name) for name in "afgh"]
-    ['o', 'o', 's', 's']
+    >>> [mark(colours, name) for name in "afgh"], mark(colours, "g", 32)
+    (['o', 'o', 's', 's'], '')
     """
-    return "os^D"[_before(colours, name) % 4]
+    return dots(points) and "os^D"[_before(colours, name) % 4]
 
 
 def _before(colours: Mapping[str, str], name: str) -> int:

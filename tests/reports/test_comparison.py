@@ -166,6 +166,13 @@ def test_models_of_one_colour_have_markers_of_their_own() -> None:
         assert (shapes(curves), shapes(places)) == (kinds, kinds)
 
 
+def test_models_of_one_age_stand_at_a_whole_day() -> None:
+    rows = [{c.COUNTRY: "all", c.MODEL: "a", "age": 1, c.VALUE: 0.3, c.LOW: 0.2, c.HIGH: 0.4, c.N: 9}]
+    shown = texts(style.svg(paired.ageing_figure(rows, heading="nmrr")))
+    assert {"0", "1", "2"} <= set(shown)
+    assert not [text for text in shown if text.startswith(("0.9", "1.0"))]
+
+
 def test_volume_marks_the_day_that_left_its_band() -> None:
     dates = [date(2025, 1, 1) + timedelta(days=n) for n in range(8)]
     volume = Volume.of(dates, [10.0] * 7 + [50.0], first=dates[6])
