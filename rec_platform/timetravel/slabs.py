@@ -75,7 +75,10 @@ class Slabs:
     def _cut(self, table: TickTable, facts: Sequence[Fact]) -> npt.NDArray[Any]:
         dtype = np.int64 if facts[0].measure in INSTANTS else np.float64
         parts = [self._values(table, fact) for fact in facts]
-        return np.stack(parts, axis=-1).astype(dtype, order="C")
+        slab: npt.NDArray[Any] = np.empty((*parts[0].shape, len(parts)), dtype=dtype)
+        for column, part in enumerate(parts):
+            slab[..., column] = part
+        return slab
 
     def _values(self, table: TickTable, fact: Fact) -> Int64:
         apart, per_title = fact.entity in APART, fact.level == "item"

@@ -35,11 +35,11 @@ def scatter(values: Float64, rows: Int64, offsets: Int64, out: Float32) -> None:
 
 @compiled
 def spread(values: Float32, begins: Int64, ends: Int64, columns: Int64, out: Float32) -> None:
-    """Write the values (features, contexts) to all of each context's items: out[columns[k], begins[i]:ends[i]]."""
+    """Write the values (contexts, features) to all of each context's items: out[columns[k], begins[i]:ends[i]]."""
     for k in range(len(columns)):
         column = out[columns[k]]
         for i in range(len(begins)):
-            value, run = values[k, i], column[begins[i] : ends[i]]
+            value, run = values[i, k], column[begins[i] : ends[i]]
             for j in range(len(run)):
                 run[j] = value
 
