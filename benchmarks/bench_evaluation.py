@@ -3,10 +3,10 @@
     python benchmarks/bench_evaluation.py             # 50,000 contexts x 50 items
     python benchmarks/bench_evaluation.py --full      # 500,000 contexts x 50 items
 
-Each contestant runs in its own process and holds the scores in memory before its clock starts. Ours and DuckDB run three
-times; the best counts in ratios, and every run is told. pytrec_eval and ranx take dictionaries: pytrec_eval runs on all
-contexts, ranx on so many that it takes a minute. The same of 5,000 contexts, scaled up, stands beside it: few
-dictionaries stay in the processor's cache, which flatters.
+Each contestant runs in its own process; before its clock starts it holds the scores in memory and has read them once. Ours
+and DuckDB run three times; the best counts in ratios, and every run is told. pytrec_eval and ranx take dictionaries:
+pytrec_eval runs on all contexts, ranx on so many that it takes a minute. The same of 5,000 contexts, scaled up, stands
+beside it: few dictionaries stay in the processor's cache, which flatters.
 """
 
 from __future__ import annotations

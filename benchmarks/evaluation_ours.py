@@ -35,7 +35,8 @@ def values(sums: MetricSums) -> pa.Table:
 
 def plain(meter: Meter, *, folder: str, first: int = 0) -> pa.Table:
     """Four models by eight metrics, without intervals."""
-    frame = read(folder, first).frame()
+    lists = read(folder, first)
+    frame, meter.look = lists.frame(), lists.look
     sums_of(frame.take(np.arange(100)), Slices(()), 0)
     meter.facts["before"] = resident_memory()
     with meter.phase("evaluate"):
@@ -45,7 +46,8 @@ def plain(meter: Meter, *, folder: str, first: int = 0) -> pa.Table:
 
 def intervals(meter: Meter, *, folder: str) -> pa.Table:
     """The same with 200 replicates and six slices: the whole, four context columns and popularity bands."""
-    frame = read(folder).frame()
+    lists = read(folder)
+    frame, meter.look = lists.frame(), lists.look
     bands = popularity(np.arange(TITLES_N), np.arange(TITLES_N)[::-1])
     sums_of(frame.take(np.arange(100)), Slices(items=(bands,)), 200)
     meter.facts["before"] = resident_memory()
@@ -57,6 +59,7 @@ def intervals(meter: Meter, *, folder: str) -> pa.Table:
 def reading(meter: Meter, *, folder: str) -> None:
     """Summing every score once: what any evaluation must at least do."""
     lists = read(folder)
+    meter.look = lists.look
     scores = [lists.items.column(name).to_numpy() for name in MODELS]
     with meter.phase("sum"):
         sum(float(one.sum()) for one in scores)

@@ -47,6 +47,7 @@ def told(model: str, names: dict[str, str], means: dict[str, float]) -> list[dic
 def by_pytrec_eval(meter: Meter, *, folder: str, first: int = 0) -> pa.Table:
     meter.touches = not first
     lists = read(folder, first)
+    meter.look = lists.look
     means = {model: pytrec_eval_of(meter, lists, model) for model in MODELS}
     return pa.Table.from_pylist([row for model in MODELS for row in told(model, TREC, means[model])])
 
@@ -64,6 +65,7 @@ def by_ranx(meter: Meter, *, folder: str, first: int = 0) -> pa.Table:
     meter.touches = not first
     evaluate(Qrels({"q": {"d": 1}}), Run({"q": {"d": 1.0, "e": 0.5}}), list(RANX))
     lists = read(folder, first)
+    meter.look = lists.look
     means = {model: ranx_of(meter, lists, model) for model in MODELS}
     return pa.Table.from_pylist([row for model in MODELS for row in told(model, RANX, means[model])])
 

@@ -63,6 +63,7 @@ UNPIVOT (SELECT model, avg(nmrr) AS nmrr, avg(mrr) AS mrr, avg(ndcg) AS ndcg, av
 
 def evaluated(meter: Meter, folder: str, ranked: str) -> pa.Table:
     lists = read(folder)
+    meter.look = lists.look
     scored = lists.items.append_column("context", pa.array(lists.context.astype(np.int32)))
     scored = scored.append_column("row", pa.array(np.arange(scored.num_rows, dtype=np.int32)))
     engine = duckdb.connect(config={"memory_limit": "14GB", "preserve_insertion_order": False})
