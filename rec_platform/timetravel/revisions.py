@@ -44,12 +44,24 @@ class ListAttribute:
 
     @classmethod
     def of(cls, column: pa.ChunkedArray) -> ListAttribute:
-        lists = [sorted({text for text in row or () if text is not None}) for row in column.to_pylist()]
-        names = Texts(tuple(sorted({text for row in lists for text in row})))
-        starts = np.concatenate([[0], np.cumsum([len(row) for row in lists], dtype=np.int64)]).astype(np.int64)
-        flat = pa.array([text for row in lists for text in row], pa.string())
-        differs = np.array([i == 0 or lists[i] != lists[i - 1] for i in range(len(lists))], dtype=np.bool_)
-        return cls(names, starts, names.codes(flat), differs)
+        lists = column.combine_chunks()
+        flat, row = lists.flatten(), np.asarray(pc.list_parent_indices(lists), dtype=np.int64)
+        names, there = Texts.of(flat), np.asarray(flat.is_valid())
+        code = names.codes(flat.drop_null()).astype(np.int64)
+        entries = np.unique(row[there] * len(names) + code)  # by row, then text; each once
+        row_of, values = np.divmod(entries, max(len(names), 1))
+        starts = np.append(0, np.cumsum(np.bincount(row_of, minlength=len(lists)))).astype(np.int64)
+        return cls(names, starts, values.astype(np.int32), _differs(starts, row_of, values))
+
+
+def _differs(starts: Int64, row_of: Int64, values: Int64) -> Bools:
+    """Whether each row has other values than the one above it; the first has."""
+    lengths = np.diff(starts)
+    differs = np.append(True, lengths[1:] != lengths[:-1])[: len(lengths)]
+    same = np.flatnonzero(~differs[row_of])
+    above = same - starts[row_of[same]] + starts[row_of[same] - 1]
+    differs[row_of[same[values[same] != values[above]]]] = True
+    return np.asarray(differs)
 
 
 @dataclass(frozen=True)
