@@ -89,7 +89,7 @@ class _Modules:
             self.made[known_as] = module
         try:
             exec(compile(text, str(path), "exec", dont_inherit=True), module.__dict__)
-        except BaseException:
+        except BaseException:  # an interrupt or `sys.exit` of the user's own, too: no half of a module stays
             del sys.modules[name]
             self.made.pop(known_as or "", None)
             raise

@@ -6,28 +6,17 @@ import subprocess
 import sys
 
 _SCRIPT = """
-import importlib, pkgutil
-
 import numpy as np
 import pyarrow as pa
-from numba.core.dispatcher import Dispatcher
 
 from rec_platform.dmc12.frame import Frame
 from rec_platform.evaluation import STANDARD, evaluate, kernels, popularity
 from rec_platform.evaluation.slices import Slices
 from rec_platform.evaluation.warm_up import run_everything
-
-names = [f"{kernels.__name__}.{one.name}" for one in pkgutil.iter_modules(kernels.__path__)]
-found = [kernel for name in names for kernel in vars(importlib.import_module(name)).values()]
-
-
-def signatures():
-    compiled = [kernel for kernel in found if isinstance(kernel, Dispatcher)]
-    return {(kernel.py_func.__qualname__, str(one)) for kernel in compiled for one in kernel.signatures}
-
+from rec_platform.testing.compiled import signatures
 
 run_everything()
-before = signatures()
+before = signatures(kernels)
 assert len(before) > 15
 rng = np.random.default_rng(1)
 for n, items, kind in ((200, 9, np.float64), (40, 300, np.float32)):
@@ -41,7 +30,7 @@ for n, items, kind in ((200, 9, np.float64), (40, 300, np.float32)):
     for replicates in (0, 3):
         for slices in (Slices(()), Slices(("country",), items=(bands,))):
             evaluate(frame, seed=1, metrics=STANDARD, replicates=replicates, slices=slices)
-print(sorted(signatures() - before))
+print(sorted(signatures(kernels) - before))
 """
 
 

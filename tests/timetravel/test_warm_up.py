@@ -9,30 +9,20 @@ from pathlib import Path
 MOODS = Path(__file__).parents[2] / "examples" / "features" / "moods.py"
 
 _SCRIPT = """
-import importlib, pkgutil, sys, tempfile
+import sys, tempfile
 from pathlib import Path
-
-from numba.core.dispatcher import Dispatcher
 
 from rec_platform.config import FeatureConfig
 from rec_platform.features import FeatureGenerator, FeatureSet
 from rec_platform.features.sample import Sample
 from rec_platform.features.sweep import Past, parts
 from rec_platform.pipeline import Sources
+from rec_platform.testing.compiled import signatures
 from rec_platform.timetravel import kernels
 from rec_platform.timetravel.warm_up import run_everything
 
-names = [f"{kernels.__name__}.{one.name}" for one in pkgutil.iter_modules(kernels.__path__)]
-found = [kernel for name in names for kernel in vars(importlib.import_module(name)).values()]
-
-
-def signatures():
-    compiled = [kernel for kernel in found if isinstance(kernel, Dispatcher)]
-    return {(kernel.py_func.__qualname__, str(one)) for kernel in compiled for one in kernel.signatures}
-
-
 run_everything()
-before = signatures()
+before = signatures(kernels)
 assert len(before) > 30
 features, sample = FeatureSet.from_config(FeatureConfig(files=(sys.argv[1],))), Sample.drawn()
 FeatureGenerator(features, certified=True).apply(sample.frame, Sources(sample.timeline(features.needed)))
@@ -42,7 +32,7 @@ past = Past(
 with tempfile.TemporaryDirectory() as scratch:
     for _ in parts(sample.frame, past, features, buckets=2, scratch=Path(scratch)):
         pass
-print(sorted(signatures() - before))
+print(sorted(signatures(kernels) - before))
 """
 
 
