@@ -26,7 +26,6 @@ class Asked:
     at: Int64
     offsets: Int64
     item: Int32
-    attributes: dict[tuple[str, str, int], Float64] = field(default_factory=dict)
     _moves: dict[tuple[int, str], Moves] = field(default_factory=dict)
     _local: dict[tuple[str, int], tuple[Int32, Int32]] = field(default_factory=dict)
 

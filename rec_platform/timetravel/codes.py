@@ -56,7 +56,7 @@ class Ids:
         """The code of each wanted id, -1 for ids that are not in the set (int32)."""
         if isinstance(wanted, Coded):
             return wanted.codes
-        return kernels.hash_codes(self.table, self.ids, self.shift, kernels.plain(wanted, np.int64))
+        return kernels.hash_codes(self.table, self.ids, self.shift, kernels.readable(wanted, np.int64))
 
 
 class GrowingIds:
@@ -83,8 +83,7 @@ class GrowingIds:
 
     def codes(self, given: npt.ArrayLike) -> Int32:
         """The code of each given id (int32); ids never seen get new ones."""
-        wanted = np.ascontiguousarray(given, dtype=np.int64).view()
-        wanted.flags.writeable = False
+        wanted = kernels.readable(given, np.int64)
         codes = np.empty(len(wanted), dtype=np.int32)
         if len(wanted):
             self._choose_table(wanted)

@@ -33,7 +33,7 @@ from rec_platform.timetravel.declared import (
     column_of,
 )
 from rec_platform.timetravel.histories import Moves
-from rec_platform.timetravel.kernels import HOUR, NONE, Float64, Int32, Int64
+from rec_platform.timetravel.kernels import HOUR, NONE, Int32, Int64
 from rec_platform.timetravel.meter import Meter
 from rec_platform.timetravel.revisions import value_at
 from rec_platform.timetravel.slabs import Group, Slabs
@@ -255,15 +255,13 @@ class FactReader:
 
     def _profile_attribute(self, asked: Asked, fact: Fact) -> Values:
         titles, attribute = self._timeline.title_rows, self._timeline.title_rows.lists[fact.attribute]
-        key = (fact.attribute, fact.measure, fact.micros)
-        if key not in asked.attributes:
-            moves = asked.moves_between(self._timeline.changes(fact.attribute), fact.attribute, fact.micros)
-            asked.attributes[key] = kernels.moved_attributes(
-                moves.bounds, moves.opens, moves.titles, self._amounts(moves, fact), asked.at, asked.offsets, asked.item,
-                titles.starts, titles.known, titles.newest[fact.attribute], attribute.starts, attribute.values,
-                len(attribute.names),
-            )  # fmt: skip
-        return cast(Float64, asked.attributes[key][0 if fact.over == "mean" else 1])
+        moves = asked.moves_between(self._timeline.changes(fact.attribute), fact.attribute, fact.micros)
+        newest = titles.newest[fact.attribute]
+        return kernels.moved_attributes(
+            moves.bounds, moves.opens, moves.titles, self._amounts(moves, fact), asked.at, asked.offsets, asked.item,
+            titles.starts, titles.known, newest.since, newest.pair, attribute.starts, attribute.values,
+            len(attribute.names), fact.over == "max",
+        )  # fmt: skip
 
     def _record(self, asked: Asked, fact: Fact) -> Values:
         rows, at = self._timeline.title_rows, np.repeat(asked.at, np.diff(asked.offsets))

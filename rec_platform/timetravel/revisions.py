@@ -65,12 +65,38 @@ def _differs(starts: Int64, row_of: Int64, values: Int64) -> Bools:
 
 
 @dataclass(frozen=True)
+class Newest:
+    """The values of each title's newest row in a list attribute, where they are two at most.
+
+    Attributes:
+        since: int64 (titles): when that row became known; the largest int64 where it has more values, or there is none.
+        pair: int32 (titles, 2): its values, one twice; the number of all values where it has none.
+    """
+
+    since: Int64
+    pair: Int32
+
+    @classmethod
+    def of(cls, starts: Int64, known: Int64, attribute: ListAttribute) -> Newest:
+        """Of rows by title, as `TitleRevisions` has them."""
+        has = np.flatnonzero(np.diff(starts))
+        row = starts[has + 1] - 1
+        begin, end = attribute.starts[row], attribute.starts[row + 1]
+        few = end - begin <= 2
+        has, row, begin, end = has[few], row[few], begin[few], end[few]
+        values = np.append(attribute.values, len(attribute.names)).astype(np.int32)  # the last stands for none
+        since = np.full(len(starts) - 1, _FOREVER, dtype=np.int64)
+        pair = np.full((len(starts) - 1, 2), len(attribute.names), dtype=np.int32)
+        since[has] = known[row]
+        pair[has] = values[np.where(end > begin, [begin, end - 1], -1).T]
+        return cls(since, pair)
+
+
+@dataclass(frozen=True)
 class TitleRevisions:
     """The rows of `titles`, sorted by (title, known_at).
 
-    `newest` has for each list attribute, of each title: when its newest row became known (the largest int64 if it has
-    none), how many values that row has, its first value and, if it has more, its last; int64 (titles, 4). Where there is
-    no such value stands the number of all values.
+    `newest` has for each list attribute the values of each title's newest row.
     """
 
     starts: Int64
@@ -78,14 +104,14 @@ class TitleRevisions:
     released_at: Int64
     runtime_ms: Int64
     lists: dict[str, ListAttribute]
-    newest: dict[str, Int64]
+    newest: dict[str, Newest]
 
     @classmethod
     def of(cls, titles: pa.Table, ids: Ids) -> TitleRevisions:
         starts, known, titles = ordered(titles, c.TITLE, ids)
         lists = {name: ListAttribute.of(titles.column(name)) for name in (c.GENRES, c.TAGS)}
         released, runtime = instants(titles.column(c.RELEASED_AT)), instants(titles.column(c.RUNTIME_MS))
-        newest = {name: _newest(starts, known, attribute) for name, attribute in lists.items()}
+        newest = {name: Newest.of(starts, known, attribute) for name, attribute in lists.items()}
         return cls(starts, known, released, runtime, lists, newest)
 
     def changes(self, attribute: str, visible_since: Int64) -> Int64:
@@ -94,17 +120,6 @@ class TitleRevisions:
         other = self.lists[attribute].differs.copy()
         other[self.starts[:-1][np.diff(self.starts) > 0]] = True
         return np.sort(self.known[other & (self.known >= visible_since[title])])
-
-
-def _newest(starts: Int64, known: Int64, attribute: ListAttribute) -> Int64:
-    has = np.flatnonzero(np.diff(starts))
-    row = starts[has + 1] - 1
-    begin, end = attribute.starts[row], attribute.starts[row + 1]
-    values = np.append(attribute.values, len(attribute.names))  # the last stands for what is missing
-    first, last = np.where(end > begin, begin, -1), np.where(end > begin + 1, end - 1, -1)
-    found = np.full((len(starts) - 1, 4), _FOREVER, dtype=np.int64)
-    found[has] = np.stack([known[row], end - begin, values[first], values[last]], axis=1)
-    return found
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ import math
 import numpy as np
 import pyarrow as pa
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rec_platform import columns as c
 from rec_platform.clock import DAY, HOUR, MINUTE, midnight, parse_day
@@ -125,3 +127,9 @@ def test_it_is_a_step_of_a_pipeline() -> None:
 def test_without_a_timeline_it_says_so() -> None:
     with pytest.raises(ConfigError, match="no Timeline was given"):
         STEP.apply(frame([(ANA, NOON, [7])]), Sources())
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(0, 3), max_size=40))
+def test_the_order_of_keys_is_that_of_a_stable_sort(keys: list[int]) -> None:
+    array = np.array(keys, dtype=np.int64)
+    assert generator.stable_order(array).tolist() == np.argsort(array, kind="stable").tolist()

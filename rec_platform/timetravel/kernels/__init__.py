@@ -31,6 +31,7 @@ from rec_platform.timetravel.kernels.compiling import (
     Integers,
     compiled,
     plain,
+    readable,
 )
 from rec_platform.timetravel.kernels.histories import (
     group_order,
@@ -116,6 +117,7 @@ __all__ = [
     "offered_since",
     "place",
     "plain",
+    "readable",
     "rearrange",
     "recode",
     "revision",

@@ -46,50 +46,46 @@ def spread(values: Float32, begins: Int64, ends: Int64, columns: Int64, out: Flo
 
 @compiled
 def mark(asked: Bools, group: Int64, begins: Int64, ends: Int64, title: Int32) -> None:
-    """Set asked[group of the context, title] for the items of some contexts; the last title stands for those unknown."""
+    """Set asked[group of the context, title + 1] for the items of some contexts; those unknown (-1) come first."""
     for i in range(len(begins)):
         mine = asked[group[i]]
         for j in range(begins[i], ends[i]):
-            mine[title[j]] = True
+            mine[np.uint64(title[j] + 1)] = True  # unsigned: numba looks at the sign of others, each time
 
 
 @compiled
 def marked(asked: Bools) -> tuple[Int64, Int32]:
-    """What `mark` set: of group g the titles at bounds[g]:bounds[g + 1] of those returned, ascending, the last as -1."""
-    n, last = asked.shape[0], asked.shape[1] - 1
-    bounds = np.zeros(n + 1, dtype=np.int64)
+    """What `mark` set: of group g the titles at bounds[g]:bounds[g + 1] of those returned, ascending."""
+    bounds = np.zeros(len(asked) + 1, dtype=np.int64)
     titles = np.empty(np.count_nonzero(asked), dtype=np.int32)
     made = 0
-    for group in range(n):
+    for group in range(len(asked)):
         mine = asked[group]
-        for title in range(last):
-            if mine[title]:
-                titles[made] = title
+        for place in range(len(mine)):
+            if mine[place]:
+                titles[made] = place - 1
                 made += 1
-        if mine[last]:
-            titles[made] = -1
-            made += 1
         bounds[group + 1] = made
     return bounds, titles
 
 
 @compiled
 def enter(values: Float64, bounds: Int64, titles: Int32, table: Float32) -> None:
-    """Write the values of each group's titles, narrowed, to table[group, title]; see `marked`."""
+    """Write the values of each group's titles, narrowed, to table[group, title + 1]; see `marked`."""
     for group in range(len(table)):
         mine = table[group]
         for j in range(bounds[group], bounds[group + 1]):
-            mine[titles[j]] = np.float32(values[j])
+            mine[titles[j] + 1] = np.float32(values[j])
 
 
 @compiled
 def look_up(
     table: Float32, group: Int64, begins: Int64, ends: Int64, title: Int32, columns: Int64, out: Float32
 ) -> None:
-    """out[columns[k], item] = table[k, group of the context, title of the item]; unknown titles (-1) are the last."""
+    """out[columns[k], item] = table[k, group of the context, title of the item + 1]; those unknown (-1) come first."""
     for k in range(len(columns)):
         for i in range(len(begins)):
             mine, titles = table[k, group[i]], title[begins[i] : ends[i]]
             run = out[columns[k], begins[i] : ends[i]]
             for j in range(len(titles)):
-                run[j] = mine[titles[j]]
+                run[j] = mine[np.uint64(titles[j] + 1)]

@@ -49,3 +49,10 @@ def plain(values: Any, dtype: type[np.generic]) -> npt.NDArray[Any]:
     if type(values) is np.ndarray and values.dtype == dtype and values.flags.carray:
         return values
     return np.array(values, dtype=dtype, order="C")
+
+
+def readable(values: Any, dtype: type[np.generic]) -> npt.NDArray[Any]:
+    """`values` as a contiguous array for reading only, for kernels that are compiled for that: Arrow's are not copied."""
+    view = np.ascontiguousarray(values, dtype=dtype).view()
+    view.flags.writeable = False
+    return view

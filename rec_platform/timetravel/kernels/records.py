@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from rec_platform.timetravel.kernels.compiling import NONE, Bools, Float64, Int32, Int64, compiled
+from rec_platform.timetravel.kernels.compiling import Bools, Float64, Int32, Int64, compiled
 
 
 @compiled
@@ -36,54 +36,63 @@ def moved_attributes(
     item: Int32,
     revision_starts: Int64,
     revision_known: Int64,
-    newest: Int64,
+    since: Int64,
+    pair: Int32,
     value_starts: Int64,
     values: Int32,
     n_values: int,
+    greatest: bool,
 ) -> Float64:
-    """Per item, over the values its title has in a list attribute: mean (row 0) and maximum (row 1) of the sum of the
+    """Per item, over the values its title has in a list attribute: mean, or maximum (`greatest`), of the sum of the
     profile's visible plays, in the window, of titles with that value. NaN for a title without values.
 
     What values a title has is itself read as known at the context's instant; a run of contexts must end where that
-    changes for a title with visible plays. `titles` are those of the moved plays. `newest` has of each title when its
-    newest revision became known, how many values it has, the first and, if it has more, the last; `n_values`, whose sum
-    stays 0, where there is none: a shortcut, since most titles have a value or two, in no order that a processor could
-    foresee.
+    changes for a title with visible plays. `titles` are those of the moved plays. `since` and `pair` are a shortcut, since
+    most titles have a value or two, in no order that a processor could foresee: from since[t] on, title t has the values
+    pair[t], the same twice if it has one, `n_values` if it has none (whose sum is NaN). Sums are whole and below 2^53, so
+    half of a sum of two is as exact as a division.
     """
-    out = np.empty((2, len(item)), dtype=np.float64)
-    sums = np.zeros(n_values + 1, dtype=np.int64)
+    out = np.empty(len(item), dtype=np.float64)
+    sums = np.zeros(n_values + 1, dtype=np.float64)
     for i in range(len(at)):
         now = at[i]
         if opens[i]:
             sums[:] = 0
+            sums[n_values] = np.nan
         for m in range(bounds[i], bounds[i + 1]):
             t = titles[m]
-            if newest[t, 0] < now and newest[t, 1] <= 2:
-                sums[newest[t, 2]] += amounts[m]
-                sums[newest[t, 3]] += amounts[m]
-                sums[n_values] = 0
+            if since[t] < now:
+                sums[pair[t, 0]] += amounts[m]
+                if pair[t, 1] != pair[t, 0]:
+                    sums[pair[t, 1]] += amounts[m]
             else:
                 begin, end = _values_of(revision_starts, revision_known, value_starts, t, now)
                 for v in range(begin, end):
                     sums[values[v]] += amounts[m]
         for j in range(offsets[i], offsets[i + 1]):
-            mean = most = np.nan
             t = item[j]
-            if t >= 0:
-                n = newest[t, 1]
-                if newest[t, 0] < now and n <= 2:
-                    first, last = sums[newest[t, 2]], sums[newest[t, 3]]
-                    total, greatest = first + last, max(first, last) if n > 1 else first
-                else:
-                    begin, end = _values_of(revision_starts, revision_known, value_starts, t, now)
-                    n, total, greatest = end - begin, np.int64(0), np.int64(NONE)
-                    for v in range(begin, end):
-                        total += sums[values[v]]
-                        greatest = max(greatest, sums[values[v]])
-                if n > 0:
-                    mean, most = total / n, np.float64(greatest)
-            out[0, j], out[1, j] = mean, most
+            if t < 0:
+                out[j] = np.nan
+            elif since[t] < now:
+                first, last = sums[pair[t, 0]], sums[pair[t, 1]]
+                out[j] = max(first, last) if greatest else (first + last) / 2
+            else:
+                begin, end = _values_of(revision_starts, revision_known, value_starts, t, now)
+                out[j] = _over(sums, values, begin, end, greatest)
     return out
+
+
+@compiled
+def _over(sums: Float64, values: Int32, begin: int, end: int, greatest: bool) -> float:
+    """The mean, or the maximum, of the sums of some values; NaN of none."""
+    if begin == end:
+        return np.nan
+    total: float = 0.0
+    most: float = sums[values[begin]]
+    for v in range(begin, end):
+        total += sums[values[v]]
+        most = max(most, sums[values[v]])
+    return most if greatest else total / (end - begin)
 
 
 @compiled
