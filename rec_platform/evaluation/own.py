@@ -17,7 +17,6 @@ import re
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final, TypeVar
 
 import numpy as np
@@ -35,6 +34,7 @@ from rec_platform.evaluation.scored import RANDOM, SAMPLED, scored
 from rec_platform.evaluation.slices import ALL, POPULARITY, PROFILE_BAND, TITLE_AGE
 from rec_platform.evaluation.ties import Bools
 from rec_platform.evaluation.view import CHANCES, EXPECTED, GENRES, LISTS, PLAYS, TASTES, Block, View
+from rec_platform.features.own_file import METRICS, OwnFile
 
 Measured = Metric | Accumulator
 Thing = Measured | Expression
@@ -118,8 +118,13 @@ def tried(files: Sequence[str]) -> Own:
 
 
 def fingerprints(files: Sequence[str]) -> list[str]:
-    """SHA-256 of each file: a changed metric makes stored numbers stale."""
-    return [hashlib.sha256(_python_file(file).read_bytes()).hexdigest() for file in files]
+    """SHA-256 of each file, with the modules beside it that it imports: a changed metric makes stored numbers stale."""
+    return [_fingerprint(OwnFile.read(METRICS, _python_file(file))) for file in files]
+
+
+def _fingerprint(file: OwnFile) -> str:
+    beside = "".join(f"\n{name}\n{text}" for name, text in file.beside)
+    return hashlib.sha256((file.text + beside).encode()).hexdigest()
 
 
 # --- reading a file --------------------------------------------------------------------------------------------------
@@ -142,7 +147,9 @@ def _python_file(file: str) -> Path:
 
 def _of_file(path: Path) -> Own:
     known = {id(one) for one in (*ALL_METRICS, *ACCUMULATORS)}
-    named = {id(thing): thing for thing in vars(_module(path)).values()}  # a name may stand for another
+    named = {
+        id(thing): thing for thing in vars(OwnFile.read(METRICS, path).run()).values()
+    }  # a name may stand for another
     things = [thing for which, thing in named.items() if which not in known]
     own = Own(_by_name(things, Metric), _by_name(things, Accumulator), _by_name(things, Expression))
     if not own:
@@ -158,25 +165,12 @@ def _by_name(things: Sequence[Any], kind: type[Kind]) -> tuple[Kind, ...]:
     return tuple(sorted((thing for thing in things if isinstance(thing, kind)), key=lambda one: one.name))
 
 
-def _module(path: Path) -> ModuleType:
-    """The file, run as a module of its own, so that decorated functions keep their lines."""
-    module = ModuleType(f"metrics_of_{path.stem}")
-    module.__file__ = str(path)
-    try:
-        exec(compile(path.read_text(encoding="utf-8"), str(path), "exec"), module.__dict__)
-    except SyntaxError as error:
-        _raise(path, [_Fault(error.lineno, f"not Python: {error.msg}", "Correct that line.")])
-    except Exception as error:
-        _raise(path, [_raised(error, path)])
-    return module
-
-
 def _raise(path: Path, faults: Iterator[_Fault] | Sequence[_Fault]) -> None:
     """`ConfigError` with every fault, if there is any."""
     found = sorted(set(faults), key=lambda one: (one.line or 0, one.fault))
     if found:
         said = "; ".join(f"line {one.line}: {one.fault}" if one.line else one.fault for one in found)
-        raise ConfigError(said, place=f"metric file {path}", repair=found[0].repair)
+        raise ConfigError(said, place=METRICS.place(path), repair=found[0].repair)
 
 
 def _raised(error: Exception, path: Path) -> _Fault:

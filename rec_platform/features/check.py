@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Final
 
 import numpy as np
@@ -24,7 +23,8 @@ from rec_platform.clock import DAY, window_text
 from rec_platform.errors import ConfigError, PlatformError
 from rec_platform.features import standard
 from rec_platform.features.encoders import COLUMNS, Array, Encoder
-from rec_platform.features.feature_set import FeatureSet, encoded, faults, source_of
+from rec_platform.features.feature_set import FeatureSet, encoded, faults
+from rec_platform.features.own_file import FEATURES, OwnFile, line_of
 from rec_platform.features.sample import LAST, Sample
 from rec_platform.timetravel.declared import OF_RECORDS, Fact
 from rec_platform.timetravel.reading import compute
@@ -119,14 +119,11 @@ def check_file(file: Path, *, beside: FeatureSet | None = None) -> CheckedFile:
     """
     others = FeatureSet.standard() if beside is None else beside
     try:
-        source = source_of(file)
-        tree = ast.parse(source, str(file))
+        ran = _Run.of(OwnFile.read(FEATURES, file))
     except ConfigError as error:
-        return CheckedFile(file, (), (), {}, (Fault(error.fault, None, error.repair),), ())
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None)
-        return CheckedFile(file, (), (), {}, (Fault(f"not Python: {error}", line, "Correct that line."),), ())
-    ran = _Run.of(tree, file)
+        line = re.match(r"line (\d+): ", error.fault)
+        fault = Fault(error.fault[line.end() if line else 0 :], int(line[1]) if line else None, error.repair)
+        return CheckedFile(file, (), (), {}, (fault,), ())
     found = [*ran.faults, *_of_declarations(ran, others)]
     if not ran.facts and not ran.encoders and not found:
         found.append(Fault("it declares no facts and no encoders", None, "See docs/features.md."))
@@ -149,10 +146,9 @@ class _Run:
     lost: set[str]
 
     @classmethod
-    def of(cls, tree: ast.Module, file: Path) -> _Run:
-        module = ModuleType(f"features_of_{file.stem}")
-        module.__file__ = str(file)
-        run = cls([], [], {}, [], set())
+    def of(cls, own: OwnFile) -> _Run:
+        module, file, beside = own.opened(), own.path, {name for name, _ in own.beside}
+        run, tree = cls([], [], {}, [], set()), ast.parse(own.text, str(file))
         future = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
         for node in tree.body:
             code = compile(ast.Module([*future, node], type_ignores=[]), str(file), "exec")
@@ -163,13 +159,12 @@ class _Run:
                 run.lost |= _assigned(node)
                 if not (isinstance(error, NameError) and error.name in run.lost):
                     run.faults.append(_raised(error, node, file))
-            run._take(before, vars(module), node)
+            if not isinstance(node, ast.Import | ast.ImportFrom) or getattr(node, "module", None) in beside:
+                run._take(before, vars(module), node)
         return run
 
     def _take(self, before: Mapping[str, Any], after: Mapping[str, Any], node: ast.stmt) -> None:
-        """What a statement declared; names that an import brought are not the file's own."""
-        if isinstance(node, ast.Import | ast.ImportFrom):
-            return
+        """What a statement declared, or took from a module beside the file; what other imports bring is not its own."""
         for name, thing in after.items():
             if before.get(name) is thing or not isinstance(thing, Fact | Encoder):
                 continue
@@ -195,12 +190,15 @@ def _assigned(node: ast.stmt) -> set[str]:
 
 
 def _raised(error: Exception, node: ast.stmt, file: Path) -> Fault:
-    """What a statement raised, at the innermost line of the file that it came from."""
+    """What a statement raised, at the innermost line of the file that it came from, and of a module beside it."""
     line, trace = node.lineno, error.__traceback__
     while trace is not None:
         if trace.tb_frame.f_code.co_filename == str(file):
             line = trace.tb_lineno
         trace = trace.tb_next
+    where = line_of(file, error)
+    if where and not where.startswith("line "):
+        return Fault(f"{where}: {type(error).__name__}: {error}", line, "Correct that line.")
     if isinstance(error, PlatformError):
         return Fault(f"{error.place}: {error.fault}", line, error.repair)
     return Fault(f"{type(error).__name__}: {error}", line, "Correct that line.")

@@ -7,9 +7,8 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from rec_platform.config import FeatureConfig
 from rec_platform.errors import ConfigError, NumericError, PlatformError
 from rec_platform.features import encoders, standard
 from rec_platform.features.encoders import COLUMNS, Array, Encoder, code_identity
+from rec_platform.features.own_file import FEATURES, OwnFile
 from rec_platform.timetravel.declared import APART, FACTS_VERSION, Fact, filters_of, measures_of, play_columns_of
 from rec_platform.timetravel.filters import Filter
 
@@ -320,37 +320,47 @@ def _unknown(name: str, known: Iterable[str], *, fault: str, place: str) -> Conf
     return ConfigError(f"{fault} {name!r}", place=place, repair=hint)
 
 
-def declared_in(file: Path) -> tuple[list[Fact], list[Encoder]]:
+@dataclass(frozen=True)
+class OwnEncoder(Encoder):
+    """An encoder of a file of the user's own.
+
+    Attributes:
+        code: the identity of the file's code, with that of the modules beside it.
+    """
+
+    code: str
+
+    @property
+    def identity(self) -> str:
+        """What was run: the file may be another one by now."""
+        return self.code
+
+
+def declared_in(file: Path) -> tuple[Sequence[Fact], Sequence[Encoder]]:
     """The facts and encoders that a user's Python file declares, in the order of the file.
 
-    The file is run. Names it imports from elsewhere (`from rec_platform...`) are not taken as its own.
+    The file is run, once per content; it may import modules of its own folder (own_file.py). Facts and encoders that it
+    takes from those by name are its own, those of the platform are not.
 
     Raises:
         ConfigError: the file is not there, is not Python, raises, or declares nothing.
     """
-    place, source = f"feature file {file}", source_of(file)
-    module = ModuleType(f"features_of_{file.stem}")
-    module.__file__ = str(file)
-    try:
-        exec(compile(source, str(file), "exec"), module.__dict__)
-    except PlatformError:
-        raise
-    except Exception as error:
-        raise ConfigError(f"{type(error).__name__}: {error}", place=place, repair="Correct the file.") from error
+    return _declared(OwnFile.read(FEATURES, file))
+
+
+@lru_cache(maxsize=64)
+def _declared(file: OwnFile) -> tuple[Sequence[Fact], Sequence[Encoder]]:
+    module = file.run()
     own = list(vars(module).values())
     standard_facts = set(standard.FACTS)
-    facts = [thing for thing in own if isinstance(thing, Fact) and thing not in standard_facts]
-    features = [thing for thing in own if isinstance(thing, Encoder) and thing not in standard.ENCODERS]
+    facts = tuple(thing for thing in own if isinstance(thing, Fact) and thing not in standard_facts)
+    features = tuple(
+        OwnEncoder(one.name, one.reads, one.function, one.unit, one.about, file.code)
+        if getattr(one.function, "__module__", "").startswith(module.__name__)  # and not, say, `as_is` of a fact
+        else one
+        for one in own
+        if isinstance(one, Encoder) and one not in standard.ENCODERS
+    )
     if not facts and not features:
-        raise ConfigError("it declares no facts and no encoders", place=place, repair="See docs/features.md.")
+        FEATURES.refuse(file.path, "it declares no facts and no encoders", "See docs/features.md.")
     return facts, features
-
-
-def source_of(file: Path) -> str:
-    """The text of a feature file; `ConfigError` if it cannot be read."""
-    try:
-        return file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(
-            f"it cannot be read: {error}", place=f"feature file {file}", repair="Give the path of a .py file."
-        ) from None

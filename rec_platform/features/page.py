@@ -49,6 +49,10 @@ context or item ({columns}), or other encoders. It gets NumPy arrays of equal le
 means "missing"; an infinity is an error. It touches no storage and no clock. Unknown parameters, rings, doubled names
 and code that raises are refused with the name of the encoder. `[features] leave_out` takes features away.
 
+The file may import modules of its own folder by name (`from shared import tv_plays_7d`): facts and encoders that it takes
+from them are its own, and a change there is a change of the features, as in the file
+([0133](decisions/0133-modules-beside-a-ranker-file-are-part-of-it.md)).
+
 ## Logs that do not fit into memory
 
 A `Timeline` holds about 48 bytes a play. Where that is too much, the stages sweep the log by themselves

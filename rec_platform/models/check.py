@@ -22,11 +22,11 @@ from rec_platform import columns as c
 from rec_platform.config import Settings
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import PlatformError
+from rec_platform.features.own_file import RANKERS, OwnFile
 from rec_platform.models.artefact import Artefact, from_rows, to_rows
 from rec_platform.models.contract import FeatureNote
 from rec_platform.models.features import feature_notes
 from rec_platform.models.own import OwnTrainer, declared_anew
-from rec_platform.models.own_file import OwnFile, refuse
 from rec_platform.models.registry import known_rankers
 
 CONTEXTS: Final = 60
@@ -70,7 +70,7 @@ def check_rankers(file: Path, settings: Settings) -> CheckedRankers:
     """Everything that can be said of a ranker file in a home with these settings."""
     others = [other for other in settings.rankers.files if Path(other).resolve() != file.resolve()]
     try:
-        read = OwnFile.read(file)
+        read = OwnFile.read(RANKERS, file)
         first, second, third = (declared_anew(read) for _ in range(3))
         known_rankers([*others, str(file)])
     except PlatformError as error:
@@ -146,7 +146,7 @@ def _told(what: str) -> Iterator[None]:
 
 def _refuse(trainer: OwnTrainer, fault: str, repair: str) -> NoReturn:
     where = "" if trainer.line is None else f"line {trainer.line}"
-    refuse(trainer.file, f"ranker {trainer.name!r} {fault}", repair, where)
+    RANKERS.refuse(trainer.file, f"ranker {trainer.name!r} {fault}", repair, where)
 
 
 def _stored(artefact: Artefact) -> Artefact:

@@ -22,9 +22,9 @@ import numpy as np
 from rec_platform.config import RankerConfig
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import ArtefactError
+from rec_platform.features.own_file import RANKERS, OwnFile
 from rec_platform.models.artefact import MANIFEST, Artefact
 from rec_platform.models.contract import FeatureNote, Floats, Ids, RankerTrainer, Scorer
-from rec_platform.models.own_file import OwnFile, ran, refuse
 
 SCALES: Final = ("", "probability", "log_odds")
 #: Contexts that a ranker scores as soon as it is fitted, to see that it can.
@@ -48,18 +48,18 @@ class OwnScorer(Scorer):
         return self.inner.features
 
     def score(self, frame: Frame) -> Floats:
-        scores = np.asarray(ran(self.file, lambda: self.inner.score(frame)))
+        scores = np.asarray(RANKERS.ran(self.file, lambda: self.inner.score(frame)))
         if scores.shape != (frame.n_items,) or scores.dtype.kind not in "fiu":
             fault = f"ranker {self.name!r} gave {scores.dtype} of shape {scores.shape} for {frame.n_items} items"
-            refuse(self.file, fault, "Return one number per item from `score`.")
+            RANKERS.refuse(self.file, fault, "Return one number per item from `score`.")
         return scores.astype(np.float64, copy=False)
 
     def contributions(self, frame: Frame, rows: Ids) -> Floats:
-        found = np.asarray(ran(self.file, lambda: self.inner.contributions(frame, rows)))
+        found = np.asarray(RANKERS.ran(self.file, lambda: self.inner.contributions(frame, rows)))
         wanted = (len(rows), len(self.features))
         if found.shape != wanted or found.dtype.kind not in "fiu":
             fault = f"ranker {self.name!r} explained {wanted[0]} items by {found.dtype} of shape {found.shape}, not {wanted}"
-            refuse(
+            RANKERS.refuse(
                 self.file,
                 fault,
                 "Return a row per item and a column per feature from `contributions`; zeros say nothing.",
@@ -104,10 +104,10 @@ class OwnTrainer(RankerTrainer):
         """The model, having been stored and having scored a few contexts: what cannot score is refused here."""
         nowhere = config.model_copy(update={"files": ()})  # where files stand makes no other model
         given = [frame.offsets.copy() for frame in frames]
-        made = ran(self.file, lambda: self._anew().fit(frames, features=features, config=nowhere, seed=seed))
+        made = RANKERS.ran(self.file, lambda: self._anew().fit(frames, features=features, config=nowhere, seed=seed))
         if not all(np.array_equal(frame.offsets, was) for frame, was in zip(frames, given, strict=True)):
             fault = f"`fit` of ranker {self.name!r} writes into the frames, which other models are fitted on"
-            refuse(self.file, fault, "Make a copy first: frame.offsets.copy().")
+            RANKERS.refuse(self.file, fault, "Make a copy first: frame.offsets.copy().")
         if made is None:
             return None
         artefact = self._sealed(made)
@@ -124,18 +124,18 @@ class OwnTrainer(RankerTrainer):
                 repair="`rec-platform run` makes the ranker_models of its date again (with --force where it finds nothing to "
                 "do); or bring the file back as it was.",
             )  # fmt: skip
-        scorer = ran(self.file, lambda: self._anew().load(artefact))
+        scorer = RANKERS.ran(self.file, lambda: self._anew().load(artefact))
         if not isinstance(scorer, Scorer) or getattr(scorer, "name", None) != self.name:
             what = (
                 f"the scorer {getattr(scorer, 'name', '')!r}" if isinstance(scorer, Scorer) else type(scorer).__name__
             )
-            refuse(
+            RANKERS.refuse(
                 self.file, f"`load` of ranker {self.name!r} returned {what}", f"Return a Scorer named {self.name!r}."
             )
-        notes = ran(self.file, lambda: scorer.features)
+        notes = RANKERS.ran(self.file, lambda: scorer.features)
         if not isinstance(notes, tuple) or not all(isinstance(note, FeatureNote) for note in notes):
             fault = f"`features` of the scorer {self.name!r} are no tuple of FeatureNote"
-            refuse(self.file, fault, "Return those it reads, in order: notes_of(artefact).")
+            RANKERS.refuse(self.file, fault, "Return those it reads, in order: notes_of(artefact).")
         return OwnScorer(scorer, self.file)
 
     def _anew(self) -> RankerTrainer:
@@ -146,17 +146,17 @@ class OwnTrainer(RankerTrainer):
         if not isinstance(made, Artefact) or made.model != self.name:
             what = f"an artefact of model {made.model!r}" if isinstance(made, Artefact) else type(made).__name__
             repair = "Return Artefact.of(self.name, manifest, files), or None where there is nothing to learn from."
-            refuse(self.file, f"`fit` of ranker {self.name!r} returned {what}", repair)
+            RANKERS.refuse(self.file, f"`fit` of ranker {self.name!r} returned {what}", repair)
         manifest = made.manifest
         for key, kind in (("data", dict), ("features", list)):
             if not isinstance(manifest.get(key), kind):
                 repair = "Make it by base_manifest(..., data=training.data(), features=training.notes(), ...)."
-                refuse(self.file, f"the manifest of ranker {self.name!r} has no {key!r}", repair)
+                RANKERS.refuse(self.file, f"the manifest of ranker {self.name!r} has no {key!r}", repair)
         files = {name: payload for name, payload in made.files.items() if name != MANIFEST}
         for name, payload in list[tuple[str, object]](files.items()):
             if not isinstance(payload, bytes):
                 fault = f"file {name!r} of ranker {self.name!r} is {type(payload).__name__}, not bytes"
-                refuse(self.file, fault, "Make it by npy_bytes(array) or json_bytes(value) of models.artefact.")
+                RANKERS.refuse(self.file, fault, "Make it by npy_bytes(array) or json_bytes(value) of models.artefact.")
         return Artefact.of(self.name, {**manifest, "code_version": self.code_version, "code": self.code}, files)
 
     def _try(self, scorer: OwnScorer, frame: Frame) -> None:
@@ -169,26 +169,28 @@ class OwnTrainer(RankerTrainer):
             ):  # fmt: skip
                 if not np.isfinite(values).all():
                     fault = f"ranker {self.name!r} gave {what} {values[~np.isfinite(values)][0]}{of}"
-                    refuse(self.file, fault, "Let it be finite, also where features are NaN, which is missing.")
+                    RANKERS.refuse(self.file, fault, "Let it be finite, also where features are NaN, which is missing.")
         if not np.array_equal(frame.offsets, given):
             fault = f"the scorer {self.name!r} writes into the frame, which other models score"
-            refuse(self.file, fault, "Make a copy first: frame.offsets.copy().")
+            RANKERS.refuse(self.file, fault, "Make a copy first: frame.offsets.copy().")
         whole = scorer.score(frame)
         if self.scale == "probability" and not ((whole >= 0) & (whole <= 1)).all():
             fault = (
                 f"ranker {self.name!r} gave the score {whole[(whole < 0) | (whole > 1)][0]}, which is no probability"
             )
-            refuse(self.file, fault, 'Return one from `score`; or scale = "log_odds", or none where scores only order.')
+            RANKERS.refuse(
+                self.file, fault, 'Return one from `score`; or scale = "log_odds", or none where scores only order.'
+            )
         apart = np.concatenate([scorer.score(frame.take(np.array([row]))) for row in range(frame.n_contexts)])
         if np.allclose(apart, whole, rtol=1e-9, atol=1e-12):
             return
         if np.allclose(apart, whole, rtol=1e-4, atol=1e-4 * float(np.abs(whole).max())):
             fault = f"ranker {self.name!r} gives an item a score with other last digits among other contexts"
-            refuse(
+            RANKERS.refuse(
                 self.file, fault, "Compute in float64: a float32 matrix product rounds by how many rows it is given."
             )
         repair = "Let a score depend on the features of its own item alone."
-        refuse(self.file, f"ranker {self.name!r} gives an item another score among other contexts", repair)
+        RANKERS.refuse(self.file, f"ranker {self.name!r} gives an item another score among other contexts", repair)
 
 
 def declared_in(file: str) -> tuple[OwnTrainer, ...]:
@@ -197,7 +199,7 @@ def declared_in(file: str) -> tuple[OwnTrainer, ...]:
     Raises:
         ConfigError: the file is not there, is not Python, raises, declares no ranker, or one that cannot be meant.
     """
-    return _declared(OwnFile.read(Path(file)))
+    return _declared(OwnFile.read(RANKERS, Path(file)))
 
 
 @lru_cache(maxsize=64)
@@ -210,7 +212,7 @@ def declared_anew(file: OwnFile) -> tuple[OwnTrainer, ...]:
     """The rankers of a file that is run now, whether or not it was before: nothing that ran leaves anything to it."""
     classes = _classes(file.run())
     if not classes:
-        refuse(file.path, "no ranker in it", "Declare a subclass of RankerTrainer; docs/models.md has one.")
+        RANKERS.refuse(file.path, "no ranker in it", "Declare a subclass of RankerTrainer; docs/models.md has one.")
     lines = {node.name: node.lineno for node in ast.walk(ast.parse(file.text)) if isinstance(node, ast.ClassDef)}
     names, found = tuple(name for name, _ in file.beside), dict[str, OwnTrainer]()
     for one in classes:
@@ -219,7 +221,7 @@ def declared_anew(file: OwnFile) -> tuple[OwnTrainer, ...]:
         if made.name in found:
             first = type(found[made.name].inner).__name__
             fault = f"class {one.__name__} has the name of {first}, {made.name!r}"
-            refuse(file.path, fault, "Give each ranker a name of its own.", _at(line))
+            RANKERS.refuse(file.path, fault, "Give each ranker a name of its own.", _at(line))
         found[made.name] = made
     return tuple(found.values())
 
@@ -246,20 +248,22 @@ def _at(line: int | None) -> str:
 def _made(kind: type[RankerTrainer], path: Path, line: int | None) -> RankerTrainer:
     """One of a class; refused if it cannot be made, or says of itself what cannot be."""
     if isabstract(kind):
-        refuse(path, f"class {kind.__name__} has no {', '.join(sorted(kind.__abstractmethods__))}", where=_at(line))
+        RANKERS.refuse(
+            path, f"class {kind.__name__} has no {', '.join(sorted(kind.__abstractmethods__))}", where=_at(line)
+        )
     try:
         made = kind()
     except Exception as error:
         fault = f"class {kind.__name__} cannot be made: {error}"
-        refuse(path, fault, "Let it be made without arguments.", _at(line), error)
+        RANKERS.refuse(path, fault, "Let it be made without arguments.", _at(line), error)
     name, version = getattr(made, "name", None), getattr(made, "code_version", None)
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         repair = "Use lower-case letters, digits and underscores, a letter first, at most 63."
-        refuse(path, f"class {kind.__name__}: {name!r} is no `name` of a ranker", repair, _at(line))
+        RANKERS.refuse(path, f"class {kind.__name__}: {name!r} is no `name` of a ranker", repair, _at(line))
     if not isinstance(version, int):
         fault = f"class {kind.__name__}: {version!r} is no `code_version`"
-        refuse(path, fault, "Begin with code_version = 1.", _at(line))
+        RANKERS.refuse(path, fault, "Begin with code_version = 1.", _at(line))
     if made.scale not in SCALES:
         repair = "It is probability, log_odds, or empty where scores only order."
-        refuse(path, f"class {kind.__name__}: {made.scale!r} is no `scale`", repair, _at(line))
+        RANKERS.refuse(path, f"class {kind.__name__}: {made.scale!r} is no `scale`", repair, _at(line))
     return made

@@ -14,7 +14,7 @@ from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import ConfigError
 from rec_platform.evaluation import ACCUMULATORS, ALL_METRICS, Slices, context_slice, evaluate, metric_rows, title_slice
 from rec_platform.evaluation.on_demand import beside
-from rec_platform.evaluation.own import NONE, Own, _on_trial, load, tried
+from rec_platform.evaluation.own import NONE, Own, _on_trial, fingerprints, load, tried
 from rec_platform.evaluation.plan import CONTEXT
 from rec_platform.evaluation.tallies import ONE, tallied
 from rec_platform.tables import TITLES
@@ -237,3 +237,21 @@ def test_other_contexts_than_the_stored_ones_are_refused(full):
 )
 def test_the_platforms_own_pass_the_trial(one):
     assert list(_on_trial(one, EXAMPLE)) == []
+
+
+def test_a_module_beside_is_part_of_a_file(tmp_path):
+    (tmp_path / "discounts.py").write_text("def halved(value):\n    return value / 2\n")
+    body = """
+from discounts import halved
+@metric("half", about="half the number of shown positives")
+def half(view, k):
+    return halved(view.lists.shown(k)[1].astype(float))
+"""
+    file = file_of(tmp_path, body)
+    assert load((file,)).names == ("half",)
+    before = fingerprints([file])
+    (tmp_path / "discounts.py").write_text("def halved(value):\n    return value / 3\n")
+    assert fingerprints([file]) != before
+    (tmp_path / "discounts.py").write_text("halved = 1 / 0\n")
+    with pytest.raises(ConfigError, match=r"discounts\.py, line 1: ZeroDivisionError"):
+        load((file,))

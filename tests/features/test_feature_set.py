@@ -132,7 +132,11 @@ def test_a_users_file_joins_the_standard_set(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("def (", "SyntaxError"), ("x = 1", "declares no facts"), ("import nothing_like_it", "ModuleNotFoundError")],
+    [
+        ("def (", "line 1: not Python"),
+        ("x = 1", "declares no facts"),
+        ("import nothing_like_it", "ModuleNotFoundError"),
+    ],
 )
 def test_a_users_file_that_cannot_be_used_is_named(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "mine.py"

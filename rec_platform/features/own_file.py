@@ -25,7 +25,57 @@ from rec_platform.errors import ConfigError, PlatformError
 from rec_platform.features.encoders import code_identity
 
 Result = TypeVar("Result")
-_CORRECT: Final = "Correct the file; docs/models.md has the contract."
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What files of the user's own are for.
+
+    Attributes:
+        name: what such a file is called in places of errors.
+        section: the section of platform.toml whose `files` names them.
+        repair: what to do about one that is not as it should be, where nothing better is known.
+    """
+
+    name: str
+    section: str
+    repair: str
+
+    def place(self, file: Path) -> str:
+        """The file, as errors name it."""
+        return f"{self.name} {file}"
+
+    def refuse(
+        self, file: Path, fault: str, repair: str = "", where: str = "", cause: BaseException | None = None
+    ) -> NoReturn:  # fmt: skip
+        """Raises the `ConfigError` of a file."""
+        said = f"{where}: {fault}" if where else fault
+        raise ConfigError(said, place=self.place(file), repair=repair or self.repair) from cause
+
+    def ran(self, file: Path, call: Callable[[], Result]) -> Result:
+        """What a call into a file returns; what it raises with the innermost line of the file, or of a module beside it.
+
+        Errors of the platform stay what they are, and their place says that line besides.
+        """
+        try:
+            return call()
+        except PlatformError as error:
+            where = line_of(file, error)
+            if not where or self.place(file) in error.place:
+                raise
+            place = f"{error.place}; {self.place(file)}, {where}"
+            raise type(error)(error.fault, place=place, repair=error.repair) from error
+        except SyntaxError as error:
+            beside = error.filename != str(file) and error.filename is not None
+            name = f"{Path(str(error.filename)).name}, " if beside else ""
+            self.refuse(file, f"not Python: {error.msg}", "Correct that line.", f"{name}line {error.lineno}", error)
+        except (Exception, SystemExit) as error:
+            self.refuse(file, f"{type(error).__name__}: {error}", "", line_of(file, error), error)
+
+
+FEATURES: Final = Kind("feature file", "features", "Correct the file; docs/features.md says what may stand in it.")
+METRICS: Final = Kind("metric file", "evaluation", "Correct the file; docs/metrics.md says what may stand in it.")
+RANKERS: Final = Kind("ranker file", "rankers", "Correct the file; docs/models.md has the contract.")
 
 
 @dataclass(frozen=True)
@@ -36,22 +86,23 @@ class OwnFile:
         beside: (name, text), by name.
     """
 
+    kind: Kind
     path: Path
     text: str
     beside: tuple[tuple[str, str], ...]
 
     @classmethod
-    def read(cls, path: Path) -> OwnFile:
+    def read(cls, kind: Kind, path: Path) -> OwnFile:
         """Raises `ConfigError` for what cannot be read or is not Python, by line."""
-        text, found = _text(path), dict[str, str]()
-        waiting = [*_imported(path, text, path)]
+        text, found = _text(kind, path), dict[str, str]()
+        waiting = [*_imported(kind, path, text, path)]
         while waiting:
             name = waiting.pop()
             module = path.parent / f"{name}.py"
             if name != path.stem and name not in found and module.is_file():
-                found[name] = _text(module)
-                waiting += _imported(path, found[name], module)
-        return cls(path, text, tuple(sorted(found.items())))
+                found[name] = _text(kind, module)
+                waiting += _imported(kind, path, found[name], module)
+        return cls(kind, path, text, tuple(sorted(found.items())))
 
     @property
     def code(self) -> str:
@@ -64,10 +115,20 @@ class OwnFile:
 
     def run(self) -> ModuleType:
         """The file as a module of its own; what it raises as a `ConfigError` by line."""
+        name, modules = self._modules
+        return self.kind.ran(self.path, lambda: modules.executed(name, self.path, self.text))
+
+    def opened(self) -> ModuleType:
+        """The module in which the file may be run, statement by statement."""
+        name, modules = self._modules
+        return modules.opened(name, self.path)
+
+    @property
+    def _modules(self) -> tuple[str, _Modules]:
+        """The name of the file's module, and what it imports from."""
         whole = "\n".join([str(self.path), self.text, *(f"{name}\n{text}" for name, text in self.beside)])
-        prefix = f"ranker_file_{hashlib.sha256(whole.encode()).hexdigest()[:16]}"
-        modules = _Modules(self.path, prefix, dict(self.beside))
-        return ran(self.path, lambda: modules.executed(prefix, self.path, self.text))
+        name = f"{self.kind.name.replace(' ', '_')}_{hashlib.sha256(whole.encode()).hexdigest()[:16]}"
+        return name, _Modules(self.path, name, dict(self.beside))
 
 
 @dataclass
@@ -81,10 +142,8 @@ class _Modules:
     one_at_a_time: RLock = field(default_factory=RLock)
 
     def executed(self, name: str, path: Path, text: str, known_as: str | None = None) -> ModuleType:
-        """A module, run. It is registered, since dataclasses look their module up, and before it is run, as imports are."""
-        module = sys.modules[name] = ModuleType(name)
-        module.__file__ = str(path)
-        module.__dict__["__builtins__"] = vars(builtins) | {"__import__": self.imported}
+        """A module, run."""
+        module = self.opened(name, path)
         if known_as is not None:
             self.made[known_as] = module
         try:
@@ -93,6 +152,13 @@ class _Modules:
             del sys.modules[name]
             self.made.pop(known_as or "", None)
             raise
+        return module
+
+    def opened(self, name: str, path: Path) -> ModuleType:
+        """A module to be run. It is registered, since dataclasses look their module up, and before it is, as imports are."""
+        module = sys.modules[name] = ModuleType(name)
+        module.__file__ = str(path)
+        module.__dict__["__builtins__"] = vars(builtins) | {"__import__": self.imported}
         return module
 
     def imported(
@@ -111,20 +177,20 @@ class _Modules:
             return self.made[name]
 
 
-def _text(path: Path) -> str:
+def _text(kind: Kind, path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         said = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        repair = "Give the path of a .py file in [rankers] files, or take it out."
-        refuse(path, f"it cannot be read: {said}", repair, cause=error)
+        repair = f"Give the path of a .py file in [{kind.section}] files, or take it out."
+        kind.refuse(path, f"it cannot be read: {said}", repair, cause=error)
 
 
 @lru_cache(maxsize=256)
-def _imported(file: Path, text: str, path: Path) -> tuple[str, ...]:
+def _imported(kind: Kind, file: Path, text: str, path: Path) -> tuple[str, ...]:
     """The first names of what a module imports, wherever in it; `ConfigError` for what is not Python."""
     found = list[str]()
-    for node in ast.walk(ran(file, lambda: ast.parse(text, str(path)))):
+    for node in ast.walk(kind.ran(file, lambda: ast.parse(text, str(path)))):
         if isinstance(node, ast.Import):
             found += [alias.name.partition(".")[0] for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -132,28 +198,7 @@ def _imported(file: Path, text: str, path: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def ran(file: Path, call: Callable[[], Result]) -> Result:
-    """What a call into a file returns; what it raises with the innermost line of the file, or of a module beside it.
-
-    Errors of the platform stay what they are, and their place says that line besides.
-    """
-    try:
-        return call()
-    except PlatformError as error:
-        where = _where(file, error)
-        if not where or f"ranker file {file}" in error.place:
-            raise
-        place = f"{error.place}; ranker file {file}, {where}"
-        raise type(error)(error.fault, place=place, repair=error.repair) from error
-    except SyntaxError as error:
-        beside = error.filename != str(file) and error.filename is not None
-        name = f"{Path(str(error.filename)).name}, " if beside else ""
-        refuse(file, f"not Python: {error.msg}", "Correct that line.", f"{name}line {error.lineno}", error)
-    except (Exception, SystemExit) as error:
-        refuse(file, f"{type(error).__name__}: {error}", _CORRECT, _where(file, error), error)
-
-
-def _where(file: Path, error: BaseException) -> str:
+def line_of(file: Path, error: BaseException) -> str:
     """The innermost line of the file, or of a module beside it, that an error came from; empty if from none."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename == str(file):
@@ -161,10 +206,3 @@ def _where(file: Path, error: BaseException) -> str:
         if Path(frame.filename).parent == file.parent:
             return f"{Path(frame.filename).name}, line {frame.lineno}"
     return ""
-
-
-def refuse(
-    file: Path, fault: str, repair: str = _CORRECT, where: str = "", cause: BaseException | None = None
-) -> NoReturn:  # fmt: skip
-    """Raises the `ConfigError` of a file."""
-    raise ConfigError(f"{where}: {fault}" if where else fault, place=f"ranker file {file}", repair=repair) from cause
