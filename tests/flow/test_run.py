@@ -18,7 +18,7 @@ from rec_platform.flow import Index, Report, run_stage
 from rec_platform.flow import run as flow_run
 from rec_platform.lake import HeldFolder, Lake, Manifest, Staged
 from rec_platform.partition import Partition
-from rec_platform.stage import Stage
+from rec_platform.stage import Input, Stage
 from rec_platform.tables import LANDING, PROFILES, RAW_PLAYS, TABLES, TITLES
 from rec_platform.timetravel.snapshots import FeatureSnapshots
 
@@ -111,6 +111,16 @@ def test_the_manifest_says_what_the_rows_were_made_from(lake: Lake) -> None:
     assert {"numpy", "pyarrow", "python"} <= set(manifest["libraries"])
     assert set(manifest["partitions"]) == {cell.key for cell in CELLS}
     assert manifest["seed"] == Settings().seed
+
+
+@pytest.mark.parametrize("cuts", [(None, FIRST + timedelta(days=99)), (FIRST + timedelta(days=99), None)])
+def test_the_digest_of_an_input_does_not_hang_on_what_was_asked_before(lake: Lake, cuts: tuple[date | None, ...]) -> None:
+    """Training sets `known_by = "now"` see a table without a cut that other stages see with one."""
+    make(lake, Facts())
+    index = fresh(lake)
+    first, then = (index.resolve((Input("play_facts", cut=cut),)).digests for cut in cuts)
+    assert first == fresh(lake).resolve((Input("play_facts", cut=cuts[0]),)).digests
+    assert then == fresh(lake).resolve((Input("play_facts", cut=cuts[1]),)).digests
 
 
 def costing(seconds: float) -> object:
