@@ -131,7 +131,8 @@ class Index:
     def _day_digest(self, one: Input, day: date | None) -> str:
         states = self.days(one.table).get(day, {})
         # All is seen without a cut and with a late one, but hashed as a whole or by known date: each has its own place here.
-        key = (one.table, "day", day, one.countries, one.cut is None, self._effective_cut(states, one.cut))
+        asked = (one.table, "day", day, one.countries, one.every_country)
+        key = (*asked, one.cut is None, self._effective_cut(states, one.cut))
         if key not in self._digests:
             chosen = ((country, state) for country, state in states.items() if _wanted(one, country) and state.rows)
             parts = [f"{country}:{seen}" for country, state in chosen if (seen := state.visible_hash(one.cut))]
