@@ -232,6 +232,10 @@ def travel(
         str, typer.Option(help="Country of the context; where the profile last played if not given.")
     ] = "",
     plays: Annotated[int, typer.Option(help="Most plays shown of each selection.", min=0)] = 3,
+    file: Annotated[
+        list[Path] | None,
+        typer.Option(help="A feature file beside those of platform.toml; may be given several times."),
+    ] = None,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
@@ -241,7 +245,7 @@ def travel(
     """
     instant = clock.parse_instant(as_of, place="--as-of")
     with _busy("travelling"):
-        found = travelled(home, profile=profile, title=title, country=country, as_of=instant)
+        found = travelled(home, profile=profile, title=title, country=country, as_of=instant, files=file or ())
     if as_json:
         _print_rows(found.rows(), "", as_json=True)
         return
@@ -249,8 +253,8 @@ def travel(
     _print_rows(found.context_rows(), of_what, as_json=False, hide={"what"})
     _print_rows(_told(found.feature_rows()), "Features, and the facts they read", as_json=False, hide={"what"})
     _print_rows(
-        _told(found.fact_rows()), "These facts, the plays they count and those left out (meaning and unit: --json)",
-        as_json=False, hide={"what", "unit", "window", "meaning"},
+        _told(found.fact_rows()), "These facts, the plays they count and those left out (instants are UTC; meaning: --json)",
+        as_json=False, hide={"what", "window", "meaning"},
     )  # fmt: skip
     _print_rows(found.play_rows(plays), f"The plays behind them, the newest {plays} of each", as_json=False)
     day = clock.iso(instant)[:10]

@@ -106,7 +106,7 @@ def replay(
     asked = _Asked(home, *days_of(first, last), tuple(commands.countries(countries)))
     window = asked.first, asked.last, asked.countries
     made = proofs.prove_replay(Platform(home), stage, *window, at_most=at_most, seed=seed)
-    _show(made, f"Replay of {stage}", as_json=as_json, then=asked.next("split"))
+    _show(made, f"Replay of {stage}", as_json=as_json, then=asked.next("incremental"))
 
 
 @prove.command()
@@ -124,7 +124,7 @@ def incremental(
     """
     asked = _Asked(home, *days_of(first, last), tuple(commands.countries(countries)))
     made = proofs.prove_incremental(*asked.window, about=about)
-    _show(made, "Incremental = full", as_json=as_json, rows="broken", then=asked.next("leak"))
+    _show(made, "Incremental = full", as_json=as_json, rows="broken", then=asked.next("split"))
 
 
 @prove.command()

@@ -59,11 +59,14 @@ def catalogue(features: FeatureSet) -> list[Row]:
     ]  # fmt: skip
     for one in features.encoders:
         behind = sorted(features.closure(one) & facts)
-        ticks = {f"last full {fact.tick}" for fact in features.needed if fact.name in behind and fact.by_tick}
+        read = [fact for fact in features.needed if fact.name in behind]
+        ticks = sorted({f"last full {fact.tick}" for fact in read if fact.by_tick})
+        exact = not ticks or not all(fact.by_tick for fact in read) or c.AT in features.closure(one)
+        as_of = ", ".join([*(["the instant"] if exact else []), *ticks])
         rows.append(
             {
                 "what": "feature", "name": one.name, "unit": one.unit,
-                "per": features.feature_level(one.name), "window": "", "as of": ", ".join(sorted(ticks)) or "the instant",
+                "per": features.feature_level(one.name), "window": "", "as of": as_of,
                 "reads": ", ".join(one.reads), "facts": behind, "about": one.about,
             }
         )  # fmt: skip

@@ -27,6 +27,7 @@ from rec_platform.features.feature_set import FeatureSet, encoded, faults
 from rec_platform.features.own_file import FEATURES, OwnFile, line_of
 from rec_platform.features.sample import LAST, Sample
 from rec_platform.timetravel.declared import OF_RECORDS, Fact
+from rec_platform.timetravel.kernels import NONE
 from rec_platform.timetravel.reading import compute
 
 #: Calls that an encoder has no business making: storage, clocks, chance.
@@ -35,6 +36,8 @@ _IMPURE: Final = frozenset({
     "read_parquet", "read_csv", "urlopen", "connect",
 })  # fmt: skip
 _ALONE: Final = 7
+#: Days from an instant to one that is not there are more.
+_FAR: Final = 1e7
 
 
 @dataclass(frozen=True)
@@ -328,6 +331,24 @@ def impurities(one: Encoder, arguments: list[Array]) -> Iterator[tuple[str, str]
             )
             return
         yield from company(one, arguments)
+        yield from reckoned(one, arguments, first)
+
+
+def reckoned(one: Encoder, arguments: list[Array], first: Array) -> Iterator[tuple[str, str]]:
+    """Whether it reckons with `NONE`: its number is huge there, and the same for the instant beside it, which is no sign."""
+    none = {name: values == NONE for name, values in zip(one.reads, arguments, strict=True) if values.dtype == np.int64}
+    beside = [
+        np.where(values == NONE, NONE + 1, values) if values.dtype == np.int64 else values for values in arguments
+    ]
+    with contextlib.suppress(PlatformError):
+        again = encoded(one, [values.copy() for values in beside]).astype(np.float64)
+        huge = (np.abs(again) > _FAR) & np.isclose(again, first.astype(np.float64), rtol=1e-9, atol=0)
+        for name, there in none.items():
+            for row in np.flatnonzero(huge & there)[:1]:
+                yield (
+                    f"it gives {first[row]:.3g} where there is no {name}: it reckoned with NONE, which stands there",
+                    "Give NaN there: days_since(instant, at), or np.where(instant == NONE, np.nan, ...).",
+                )
 
 
 def company(one: Encoder, arguments: list[Array]) -> Iterator[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
+import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -67,7 +68,12 @@ class FeatureSet:
             more_facts, more_features = declared_in(Path(file))
             facts += more_facts
             features += more_features
-        whole = cls(tuple(facts), tuple(features))
+        try:
+            whole = cls(tuple(facts), tuple(features))
+        except ConfigError as error:
+            place = f"{error.place} with {', '.join(config.files)}"
+            repair = f"{error.repair} `rec-platform features check FILE` names the line."
+            raise ConfigError(error.fault, place=place, repair=repair) from None
         for name in config.leave_out:
             if name not in whole.names:
                 raise _unknown(name, whole.names, fault="there is no feature", place="features.leave_out")
@@ -261,7 +267,8 @@ def encoded(one: Encoder, arguments: list[Array]) -> Array:
     except PlatformError:
         raise
     except Exception as error:
-        raise ConfigError(f"it raised {type(error).__name__}: {error}", place=place, repair="Correct it.") from error
+        fault = f"it raised {type(error).__name__}: {error}{_line_of(one, error)}"
+        raise ConfigError(fault, place=place, repair="Correct that line; `features check FILE` tries it.") from error
     if result.shape != arguments[0].shape or result.dtype.kind not in "fiub":
         raise ConfigError(
             f"it returned {result.dtype} of shape {result.shape} for rows of shape {arguments[0].shape}", place=place,
@@ -272,11 +279,22 @@ def encoded(one: Encoder, arguments: list[Array]) -> Array:
     return result
 
 
+def _line_of(one: Encoder, error: BaseException) -> str:
+    """The innermost line of the encoder's own file that an error came from, as text; empty if from none."""
+    file = getattr(getattr(one.function, "__code__", None), "co_filename", None)
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return f" (line {lines[-1]} of {file})" if lines else ""
+
+
 def faults(facts: Sequence[Fact], features: Sequence[Encoder]) -> Iterator[ConfigError]:
     """Everything that keeps these declarations from being a feature set, each naming its fact or encoder in its place."""
+    theirs = {"fact": [fact.name for fact in standard.FACTS], "encoder": [one.name for one in standard.ENCODERS]}
     for kind, names in (("fact", [fact.name for fact in facts]), ("encoder", [one.name for one in features])):
         for name in sorted({name for name in names if names.count(name) > 1}):
-            yield ConfigError(f"{kind} {name!r} is declared twice", place="feature set", repair="Rename one of them.")
+            said, repair = f"{kind} {name!r} is declared twice", "Rename one of them."
+            if name in theirs[kind]:
+                said, repair = f"{kind} {name!r} is the standard set's, too", "Rename yours, or read the standard one."
+            yield ConfigError(said, place="feature set", repair=repair)
     for name in sorted(set(COLUMNS) & {fact.name for fact in facts}):
         yield ConfigError(
             f"fact {name!r} has the name of a column", place="feature set", repair="Give it another name."

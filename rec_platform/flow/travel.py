@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,17 +17,18 @@ from rec_platform.clock import FIRST_DAY, day_of, iso, window_text
 from rec_platform.contexts.stage import read_timeline
 from rec_platform.contexts.tagger import Tagger
 from rec_platform.dmc12.frame import Frame
-from rec_platform.errors import MissingInput
+from rec_platform.errors import KeyRefused, MissingInput
 from rec_platform.features import FeatureGenerator, FeatureSet
 from rec_platform.features.encoders import Encoder
+from rec_platform.flow.index import Index
 from rec_platform.flow.platform import Platform
-from rec_platform.flow.window import Window
 from rec_platform.partition import Partition, checked_country
 from rec_platform.pipeline import Pipeline, Sources
 from rec_platform.plays.reference import as_known, resolve_id, source_ids
 from rec_platform.scoring.recommend import contexts_at
 from rec_platform.stage import Input
 from rec_platform.tables import AVAILABILITY, PLAY_FACTS, PROFILES, TABLES, TITLES
+from rec_platform.timetravel.declared import INSTANTS
 from rec_platform.timetravel.explain import WHY, Asked, Explanation, Past, explained, per_day, plain, shown
 from rec_platform.timetravel.reading import compute
 from rec_platform.timetravel.timeline import PLAY_COLUMNS, Timeline
@@ -94,7 +96,7 @@ class Journey:
                 "what": "fact",
                 "name": found.fact.name,
                 "value": shown(found.fact, found.value),
-                "unit": found.fact.unit,
+                "unit": "" if found.fact.measure in INSTANTS else found.fact.unit,
                 "window": "all time" if found.fact.window is None else window_text(found.fact.micros),
                 "from": "" if found.since is None else iso(found.since),
                 "until": iso(found.as_of),
@@ -107,20 +109,24 @@ class Journey:
         ]
 
     def _behind(self, found: Explanation) -> Row:
-        """The plays for JSON: all of a profile's; of others' counts per day and the newest."""
+        """The plays for JSON: all of a profile's; of others' counts per day and the newest (of a first play the first)."""
         body = found.to_json()
         if not found.fact.by_tick:
             return {name: body[name] for name in ("plays", "left_out", "records")}
         days = {str(day_of(day)): count for day, count in per_day(found.plays)}
-        return {"plays": body["plays"][-MOST_PLAYS:], "left_out": body["left_out"][-MOST_PLAYS:], "records": body["records"],
+        some = slice(MOST_PLAYS) if _from_the_first(found) else slice(-MOST_PLAYS, None)
+        return {"plays": body["plays"][some], "left_out": body["left_out"][-MOST_PLAYS:], "records": body["records"],
                 "n_plays": found.plays.num_rows, "per_day": days}  # fmt: skip
 
     def play_rows(self, most: int) -> list[Row]:
-        """The plays behind the facts, newest first and at most `most` of each selection; facts that count the same share."""
+        """The plays behind the facts, newest first and at most `most` of each selection; facts that count the same share.
+
+        Behind a first play stand the first ones.
+        """
         groups: dict[tuple[object, ...], list[Explanation]] = {}
         for found in self.facts:
             if found.plays.num_rows or found.left_out.num_rows:
-                groups.setdefault(found.selection, []).append(found)
+                groups.setdefault((*found.selection, _from_the_first(found)), []).append(found)
         return [row for same in groups.values() for row in self._group(same, most)]
 
     def _group(self, same: Sequence[Explanation], most: int) -> list[Row]:
@@ -128,10 +134,15 @@ class Journey:
         names = [found.fact.name for found in same]
         more = len(names) - _NAMES
         facts = "\n".join(names[:_NAMES]) + (f"\nand {more} more" if more > 0 else "")
-        rows = [self._play(row, "") for row in first.plays.slice(max(first.plays.num_rows - most, 0)).to_pylist()[::-1]]
-        hidden = first.plays.num_rows - len(rows)
-        if hidden > 0:
-            rows.append(self._note(f"and {hidden} earlier; per day: {self._days(first)}"))
+        hidden = max(first.plays.num_rows - most, 0)
+        if _from_the_first(first):
+            rows, others = first.plays.slice(0, most).to_pylist(), first.plays.slice(most)
+        else:
+            rows, others = first.plays.slice(hidden).to_pylist()[::-1], first.plays.slice(0, hidden)
+        rows = [self._play(row, "") for row in rows]
+        if hidden:
+            which = "later" if _from_the_first(first) else "earlier"
+            rows.append(self._note(f"and {hidden} {which}; per day: {_days(others)}"))
         out = first.left_out.to_pylist()[::-1]
         rows += [self._play(row, f"left out: {row[WHY]}") for row in out[:most]]
         if len(out) > most:
@@ -148,44 +159,74 @@ class Journey:
     def _note(self, text: str) -> Row:
         return dict.fromkeys(("played at", "known at", "title", "watched", "engaged", "country"), "") | {"": text}
 
-    def _days(self, found: Explanation) -> str:
-        counts = per_day(found.plays)
-        return ", ".join(f"{day_of(day)} {count}" for day, count in counts[-DAYS:]) + (
-            " ..." if len(counts) > DAYS else ""
-        )
+
+def _from_the_first(found: Explanation) -> bool:
+    return found.fact.measure == "first_played_at"
+
+
+def _days(plays: pa.Table) -> str:
+    """Plays per day, the newest days."""
+    counts = per_day(plays)
+    more = "... " if len(counts) > DAYS else ""
+    return more + ", ".join(f"{day_of(day)} {count}" for day, count in counts[-DAYS:])
 
 
 def _text(moment: Any) -> str:
     return str(moment.strftime("%Y-%m-%d %H:%M:%S"))
 
 
-def travelled(home: Path, *, profile: str, title: str, country: str, as_of: int) -> Journey:
+def travelled(
+    home: Path, *, profile: str, title: str, country: str, as_of: int, files: Sequence[Path] = ()
+) -> Journey:  # fmt: skip
     """Every feature and fact of a profile and a title as of an instant, by both clocks, with the plays behind them.
 
-    Raises `NumericError` if the plays of a fact do not give its number (`timetravel/explain.py`).
+    `files`: feature files beside those of the settings. Raises `NumericError` if the plays of a fact do not give its number
+    (`timetravel/explain.py`), `KeyRefused` for a country without plays and an instant outside of what was delivered.
     """
     platform = Platform(home)
     settings, last = platform.settings, day_of(as_of)
-    Window.checked(platform.index, settings, last, last)
+    _within(platform.index, last)
     reader = platform.reader(
         Input(PLAY_FACTS.name, FIRST_DAY, last, every_country=True, optional=True),
         *(Input(spec.name) for spec in TABLES if spec.stage == "reference"),
     )
-    features = FeatureSet.from_config(settings.features)
-    timeline = read_timeline(reader, settings, until=last)
+    chosen = dict.fromkeys((*settings.features.files, *(str(file.resolve()) for file in files)))
+    features = FeatureSet.from_config(settings.features.model_copy(update={"files": tuple(chosen)}))
+    timeline = read_timeline(reader, settings, until=last, features=features)
     columns = tuple(dict.fromkeys((*PLAY_COLUMNS, *features.play_columns)))
     titles, profiles, offers = (reader.read(spec.name, [Partition()]) for spec in (TITLES, PROFILES, AVAILABILITY))
     plays = reader.read(PLAY_FACTS.name, reader.published(PLAY_FACTS.name), columns)
     past = Past(plays, titles, profiles, offers, settings.rules)
     profile_id = resolve_id(past.profiles, c.PROFILE, profile)
     title_id = resolve_id(past.titles, c.TITLE, title) if title else _last_title(timeline, profile_id, as_of)
-    place = checked_country(country, place="--country") if country else _place_of(past, profile_id, as_of)
+    place = _delivered(platform.index, country) if country else _place_of(past, profile_id, as_of)
     asked = Asked(profile_id, place, as_of, title_id)
     return Journey(
         asked, _title_name(past.titles, title_id, as_of), _features(features, timeline, asked),
         tuple(explained(past, features.needed, asked, _facts(features, timeline, asked))),
         source_ids(past.titles, c.TITLE),
     )  # fmt: skip
+
+
+def _within(index: Index, day: date) -> None:
+    """A day that plays were delivered of or before, or that a late one became known on, or the day after these."""
+    known = [state.newest_known for state in index.state(PLAY_FACTS.name).values() if state.newest_known]
+    last = max([index.last_day, *map(date.fromisoformat, known)]) + timedelta(days=1)
+    if not index.first_day <= day <= last:
+        raise KeyRefused(
+            f"{day} is outside of what was delivered", place="--as-of",
+            repair=f"Choose an instant from {index.first_day} to {last}; plays were delivered of {index.first_day} to "
+            f"{index.last_day}, and the last of them became known the day before {last}.",
+        )  # fmt: skip
+
+
+def _delivered(index: Index, country: str) -> str:
+    if checked_country(country, place="--country") not in index.countries:
+        raise KeyRefused(
+            f"no plays of {country}", place="--country",
+            repair=f"Choose among those that were delivered: {', '.join(index.countries)}.",
+        )  # fmt: skip
+    return country
 
 
 def _facts(features: FeatureSet, timeline: Timeline, asked: Asked) -> dict[str, float | int]:

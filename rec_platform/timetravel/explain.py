@@ -127,9 +127,10 @@ def explained(past: Past, facts: Sequence[Fact], asked: Asked, values: Mapping[s
 
 
 def shown(fact: Fact, value: Value) -> str:
-    """A fact's value for people: an instant as text, `never` for none, a number without needless zeros."""
+    """A fact's value for people: an instant as text, for none `never` of plays and `unknown` of records; numbers plainly."""
     if fact.measure in INSTANTS:
-        return "never" if value == NONE else iso(int(value))
+        none = "unknown" if fact.measure in OF_RECORDS else "never"
+        return none if value == NONE else iso(int(value))
     return plain(float(value))
 
 

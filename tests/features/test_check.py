@@ -54,7 +54,13 @@ def test_the_standard_encoders_are_pure() -> None:
         ('a = Fact("a", "profile", "plays", "3 weeks", "x")\n', 3, "window '3 weeks' cannot be read", "30min"),
         ('a = Fact("a", "profile", "plays", 3, where="devise == 1")\n', 3, "no column 'devise'", "device"),
         ('a = Fact("device", "profile", "plays", 3, "x")\n', 3, "fact 'device' has the name of a column", "another name"),
-        ('a = Fact("profile_plays_7d", "profile", "plays", 3, "x")\n', 3, "'profile_plays_7d' is declared twice", "Rename"),
+        ('a = Fact("profile_plays_7d", "profile", "plays", 3, "x")\n', 3, "'profile_plays_7d' is the standard set's", "Rename"),
+        ('a = Fact("twice_as", "profile", "plays", 3, "x")\nb = Fact("twice_as", "profile", "plays", 7, "x")\n', 4,
+         "'twice_as' is declared twice", "Rename"),
+        (declared("far", "profile_last_played_at, at", "return (at - profile_last_played_at) / 1e6", "seconds"), 4,
+         "where there is no profile_last_played_at: it reckoned with NONE", "days_since"),
+        (declared("raises", "profile_plays_7d", "raise ValueError('no')", "plays"), 4, r"ValueError: no \(line 5 of .*mine.py\)",
+         "Correct that line"),
         ("1 / 0\n", 3, "ZeroDivisionError", "Correct that line"),
         ("def f(:\n", 3, "not Python", "Correct that line"),
         ("x = 1\n", None, "declares no facts and no encoders", "docs/features.md"),
@@ -122,7 +128,7 @@ def test_what_is_odd_but_harmless_is_a_note(tmp_path: Path) -> None:
     ],
 )
 def test_a_mean_over_rows_is_found_where_the_drawn_past_has_nothing_of_the_fact(tmp_path: Path, fact: str) -> None:
-    honest = checked(tmp_path, f"a = {fact}\n" + declared("f", "few", "return few / 1e6"))
+    honest = checked(tmp_path, f"a = {fact}\n" + declared("f", "few", "return np.where(few < 0, np.nan, few / 1e6)"))
     assert honest.faults == ()
     rows = checked(tmp_path, f"a = {fact}\n" + declared("f", "few", "return few - few.mean()"))
     assert [one.fault for one in rows.faults] == [

@@ -15,10 +15,10 @@ from typer.testing import CliRunner
 
 from rec_platform import columns as c
 from rec_platform.cli import app
-from rec_platform.clock import DAY, iso
+from rec_platform.clock import DAY, iso, midnight
 from rec_platform.contexts.stage import read_timeline
 from rec_platform.dmc12.frame import Frame, flat
-from rec_platform.errors import ConfigError, MissingInput, NumericError
+from rec_platform.errors import ConfigError, KeyRefused, MissingInput, NumericError
 from rec_platform.evaluation import evaluate, metric_rows
 from rec_platform.flow import Platform, travel
 from rec_platform.flow.travel import travelled
@@ -241,6 +241,35 @@ def test_travel_shows_the_plays_behind_each_fact(home: Path) -> None:
     said = CliRunner().invoke(app, ["travel", "--profile", str(profile), "--as-of", iso(at), "--home", str(home)])
     assert said.exit_code == 0, said.output
     assert "begins at the very instant" in " ".join(said.stdout.split())
+
+
+def test_travel_shows_first_plays_behind_a_first_play_and_earlier_ones_per_day(home: Path) -> None:
+    frame = stored(home, Partition(LAST, "US"))
+    found = travelled(home, profile=str(int(frame.context(c.PROFILE)[-1])), title="", country="", as_of=midnight(LAST))
+    (first,) = (one for one in found.facts if one.fact.name == "platform_first_played_at")
+    rows = [row for row in found.play_rows(2) if row["facts"] == first.fact.name or not row["facts"]]
+    at = next(place for place, row in enumerate(rows) if row["facts"] == first.fact.name)
+    assert rows[at]["played at"] == iso(first.value)[:19].replace("T", " ")
+    assert rows[at + 2][""].startswith(f"and {first.plays.num_rows - 2} later; per day: ")
+    earlier = next(one for one in found.facts if one.fact.name == "profile_plays_90d")
+    said = next(
+        row[""] for row in found.play_rows(2) if row[""].startswith(f"and {earlier.plays.num_rows - 2} earlier")
+    )
+    if "..." not in said:
+        assert (
+            sum(int(part.split()[-1]) for part in said.split("per day: ")[1].split(", ")) == earlier.plays.num_rows - 2
+        )
+    assert len(travelled(home, profile=str(int(frame.context(c.PROFILE)[-1])), title="", country="", as_of=midnight(LAST),
+                         files=[EXAMPLE]).facts) > len(found.facts)  # fmt: skip
+
+
+def test_travel_goes_where_plays_were_delivered(home: Path) -> None:
+    frame = stored(home, Partition(LAST, "US"))
+    asked = {"profile": str(int(frame.context(c.PROFILE)[-1])), "title": ""}
+    with pytest.raises(KeyRefused, match="no plays of ZZ"):
+        travelled(home, **asked, country="ZZ", as_of=midnight(LAST))
+    with pytest.raises(KeyRefused, match="outside of what was delivered"):
+        travelled(home, **asked, country="", as_of=midnight(LAST) + 400 * DAY)
 
 
 def test_travel_refuses_numbers_that_the_plays_do_not_give(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -127,7 +127,7 @@ def test_the_next_proof_is_asked_of_the_same_countries_and_home(made: Path, last
         for name in ("incremental", "split")
     }
     assert {name: found and found[1] for name, found in then.items()} == {
-        "incremental": f"leak {' '.join(window)}", "split": f"placebo {' '.join(window)}"
+        "incremental": f"split {' '.join(window)}", "split": f"placebo {' '.join(window)}"
     }  # fmt: skip
 
 
