@@ -300,7 +300,8 @@ class _Filling:
             return list(_chunks(band, asked.offsets, share))
         group = asked.groups(band, Grain(least, apart=True))
         order = stable_order(group)
-        first = np.flatnonzero(np.diff(group[order], prepend=-1))
+        ordered = group[order]
+        first = np.flatnonzero(np.append(len(ordered) > 0, ordered[1:] != ordered[:-1])[: len(ordered)])
         begins, ends = asked.ends(band[order])
         items = np.add.reduceat(ends - begins, first) if len(first) else first
         of_title = sum(
