@@ -34,7 +34,7 @@ from rec_platform.evaluation.scored import RANDOM, SAMPLED, scored
 from rec_platform.evaluation.slices import ALL, POPULARITY, PROFILE_BAND, TITLE_AGE
 from rec_platform.evaluation.ties import Bools
 from rec_platform.evaluation.view import CHANCES, EXPECTED, GENRES, LISTS, PLAYS, TASTES, Block, View
-from rec_platform.features.own_file import METRICS, OwnFile
+from rec_platform.features.own_file import METRICS, OwnFile, line_in
 
 Measured = Metric | Accumulator
 Thing = Measured | Expression
@@ -147,9 +147,8 @@ def _python_file(file: str) -> Path:
 
 def _of_file(path: Path) -> Own:
     known = {id(one) for one in (*ALL_METRICS, *ACCUMULATORS)}
-    named = {
-        id(thing): thing for thing in vars(OwnFile.read(METRICS, path).run()).values()
-    }  # a name may stand for another
+    module = OwnFile.read(METRICS, path).run()
+    named = {id(thing): thing for thing in vars(module).values()}  # a name may stand for another
     things = [thing for which, thing in named.items() if which not in known]
     own = Own(_by_name(things, Metric), _by_name(things, Accumulator), _by_name(things, Expression))
     if not own:
@@ -175,11 +174,7 @@ def _raise(path: Path, faults: Iterator[_Fault] | Sequence[_Fault]) -> None:
 
 def _raised(error: Exception, path: Path) -> _Fault:
     """What was raised, at the innermost line of the file that it came from."""
-    line, trace = None, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(path):
-            line = trace.tb_lineno
-        trace = trace.tb_next
+    line = line_in(str(path), error)
     if isinstance(error, PlatformError):
         return _Fault(line, error.fault, error.repair)
     return _Fault(line, f"{type(error).__name__}: {error}", "Correct that line.")

@@ -24,7 +24,7 @@ from rec_platform.errors import ConfigError, PlatformError
 from rec_platform.features import standard
 from rec_platform.features.encoders import COLUMNS, Array, Encoder
 from rec_platform.features.feature_set import FeatureSet, encoded, faults
-from rec_platform.features.own_file import FEATURES, OwnFile, line_of
+from rec_platform.features.own_file import FEATURES, OwnFile, line_in, line_of
 from rec_platform.features.sample import LAST, Sample
 from rec_platform.timetravel.declared import OF_RECORDS, Fact
 from rec_platform.timetravel.kernels import NONE
@@ -194,12 +194,7 @@ def _assigned(node: ast.stmt) -> set[str]:
 
 def _raised(error: Exception, node: ast.stmt, file: Path) -> Fault:
     """What a statement raised, at the innermost line of the file that it came from, and of a module beside it."""
-    line, trace = node.lineno, error.__traceback__
-    while trace is not None:
-        if trace.tb_frame.f_code.co_filename == str(file):
-            line = trace.tb_lineno
-        trace = trace.tb_next
-    where = line_of(file, error)
+    line, where = line_in(str(file), error) or node.lineno, line_of(file, error)
     if where and not where.startswith("line "):
         return Fault(f"{where}: {type(error).__name__}: {error}", line, "Correct that line.")
     if isinstance(error, PlatformError):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-import traceback
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -19,7 +18,7 @@ from rec_platform.config import FeatureConfig
 from rec_platform.errors import ConfigError, NumericError, PlatformError
 from rec_platform.features import encoders, standard
 from rec_platform.features.encoders import COLUMNS, Array, Encoder, code_identity
-from rec_platform.features.own_file import FEATURES, OwnFile
+from rec_platform.features.own_file import FEATURES, OwnFile, line_in
 from rec_platform.timetravel.declared import APART, FACTS_VERSION, Fact, filters_of, measures_of, play_columns_of
 from rec_platform.timetravel.filters import Filter
 
@@ -282,8 +281,8 @@ def encoded(one: Encoder, arguments: list[Array]) -> Array:
 def _line_of(one: Encoder, error: BaseException) -> str:
     """The innermost line of the encoder's own file that an error came from, as text; empty if from none."""
     file = getattr(getattr(one.function, "__code__", None), "co_filename", None)
-    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
-    return f" (line {lines[-1]} of {file})" if lines else ""
+    line = None if file is None else line_in(file, error)
+    return "" if line is None else f" (line {line} of {file})"
 
 
 def faults(facts: Sequence[Fact], features: Sequence[Encoder]) -> Iterator[ConfigError]:

@@ -198,6 +198,12 @@ def _imported(kind: Kind, file: Path, text: str, path: Path) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+def line_in(file: str, error: BaseException) -> int | None:
+    """The innermost line of a file that an error came from; None if from none."""
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+    return lines[-1] if lines else None
+
+
 def line_of(file: Path, error: BaseException) -> str:
     """The innermost line of the file, or of a module beside it, that an error came from; empty if from none."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):

@@ -112,7 +112,7 @@ def _all_or_nothing(out: Path) -> Iterator[Path]:
     try:
         yield partial
         partial.replace(out)
-    except BaseException:
+    except BaseException:  # an interrupt, too: no half of a world stays
         shutil.rmtree(partial, ignore_errors=True)
         raise
 
