@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from functools import cached_property
@@ -29,12 +29,16 @@ Day = Mapping[str, PartitionState]
 
 @dataclass(frozen=True)
 class Resolved:
-    """What reading a partition's inputs would meet: their digests, and whatever forbids it."""
+    """What reading a partition's inputs would meet: their digests, and whatever forbids it.
+
+    `behind` are inputs that this run should have made again and did not: what was made from them stands, nothing new is.
+    """
 
     digests: tuple[tuple[str, str], ...]
     missing: tuple[str, ...] = ()
     stale: tuple[str, ...] = ()
     holes: tuple[str, ...] = ()
+    behind: tuple[str, ...] = ()
 
 
 _FOUND: Final = tuple(field.name for field in fields(Resolved))
@@ -51,6 +55,7 @@ class Index:
         self._digests: dict[tuple[object, ...], str] = {}
         self._resolved: dict[Input, Resolved] = {}
         self._keys: dict[str, dict[date | None, list[Partition]]] = {}
+        self._behind: dict[str, dict[Partition, str]] = {}
 
     def advance(self, versions: Mapping[str, int]) -> None:
         """Read tables that this run has just published at the versions it made."""
@@ -60,7 +65,21 @@ class Index:
             self._marked.pop(name, None)
             self._keys.pop(name, None)
             self._digests = {key: digest for key, digest in self._digests.items() if key[0] != name}
-            self._resolved = {one: found for one, found in self._resolved.items() if one.table != name}
+            self._forget_resolved(name)
+
+    def left_behind(self, names: Sequence[str], reasons: Mapping[Partition, str]) -> None:
+        """Of partitions of these tables: why this run should have made them again and has not; '' where it has.
+
+        Kept here and not in the lake: what is published is right for what it was made from, and is current again when its
+        inputs and settings are. Only this run must not go on from it as if it were new.
+        """
+        for name in names:
+            told = {**self._behind.get(name, {}), **reasons}
+            self._behind[name] = {partition: reason for partition, reason in told.items() if reason}
+            self._forget_resolved(name)
+
+    def _forget_resolved(self, name: str) -> None:
+        self._resolved = {one: found for one, found in self._resolved.items() if one.table != name}
 
     def state(self, name: str) -> Mapping[Partition, PartitionState]:
         version = self.versions.get(name)
@@ -117,7 +136,7 @@ class Index:
         """Of one input; the partitions of a date share most of theirs, so it is kept."""
         if one not in self._resolved:
             digest = (one.table, self._digest(one))
-            found = (self._missing(one), self._stale(one), self._holes(one))
+            found = (self._missing(one), self._stale(one), self._holes(one), self._left_behind(one))
             self._resolved[one] = Resolved((digest,), *map(tuple, found))
         return self._resolved[one]
 
@@ -187,9 +206,15 @@ class Index:
         if one.table not in self._marked:
             states = self.state(one.table).items()
             self._marked[one.table] = sorted((partition, state.stale) for partition, state in states if state.stale)
+        return self._named(one, self._marked[one.table])
+
+    def _left_behind(self, one: Input) -> list[str]:
+        return self._named(one, sorted(self._behind.get(one.table, {}).items()))
+
+    def _named(self, one: Input, reasons: Iterable[tuple[Partition, str]]) -> list[str]:
         return [
-            f"{one.table} {partition.key}: {stale}"
-            for partition, stale in self._marked[one.table]
+            f"{one.table} {partition.key}: {reason}"
+            for partition, reason in reasons
             if self._covers(one, partition.date) and _wanted(one, partition.country or "")
         ]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
@@ -11,14 +11,14 @@ from typing import Any, Final
 
 from rec_platform.checks import CheckResult, audit, cost
 from rec_platform.config import Settings
-from rec_platform.errors import AuditFailed, MissingInput
+from rec_platform.errors import AuditFailed, MissingInput, PlatformError, StorageFault
 from rec_platform.flow.earlier import earlier_of
 from rec_platform.flow.index import Index, Resolved, fingerprint
 from rec_platform.flow.reader import LakeReader
 from rec_platform.flow.standing import standing_of
 from rec_platform.lake import Lake, Manifest, Staged, Staging, remove_left
 from rec_platform.partition import Partition
-from rec_platform.stage import Earlier, Input, Stage, Standing
+from rec_platform.stage import Built, Earlier, Input, Stage, Standing
 
 #: Libraries that can change numbers; their versions stand in every manifest.
 _LIBRARIES: Final = ("numpy", "pyarrow", "duckdb", "pandas", "scipy", "scikit-learn", "xgboost", "implicit", "numba")
@@ -39,6 +39,11 @@ class Todo:
     blocked: Mapping[Partition, str]
     holes: tuple[str, ...] = ()
     used_stale: tuple[str, ...] = ()
+
+    @property
+    def not_built(self) -> dict[Partition, str]:
+        """What is left as it is: '' where that is right, the reason where it is not."""
+        return {**dict.fromkeys(self.current, ""), **self.blocked}
 
 
 @dataclass(frozen=True)
@@ -102,26 +107,30 @@ def plan_stage(
     used: set[str] = set()
     for partition in sorted(set(partitions), key=lambda p: (p.date is None, p)):
         resolved = index.resolve(stage.inputs(partition, settings))
-        reason = _forbids(resolved, allow_stale=allow_stale)
+        made_from = fingerprint(stage.name, stage.code_version, config, settings.seed, resolved)
+        is_current = not force and _is_current(index, stage, partition, made_from)
+        reason = _forbids(resolved, is_current=is_current, allow_stale=allow_stale)
         if reason:
             blocked[partition] = reason
             continue
         holes.update(resolved.holes)
         used.update(resolved.stale)
-        made_from = fingerprint(stage.name, stage.code_version, config, settings.seed, resolved)
-        if force or not _is_current(index, stage, partition, made_from):
-            stale[partition] = made_from
-        else:
+        used.update(() if is_current else resolved.behind)
+        if is_current:
             current.append(partition)
+        else:
+            stale[partition] = made_from
     return Todo(stale, tuple(current), blocked, tuple(sorted(holes)), tuple(sorted(used)))
 
 
-def _forbids(resolved: Resolved, *, allow_stale: bool) -> str:
+def _forbids(resolved: Resolved, *, is_current: bool, allow_stale: bool) -> str:
     if resolved.missing:
         more = f" and {len(resolved.missing) - 1} more" if len(resolved.missing) > 1 else ""
         return f"never published: {resolved.missing[0]}{more}"
     if resolved.stale and not allow_stale:
         return f"its input is stale ({resolved.stale[0]}); --allow-stale uses the last good version"
+    if resolved.behind and not (is_current or allow_stale):
+        return f"its input was not made again ({resolved.behind[0]}); --allow-stale uses what is there"
     return ""
 
 
@@ -150,8 +159,13 @@ def run_stage(
     Builds only what is stale (all with `force`, and then from nothing but the inputs), audits it in staging, commits all
     that passed in one commit per table and marks what failed. Returns what happened; `Report.raise_if_failed` turns
     failures into an error. `index` is advanced to the new versions.
+
+    Where building raises, what was built before is audited and published all the same, and then the error goes on. What
+    was not built, or is blocked, is noted in `index`: nothing later in this run is made from it unless `allow_stale`.
     """
     todo = plan_stage(index, stage, partitions, settings, force=force, allow_stale=allow_stale)
+    names = [spec.name for spec in stage.tables]
+    index.left_behind(names, {**todo.not_built, **dict.fromkeys(todo.stale, "its run ended before")})
     if not todo.stale:
         return Report(stage.name, current=todo.current, blocked=todo.blocked)
     earlier = None if force else _earlier(index, stage, todo, settings)
@@ -160,17 +174,50 @@ def run_stage(
     if settings.memory.scratch is not None:
         remove_left(Path(settings.memory.scratch))
     with lake.staging(run_id) as staging:
-        staged, spent = _build(staging, stage, todo, settings, index, progress, earlier, standing)
-        checks = audit(stage.name, staged, lake=lake, settings=settings.audit)
+        made = _collected(_build(staging, stage, todo, settings, index, progress, earlier, standing))
+        checks = audit(stage.name, made.staged, lake=lake, settings=settings.audit)
         failed = _failures(checks)
-        passed = [one for one in staged if one.partition not in failed]
-        versions = lake.publish(passed, _with_costs(manifest, spent, checks), failed=failed)
+        passed = [one for one in made.staged if one.partition not in failed]
+        versions = lake.publish(passed, _with_costs(manifest, made.spent, checks), failed=failed)
     index.advance(versions)
+    built = {one.partition for one in made.staged}
+    index.left_behind(names, {partition: "" if partition in built else made.fault for partition in todo.stale})
+    if made.raised is not None:
+        raise made.raised
     rows: dict[Partition, dict[str, int]] = {}
     for one in passed:
         rows.setdefault(one.partition, {})[one.spec.name] = one.rows
-    extra = {one.partition: one.extra for one in staged if one.extra}
-    return Report(stage.name, rows, todo.current, failed, todo.blocked, tuple(checks), versions, extra, spent)
+    extra = {one.partition: one.extra for one in made.staged if one.extra}
+    return Report(stage.name, rows, todo.current, failed, todo.blocked, tuple(checks), versions, extra, made.spent)
+
+
+@dataclass
+class _Made:
+    """What building gave until it ended, or raised."""
+
+    staged: list[Staged] = field(default_factory=list)
+    spent: dict[Partition, Mapping[str, float]] = field(default_factory=dict)
+    raised: Exception | None = None
+
+    @property
+    def fault(self) -> str:
+        if isinstance(self.raised, PlatformError):
+            return self.raised.fault
+        return "" if self.raised is None else f"{type(self.raised).__name__}: {self.raised}"
+
+
+def _collected(building: Iterator[tuple[list[Staged], Built]]) -> _Made:
+    made = _Made()
+    try:
+        for staged, built in building:
+            made.staged += staged
+            if built.cpu_seconds:
+                made.spent[built.partition] = built.cpu_seconds
+    except StorageFault:
+        raise
+    except Exception as error:  # whatever it is: `run_stage` raises it again when what was built is safe
+        made.raised = error
+    return made
 
 
 def _earlier(index: Index, stage: Stage, todo: Todo, settings: Settings) -> Earlier | None:
@@ -202,7 +249,8 @@ def _build(
     progress: Progress,
     earlier: Earlier | None,
     standing: Mapping[Partition, Standing],
-) -> tuple[list[Staged], dict[Partition, Mapping[str, float]]]:
+) -> Iterator[tuple[list[Staged], Built]]:
+    """Each partition as soon as it is built, with its staged tables."""
     partitions = list(todo.stale)
     before = [] if earlier is None else _before(index, stage, partitions)
     done = 0
@@ -217,17 +265,14 @@ def _build(
         building = stage.rebuild(standing, partitions, reader, settings)
     else:
         building = stage.build(partitions, reader, settings)
-    staged: list[Staged] = []
-    spent: dict[Partition, Mapping[str, float]] = {}
     for done, built in enumerate(building, 1):
         made_from = todo.stale[built.partition]
-        for spec in stage.tables:
-            one = staging.write(spec, built.partition, built.tables[spec.name], extra=built.extra)
-            staged.append(one.made_from(made_from))
-        if built.cpu_seconds:
-            spent[built.partition] = built.cpu_seconds
+        staged = [
+            staging.write(spec, built.partition, built.tables[spec.name], extra=built.extra).made_from(made_from)
+            for spec in stage.tables
+        ]
         progress(f"{stage.name} {built.partition.key}", done / len(partitions))
-    return staged, spent
+        yield staged, built
 
 
 def _failures(checks: Sequence[CheckResult]) -> dict[Partition, str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from pathlib import Path
@@ -12,13 +12,14 @@ import pytest
 
 from rec_platform.checks import CheckResult
 from rec_platform.config import MemoryConfig, Settings
-from rec_platform.errors import AuditFailed, MissingInput
+from rec_platform.errors import AuditFailed, ConfigError, MissingInput, StorageFault
 from rec_platform.facts.stage import Facts
 from rec_platform.flow import Index, Report, run_stage
 from rec_platform.flow import run as flow_run
 from rec_platform.lake import HeldFolder, Lake, Manifest, Staged
 from rec_platform.partition import Partition
-from rec_platform.stage import Input, Stage
+from rec_platform.plays.raw import RawPlays
+from rec_platform.stage import Built, Input, Reader, Stage
 from rec_platform.tables import LANDING, PROFILES, RAW_PLAYS, TABLES, TITLES
 from rec_platform.timetravel.snapshots import FeatureSnapshots
 
@@ -229,6 +230,83 @@ def test_the_last_good_version_is_used_only_when_asked_for(lake: Lake, monkeypat
     assert "--allow-stale" in next(iter(make(lake, FeatureSnapshots(), wanted).blocked.values()))
     assert make(lake, FeatureSnapshots(), wanted, allow_stale=True).published
     assert "DE|2025-01-03" in lake.manifests("profile_snapshot")[0]["extra"]["used_stale"][0]
+
+
+class Breaking(Facts):
+    """Facts of other code, which raises at one partition."""
+
+    code_version = Facts.code_version + 1
+    bad = Partition(DAYS[2], "DE")
+    fault: Exception = ConfigError("`share` raised KeyError", place="features.py, line 3", repair="Correct it.")
+
+    def build(self, partitions: Sequence[Partition], reader: Reader, settings: Settings) -> Iterator[Built]:
+        for built in super().build(partitions, reader, settings):
+            if built.partition == self.bad:
+                raise self.fault
+            yield built
+
+
+def test_what_was_built_before_a_stage_raised_is_published(lake: Lake) -> None:
+    index = fresh(lake)
+    with pytest.raises(ConfigError, match="`share` raised KeyError"):
+        run_stage(lake, Breaking(), CELLS, Settings(), index=index, run_id="test")
+    assert set(fresh(lake).state("play_facts")) == set(CELLS[: CELLS.index(Breaking.bad)])
+    assert all(set(index.state(spec.name)) == set(index.state("play_facts")) for spec in Facts.tables)
+
+
+@pytest.mark.parametrize(
+    ("fault", "said"),
+    [
+        (Breaking.fault, "`share` raised KeyError"),
+        (ZeroDivisionError("no plays"), "ZeroDivisionError: no plays"),
+        (StorageFault("the disk is full", place="", repair=""), "its run ended before"),
+    ],
+)
+def test_a_run_makes_nothing_from_what_its_stage_raised_at(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch, fault: Exception, said: str
+) -> None:
+    """The partitions of before stand, and what was made from them; only the same run must not take them for new."""
+    make(lake, Facts())
+    standing, other = Partition(DAYS[4], "FR"), Partition(DAYS[5], "DE")
+    unmade = tuple(CELLS if isinstance(fault, StorageFault) else CELLS[CELLS.index(Breaking.bad) :])
+    make(lake, FeatureSnapshots(), [standing])
+    before = hashes(lake, "play_facts")
+    monkeypatch.setattr(Breaking, "fault", fault)
+    index = fresh(lake)
+    with pytest.raises(type(fault)):
+        run_stage(lake, Breaking(), CELLS, Settings(), index=index, run_id="test")
+    assert hashes(lake, "play_facts") == before
+
+    def snapshots(**options: bool) -> Report:
+        return run_stage(lake, FeatureSnapshots(), [standing, other], Settings(), index=index, run_id="test", **options)
+
+    report = snapshots()
+    assert (report.current, set(report.blocked)) == ((standing,), {other})
+    assert f"was not made again (profile_tiles {unmade[0].key}: {said})" in report.blocked[other]
+    assert "--allow-stale" in report.blocked[other]
+    assert set(snapshots(force=True).blocked) == {standing, other}
+    assert set(snapshots(allow_stale=True).published) == {other}
+    assert unmade[0].key in lake.manifests("profile_snapshot")[0]["extra"]["used_stale"][0]
+    assert make(lake, Facts()).current == unmade, "the code of before finds its own partitions current"
+
+
+def test_nothing_is_made_from_what_was_blocked(lake: Lake) -> None:
+    """Raw plays fail, so facts are blocked, so the facts of before are not what snapshots should be made from."""
+    bad, later = Partition(DAYS[2], "DE"), Partition(DAYS[4], "FR")
+    make(lake, Facts())
+    lake.publish([], Manifest("test", RawPlays.name), failed={bad: "volume"})
+    index = fresh(lake)
+
+    def run(stage: Stage, partitions: Sequence[Partition]) -> Report:
+        return run_stage(lake, stage, partitions, Settings(), index=index, run_id="test")
+
+    assert set(run(Facts(), CELLS).blocked) == {bad}
+    assert (
+        f"{bad.key}: its input is stale (raw_plays {bad.key}: volume)"
+        in run(FeatureSnapshots(), [later]).blocked[later]
+    )
+    run_stage(lake, Facts(), CELLS, Settings(), index=index, run_id="test", allow_stale=True)
+    assert run(FeatureSnapshots(), [later]).published
 
 
 def test_a_stage_that_reads_what_it_does_not_name_is_refused(lake: Lake) -> None:
