@@ -19,6 +19,7 @@ from rec_platform.errors import ConfigError, NumericError, PlatformError
 from rec_platform.features import encoders, standard
 from rec_platform.features.encoders import COLUMNS, Array, Encoder, code_identity
 from rec_platform.features.own_file import FEATURES, OwnFile, line_in
+from rec_platform.timetravel import kernels
 from rec_platform.timetravel.declared import APART, FACTS_VERSION, Fact, filters_of, measures_of, play_columns_of
 from rec_platform.timetravel.filters import Filter
 
@@ -273,7 +274,7 @@ def encoded(one: Encoder, arguments: list[Array]) -> Array:
             f"it returned {result.dtype} of shape {result.shape} for rows of shape {arguments[0].shape}", place=place,
             repair="Return one number per row (NaN where it is missing).",
         )  # fmt: skip
-    if result.dtype.kind == "f" and np.count_nonzero(np.isinf(result)):
+    if result.dtype.kind == "f" and kernels.infinite(kernels.readable(result, np.float64)):
         raise NumericError("it returned an infinity", place=place, repair="Return NaN where the number is missing.")
     return result
 

@@ -8,7 +8,7 @@ import threading
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +37,8 @@ CHUNK: Final = 1 << 18
 TABLE_BYTES: Final = 1 << 24
 #: In how many parts a band is written at least, if it is large: threads then end about together.
 _SHARES: Final = 8
+#: How many numbers there may be from the least to the greatest of some keys, for each key, that a table takes less than sorting.
+_SPARSEST: Final = 4
 
 _TYPES: Final = {
     c.PROFILE: pa.int64(), c.COUNTRY: pa.string(), c.AT: INSTANT, c.DEVICE: pa.string(), c.TENURE_DAYS: pa.float64(),
@@ -103,6 +105,16 @@ class FeatureGenerator(Transformer):
         return made.with_contexts(certificate_columns(*filling.newest)) if witness else made
 
 
+class _Members(NamedTuple):
+    """What some contexts have: see `kernels.contexts`."""
+
+    profile: Int32
+    place: Int32
+    at: Int64
+    begins: Int64
+    offsets: Int64
+
+
 @dataclass(frozen=True)
 class _Asked:
     """A frame's contexts and items, as facts are read and features written by them.
@@ -158,18 +170,16 @@ class _Asked:
         """The first row of each context's items, and the row after the last."""
         return self.offsets[members], self.offsets[members + 1]
 
-    def rows(self, members: Int64) -> tuple[Int64, Int64]:
-        """The first row of each context's items, and the offsets of their items put together."""
-        begins, ends = self.ends(members)
-        return begins, np.concatenate([[0], np.cumsum(ends - begins)]).astype(np.int64)
+    def of_members(self, members: Int64) -> _Members:
+        at, offsets = kernels.readable(self.at, np.int64), kernels.readable(self.offsets, np.int64)
+        return _Members(*kernels.contexts(members, self.profile, self.place, at, offsets))
 
-    def read(self, members: Int64, offsets: Int64, title: Int32, facts: Sequence[Fact]) -> dict[str, Array]:
-        """Some facts of the contexts, of items of their own (`offsets`, `title`)."""
+    def read(self, some: _Members, offsets: Int64, title: Int32, facts: Sequence[Fact]) -> dict[str, Array]:
+        """Some facts of contexts, of items of their own (`offsets`, `title`)."""
         return dict(
             self.reader.read(
-                profile_id=Coded(self.profile[members]), at=self.at[members], offsets=offsets, title_id=Coded(title),
-                country=pa.DictionaryArray.from_arrays(self.place[members], self.countries),
-                only=[fact.name for fact in facts],
+                profile_id=Coded(some.profile), at=some.at, offsets=offsets, title_id=Coded(title),
+                country=pa.DictionaryArray.from_arrays(some.place, self.countries), only=[fact.name for fact in facts],
             )
         )  # fmt: skip
 
@@ -187,10 +197,8 @@ class _Stretch:
 
     def __init__(self, asked: _Asked, members: Int64, tick: int, n_titles: int) -> None:
         self.asked, self.members = asked, members
-        _, first, group = np.unique(
-            asked.groups(members, Grain(tick, apart=True)), return_index=True, return_inverse=True
-        )
-        self.some, self.group = members[first], group.astype(np.int64)
+        first, self.group = numbered(asked.groups(members, Grain(tick, apart=True)))
+        self.some = members[first]
         self.wanted = np.zeros((len(first), 1 + n_titles), dtype=np.bool_)
         kernels.mark(self.wanted, self.group, *asked.ends(members), asked.title)
 
@@ -207,8 +215,8 @@ class _Table:
 
     def __init__(self, part: FeatureSet, grain: Grain, stretch: _Stretch) -> None:
         self._part, self._asked = part, stretch.asked
-        _, first, place = np.unique(stretch.asked.groups(stretch.some, grain), return_index=True, return_inverse=True)
-        self._some, self.group = stretch.some[first], place.astype(np.int64)[stretch.group]
+        first, place = numbered(stretch.asked.groups(stretch.some, grain))
+        self._some, self.group = stretch.some[first], place[stretch.group]
         wanted = np.zeros((len(first), stretch.wanted.shape[1]), dtype=np.bool_)
         for mine, titles in zip(place, stretch.wanted, strict=True):
             wanted[mine] |= titles
@@ -226,7 +234,7 @@ class _Table:
     def _fill(self, piece: slice, wanted: Bools) -> None:
         """Read the facts of some groups' titles, and encode them."""
         some, (bounds, title) = self._some[piece], kernels.marked(wanted)
-        values = self._asked.read(some, bounds, title, self._part.needed)
+        values = self._asked.read(self._asked.of_members(some), bounds, title, self._part.needed)
         values |= {name: self._asked.columns[name][some] for name in self._part.columns}
         for name, feature in self._part.encode(values, np.diff(bounds)):
             mine = self.values[self._part.names.index(name), piece]
@@ -298,43 +306,42 @@ class _Filling:
         share = max(CHUNK, int(np.diff(asked.offsets)[band].sum()) // _SHARES)
         if least is None:
             return list(_chunks(band, asked.offsets, share))
-        group = asked.groups(band, Grain(least, apart=True))
-        order = stable_order(group)
-        ordered = group[order]
-        first = np.flatnonzero(np.append(len(ordered) > 0, ordered[1:] != ordered[:-1])[: len(ordered)])
-        begins, ends = asked.ends(band[order])
-        items = np.add.reduceat(ends - begins, first) if len(first) else first
+        first, group = numbered(asked.groups(band, Grain(least, apart=True)))
+        items = np.bincount(group, np.diff(asked.offsets)[band], len(first))
         of_title = sum(
             (4 * len(part.names) + 1) / (1 if grain.apart else len(asked.countries)) for grain, part in self._ticked
         )
         bytes_ = (len(self._titles) + 1) * (1 + of_title)
         cost = np.cumsum(np.maximum(items / share, bytes_ / TABLE_BYTES))
-        cuts = first[np.flatnonzero(np.diff(cost.astype(np.int64))) + 1]
-        return [np.sort(band[part]) for part in np.split(order, cuts) if len(part)]
+        part = np.cumsum(np.diff(cost.astype(np.int64), prepend=0) > 0)[group]
+        return [band[part == one] for one in np.unique(part)]
 
     def code(self, members: Int64) -> None:
         """The codes of the titles of contexts that follow one another."""
         items = slice(self.asked.offsets[members[0]], self.asked.offsets[members[-1] + 1])
-        self.asked.title[items] = self._titles.codes(self.asked.columns[c.TITLE][items])
+        self._titles.write_codes(
+            kernels.readable(self.asked.columns[c.TITLE][items], np.int64), self.asked.title[items]
+        )
 
     def in_runs(self, members: Int64) -> None:
         """Contexts by profile, country and time: their own features, kept, and those that differ by item, written."""
         if not self._facts:
             return
-        asked, (rows, inner) = self.asked, self.asked.rows(members)
+        asked, some = self.asked, self.asked.of_members(members)
+        rows, inner = some.begins, some.offsets
         values = {
             name: column[members] if COLUMNS[name] == "context" else kernels.gathered(column, rows, inner)
             for name, column in asked.columns.items()
             if name in self._columns
         }
-        values |= asked.read(members, inner, kernels.gathered(asked.title, rows, inner), self._facts)
-        kept = np.empty((len(members), self._kept.shape[1]), dtype=np.float32)
+        values |= asked.read(some, inner, kernels.gathered(asked.title, rows, inner), self._facts)
+        kept = np.empty((self._kept.shape[1], len(members)), dtype=np.float32)
         for name, feature in self._own.encode(values, np.diff(inner)) if self._own else ():
             if name in self._of_contexts:
-                kept[:, self._of_contexts[name]] = narrowed(feature)
+                kept[self._of_contexts[name]] = narrowed(feature)
             else:
                 kernels.scatter(kernels.plain(feature, np.float64), rows, inner, self.out[self._row[name]])
-        self._kept[members] = kept
+        kernels.keep(kept, members, self._kept)
         if self._witness:
             with self._meter.counting():
                 self.newest[:, members] = self._witness.newest(values, inner)
@@ -376,10 +383,31 @@ def stable_order(keys: Int64) -> Int64:
     return order
 
 
+def numbered(keys: Int64) -> tuple[Int64, Int64]:
+    """The first place of each distinct key, keys ascending, and the number that each place's key has among them.
+
+    As `np.unique` with index and inverse, without its sort where keys lie close together.
+
+    >>> first, number = numbered(np.array([7, 3, 7]))
+    >>> first.tolist(), number.tolist()
+    ([1, 0], [1, 0, 1])
+    """
+    least, greatest = (int(keys.min()), int(keys.max())) if len(keys) else (0, 0)
+    if greatest - least > _SPARSEST * len(keys):
+        _, first, number = np.unique(keys, return_index=True, return_inverse=True)
+        return first.astype(np.int64), number.astype(np.int64)
+    place, first = keys - least, np.full(greatest - least + 1, -1, dtype=np.int64)
+    first[place[::-1]] = np.arange(len(keys))[::-1]  # of equal places the last that is written stays
+    held = np.flatnonzero(first >= 0)
+    number = np.empty(len(first), dtype=np.int64)
+    number[held] = np.arange(len(held))
+    return first[held], number[place]
+
+
 def _bands(at: Array, days: int) -> Iterator[Int64]:
     """The contexts of so many days at a time, days in order."""
-    held, day = np.unique(at // DAY, return_inverse=True)
-    for first in range(0, len(held), days):
+    of_days, day = numbered(at // DAY)
+    for first in range(0, len(of_days), days):
         yield np.flatnonzero((first <= day) & (day < first + days))
 
 

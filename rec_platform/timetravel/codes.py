@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,9 @@ from rec_platform.timetravel import kernels
 from rec_platform.timetravel.kernels import Int16, Int32, Int64
 
 _FEWEST_BITS = 4
+#: How many numbers there may be from the least to the greatest id, for each id, that each number has a place of its own:
+#: no more than the slots of a hash table, and half the time for ids in any order.
+_SPARSEST = 4
 
 
 @dataclass(frozen=True)
@@ -28,12 +32,9 @@ class Ids:
 
     Attributes:
         ids: ascending, distinct.
-        table, shift: the hash table `codes` looks them up in.
     """
 
     ids: Int64
-    table: Int32
-    shift: int
 
     @classmethod
     def of(cls, *columns: pa.ChunkedArray | pa.Array | Int64) -> Ids:
@@ -46,17 +47,44 @@ class Ids:
                  for column in columns]  # fmt: skip
         ids = np.sort(np.concatenate(parts)).astype(np.int64)  # np.unique hashes: twenty times slower
         ids = np.concatenate([ids[:1], ids[1:][ids[1:] != ids[:-1]]])
-        shift = 64 - max(int(2 * len(ids)).bit_length(), _FEWEST_BITS)
-        return cls(ids, kernels.hash_table(ids, shift), shift)
+        return cls(ids)
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @cached_property
+    def table(self) -> Int32:
+        """The hash table that `shift` belongs to."""
+        return kernels.hash_table(self.ids, self.shift)
+
+    @property
+    def shift(self) -> int:
+        return 64 - max(int(2 * len(self)).bit_length(), _FEWEST_BITS)
+
+    @cached_property
+    def _places(self) -> Int32:
+        """The code of each number from the least id to the greatest, -1 of others; empty where they do not lie close."""
+        if not len(self) or int(self.ids[-1]) - int(self.ids[0]) >= _SPARSEST * len(self):
+            return np.empty(0, dtype=np.int32)
+        places = np.full(self.ids[-1] - self.ids[0] + 1, -1, dtype=np.int32)
+        places[self.ids - self.ids[0]] = np.arange(len(self))
+        return places
 
     def codes(self, wanted: npt.ArrayLike | Coded) -> Int32:
         """The code of each wanted id, -1 for ids that are not in the set (int32)."""
         if isinstance(wanted, Coded):
             return wanted.codes
-        return kernels.hash_codes(self.table, self.ids, self.shift, kernels.readable(wanted, np.int64))
+        given = kernels.readable(wanted, np.int64)
+        codes = np.empty(len(given), dtype=np.int32)
+        self.write_codes(given, codes)
+        return codes
+
+    def write_codes(self, wanted: Int64, codes: Int32) -> None:
+        """What `codes` gives, into an array of as many."""
+        if len(self._places):
+            kernels.place_codes(self._places, int(self.ids[0]), wanted, codes)
+        else:
+            kernels.hash_codes(self.table, self.ids, self.shift, wanted, codes)
 
 
 class GrowingIds:

@@ -292,14 +292,14 @@ class FactReader:
             members = np.flatnonzero(tick == one).astype(np.int32)
             slabs = ticks.slabs(one, self._kept(ticks))
             for key, mine in columns.items():
-                entity, slab = key[0], slabs[key]
+                entity, (slab, of_fact) = key[0], slabs[key]
                 place = ticks.place[asked.place] if entity in APART else nowhere
                 if entity.startswith("title"):
-                    kernels.item_columns(slab, mine, place, members, asked.offsets, asked.item, made[key])
+                    kernels.item_columns(slab, of_fact[mine], place, members, asked.offsets, asked.item, made[key])
                 elif slab.shape[1]:
                     known = members[place[members] >= 0]
                     with self._counting(*(ticks.groups[key][k].name for k in mine.tolist())):
-                        made[key][:, known] = slab[place[known], 0][:, mine].T
+                        made[key][:, known] = slab[place[known], 0][:, of_fact[mine]].T
         return {
             ticks.groups[key][k].name: row
             for key, mine in columns.items()

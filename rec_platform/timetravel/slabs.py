@@ -6,10 +6,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Final, NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from rec_platform import columns as c
 from rec_platform.timetravel.declared import APART, DISTINCT, INSTANTS, Fact, column_of
@@ -20,6 +19,14 @@ from rec_platform.timetravel.timeline import Timeline
 
 #: An entity of facts by tick, and whether they are instants.
 Group = tuple[str, bool]
+_SUMS_OF_TITLES: Final[tuple[Group, ...]] = (("title", False), ("title_country", False))
+
+
+class Slab(NamedTuple):
+    """Facts of a group as of a tick: fact k is values[..., columns[k]], (places, titles or 1), whole sums or instants."""
+
+    values: Int64
+    columns: Int64
 
 
 class Slabs:
@@ -39,8 +46,8 @@ class Slabs:
         )
         self.place = np.array([self._sweep.place(country) for country in countries], dtype=np.int32)
         self._lock = threading.Lock()
-        self._kept: OrderedDict[int, dict[Group, npt.NDArray[Any]]] = OrderedDict()
-        self.bytes = 8 * len(facts) * max(len(timeline.titles), 1) * max(len(countries), 1)
+        self._kept: OrderedDict[int, dict[Group, Slab]] = OrderedDict()
+        self.bytes = 8 * len(facts) * max(len(timeline.titles), 1) * (len(countries) + 1)
 
     @cached_property
     def groups(self) -> Mapping[Group, Sequence[Fact]]:
@@ -50,12 +57,12 @@ class Slabs:
             found.setdefault((fact.entity, fact.measure in INSTANTS), []).append(fact)
         return found
 
-    def slabs(self, tick: int, keep: int) -> dict[Group, npt.NDArray[Any]]:
-        """Per group of facts the slab (places, titles or 1, facts) of a tick."""
+    def slabs(self, tick: int, keep: int) -> dict[Group, Slab]:
+        """Per group of facts its slab of a tick."""
         with self._lock:
             if tick not in self._kept:
                 table = self._sweep.table(tick)
-                self._kept[tick] = {key: self._cut(table, facts) for key, facts in self.groups.items()}
+                self._kept[tick] = {key: self._cut(table, key, facts) for key, facts in self.groups.items()}
                 while len(self._kept) > keep:
                     self._kept.popitem(last=False)
             return self._kept[tick]
@@ -72,13 +79,12 @@ class Slabs:
         name = c.PLAYS if fact.measure == DISTINCT else column_of(fact.measure) or c.PLAYS
         return name, ALL_TIME if fact.micros < 0 else fact.micros // self.micros
 
-    def _cut(self, table: TickTable, facts: Sequence[Fact]) -> npt.NDArray[Any]:
-        dtype = np.int64 if facts[0].measure in INSTANTS else np.float64
-        parts = [self._values(table, fact) for fact in facts]
-        slab: npt.NDArray[Any] = np.empty((*parts[0].shape, len(parts)), dtype=dtype)
-        for column, part in enumerate(parts):
-            slab[..., column] = part
-        return slab
+    def _cut(self, table: TickTable, key: Group, facts: Sequence[Fact]) -> Slab:
+        """Sums of titles stand in the table as they are read; of others the few that are asked for are made."""
+        if key in _SUMS_OF_TITLES:
+            columns = [self._columns.index(self._column(fact)) for fact in facts]
+            return Slab(_sums(table, facts[0]), np.array(columns, dtype=np.int64))
+        return Slab(np.stack([self._values(table, fact) for fact in facts], axis=-1), np.arange(len(facts)))
 
     def _values(self, table: TickTable, fact: Fact) -> Int64:
         apart, per_title = fact.entity in APART, fact.level == "item"
@@ -89,7 +95,11 @@ class Slabs:
             full = table.last if apart else table.total_last
             full = full if per_title else full.max(axis=1, keepdims=True)
             return full if fact.micros < 0 else np.where(full >= table.tick * self.micros - fact.micros, full, NONE)
-        full = (table.sums if apart else table.total)[:, :, self._columns.index(self._column(fact))]
+        full = _sums(table, fact)[:, :, self._columns.index(self._column(fact))]
         if fact.measure == DISTINCT:
             return np.count_nonzero(full, axis=1, keepdims=True)
-        return full if per_title else full.sum(axis=1, keepdims=True)
+        return np.asarray(full.sum(axis=1, keepdims=True))
+
+
+def _sums(table: TickTable, fact: Fact) -> Int64:
+    return table.sums if fact.entity in APART else table.total

@@ -71,8 +71,10 @@ def _gather(plays: pa.Table) -> None:
 
 
 def _group_columns() -> None:
-    """Codes of ids that lie close together; columns of integers of every width, grouped and sorted."""
+    """Codes of ids that lie close together, and far apart; columns of integers of every width, grouped and sorted."""
     GrowingIds().codes(np.zeros(2, dtype=np.int64))
+    for greatest in (1, DAY):
+        Ids.of(np.array([0, greatest])).codes(np.zeros(1, dtype=np.int64))
     starts, groups, rows = np.array([0, 1]), np.array([0]), np.zeros(1, dtype=np.int32)
     kernels.sort_within(starts, groups, rows, groups)
     for column in (np.zeros(1, np.int8), np.zeros(1, np.int16), np.zeros(1, np.int32), np.zeros(1, np.int64)):
@@ -83,12 +85,13 @@ def _group_columns() -> None:
 def _write_columns() -> None:
     """Move an item's values in and out of a frame, whose columns may be Arrow's own memory or NumPy's."""
     rows, bounds, one, code = np.array([0]), np.array([0, 1]), np.ones(1), np.zeros(1, dtype=np.int32)
-    column = np.array([1])
-    kernels.gathered(column, rows, bounds)
-    column.flags.writeable = False
-    kernels.gathered(column, rows, bounds)
+    for column in (rows, kernels.readable(rows, np.int64)):
+        kernels.gathered(column, rows, bounds)
+    kernels.contexts(rows, code, code, kernels.readable(rows, np.int64), kernels.readable(bounds, np.int64))
+    kernels.infinite(kernels.readable(one, np.float64))
     kernels.gathered(code, rows, bounds)
     out = np.empty((1, 1), dtype=np.float32)
+    kernels.keep(out, rows, out)
     kernels.scatter(one, rows, bounds, out[0])
     kernels.spread(out, rows, rows + 1, rows, out)
     kernels.mark(np.zeros((1, 1), dtype=np.bool_), rows, rows, rows + 1, code)

@@ -133,3 +133,11 @@ def test_without_a_timeline_it_says_so() -> None:
 def test_the_order_of_keys_is_that_of_a_stable_sort(keys: list[int]) -> None:
     array = np.array(keys, dtype=np.int64)
     assert generator.stable_order(array).tolist() == np.argsort(array, kind="stable").tolist()
+
+
+@given(st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(0, 3) | st.integers(2**62, 2**62 + 60), max_size=40))
+def test_the_numbers_of_keys_are_those_of_a_sort(keys: list[int]) -> None:
+    array = np.array(keys, dtype=np.int64)
+    _, first, number = np.unique(array, return_index=True, return_inverse=True)
+    found = generator.numbered(array)
+    assert [part.tolist() for part in found] == [first.tolist(), number.tolist()]

@@ -153,3 +153,23 @@ def test_ids_are_distinct_and_ascend(given_ids: list[int]) -> None:
     codes = growing.codes(np.array(given_ids, dtype=np.int64))
     in_order, code = growing.ordered()
     same(in_order.ids[code[codes]], given_ids)
+
+
+EXTREMES = st.sampled_from([-(2**63), -(2**63) + 1, -1, 0, 2**62, 2**63 - 40, 2**63 - 1])
+
+
+@given(EXTREMES, st.sets(st.integers(0, 30), min_size=1), st.sets(EXTREMES), st.lists(EXTREMES | st.integers(-9, 9)))
+@settings(max_examples=200, derandomize=True)
+def test_codes_are_those_of_the_ids_wherever_they_lie(
+    first: int, near: set[int], far: set[int], asked: list[int]
+) -> None:
+    """By place where all lie close together, hashed where one lies far away; never the code of another id."""
+    held = sorted({one for one in (*(first + one for one in near), *far) if one < 2**63})
+    ids = Ids.of(np.array(held, dtype=np.int64))
+    wanted = [one for one in (*held, *asked, *(one + 1 for one in held)) if one < 2**63]
+    same(ids.codes(wanted), [held.index(one) if one in held else -1 for one in wanted])
+
+
+def test_ids_that_lie_close_together_have_places() -> None:
+    assert len(Ids.of(np.arange(1_000_000, 1_000_400, 4))._places) == 397
+    assert len(Ids.of(np.array([5, 10**9]))._places) == 0

@@ -14,6 +14,7 @@ from rec_platform.timetravel.kernels import lanes
 @numba.njit
 def _compared(values, index, bound):
     lanes.ask(values, np.uint64(index))
+    lanes.ask_to_write(values, np.uint64(index))
     above, below = lanes.above(values, np.uint64(index), bound), lanes.below(values, np.uint64(index), bound)
     return above, below, lanes.ones(above), lanes.lowest(above)
 

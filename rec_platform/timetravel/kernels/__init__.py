@@ -14,8 +14,19 @@ from __future__ import annotations
 
 from rec_platform.timetravel.kernels import lanes
 from rec_platform.timetravel.kernels.availability import offered_since
-from rec_platform.timetravel.kernels.codes import hash_codes, hash_table, recode, take_in, take_in_close
-from rec_platform.timetravel.kernels.columns import enter, gathered, look_up, mark, marked, scatter, spread
+from rec_platform.timetravel.kernels.codes import hash_codes, hash_table, place_codes, recode, take_in, take_in_close
+from rec_platform.timetravel.kernels.columns import (
+    contexts,
+    enter,
+    gathered,
+    infinite,
+    keep,
+    look_up,
+    mark,
+    marked,
+    scatter,
+    spread,
+)
 from rec_platform.timetravel.kernels.compiling import (
     ALL_TIME,
     DAY,
@@ -88,6 +99,7 @@ __all__ = [
     "add_plays",
     "add_to_ticks",
     "compiled",
+    "contexts",
     "count_above",
     "drop_plays",
     "enter",
@@ -99,7 +111,9 @@ __all__ = [
     "group_starts",
     "hash_codes",
     "hash_table",
+    "infinite",
     "item_columns",
+    "keep",
     "keep_best",
     "lanes",
     "local_keys",
@@ -116,6 +130,7 @@ __all__ = [
     "next_of_title",
     "offered_since",
     "place",
+    "place_codes",
     "plain",
     "readable",
     "rearrange",

@@ -22,16 +22,22 @@ def hash_table(ids: Int64, shift: int) -> Int32:
 
 
 @compiled
-def hash_codes(table: Int32, ids: Int64, shift: int, wanted: Int64) -> Int32:
-    """The position in `ids` of each wanted id; -1 where it is not there."""
-    codes = np.empty(len(wanted), dtype=np.int32)
+def hash_codes(table: Int32, ids: Int64, shift: int, wanted: Int64, codes: Int32) -> None:
+    """Write the position in `ids` of each wanted id; -1 where it is not there."""
     mask = len(table) - 1
     for i in range(len(wanted)):
         slot = home_slot(wanted[i], shift)
         while table[slot] >= 0 and ids[table[slot]] != wanted[i]:
             slot = (slot + 1) & mask
         codes[i] = table[slot]
-    return codes
+
+
+@compiled
+def place_codes(table: Int32, first: int, wanted: Int64, codes: Int32) -> None:
+    """As `hash_codes`, where table[id - first] is the code of each id from `first` on, -1 of one that is not there."""
+    for i in range(len(wanted)):
+        place = np.uint64(wanted[i] - first)  # of an id before the first: modulo 2^64, so behind every id that there is
+        codes[i] = table[place] if place < np.uint64(len(table)) else -1
 
 
 @compiled

@@ -79,18 +79,23 @@ def _lowest(typing: Any, bits: Any) -> Any:
 lowest = _in_place(_lowest)
 
 
-def _ask(typing: Any, values: Any, index: Any) -> Any:
-    def body(context: Any, builder: Any, signature: Any, given: Any) -> Any:
-        place = builder.gep(context.make_array(signature.args[0])(context, builder, given[0]).data, [given[1]])
-        byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
-        fetch = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
-        builder.call(fetch, [builder.bitcast(place, byte), word(0), word(3), word(1)])
-        return context.get_dummy_value()
+def _fetch(to_write: bool) -> Callable[..., Any]:
+    def fetch(typing: Any, values: Any, index: Any) -> Any:
+        def body(context: Any, builder: Any, signature: Any, given: Any) -> Any:
+            place = builder.gep(context.make_array(signature.args[0])(context, builder, given[0]).data, [given[1]])
+            byte, word = ir.IntType(8).as_pointer(), ir.IntType(32)
+            kind = ir.FunctionType(ir.VoidType(), [byte, word, word, word])
+            fetched = builder.module.declare_intrinsic("llvm.prefetch", [byte], kind)
+            builder.call(fetched, [builder.bitcast(place, byte), word(int(to_write)), word(3), word(1)])
+            return context.get_dummy_value()
 
-    return types.none(values, types.uint64), body
+        return types.none(values, types.uint64), body
+
+    return _in_place(fetch)
 
 
 #: ask(values, index): have the cache line of a number fetched while other work is done. `values` counts as flat; an index
 #: that is not there does no harm.
-ask = _in_place(_ask)
+ask = _fetch(to_write=False)
+#: ask_to_write(values, index): the same of a number that will be written.
+ask_to_write = _fetch(to_write=True)

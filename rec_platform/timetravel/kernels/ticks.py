@@ -151,7 +151,7 @@ def add_ends_to_ticks(
 
 @compiled
 def item_columns(
-    slab: Float64 | Int64,
+    slab: Int64,
     columns: Int64,
     place: Int32,
     members: Int32,
@@ -161,7 +161,7 @@ def item_columns(
 ) -> None:
     """out[k, item] = slab[place of the context, title of the item, columns[k]] for the items of `members`.
 
-    Sums (float64) or instants (int64), slab and out alike. Unknown countries and titles keep what is there.
+    Sums come out as float64, instants as int64. Unknown countries and titles keep what is there.
     """
     for i in members:
         if place[i] < 0:
