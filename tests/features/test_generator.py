@@ -15,7 +15,7 @@ from rec_platform.clock import DAY, HOUR, MINUTE, midnight, parse_day
 from rec_platform.config import SourceRules
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import ConfigError
-from rec_platform.features import FeatureGenerator, FeatureSet, generator
+from rec_platform.features import FeatureGenerator, FeatureSet, asked, generator, title_tables
 from rec_platform.pipeline import Pipeline, Sources
 from rec_platform.tables import AVAILABILITY, INSTANT, PROFILES, TITLES
 from rec_platform.timetravel.timeline import Timeline
@@ -100,7 +100,8 @@ def test_chunks_and_order_of_contexts_change_no_byte(monkeypatch: pytest.MonkeyP
     ]
     one = frame(rows)
     whole = STEP.apply(one, Sources(timeline())).features
-    monkeypatch.setattr(generator, "CHUNK", 3)
+    for module in (generator, title_tables):
+        monkeypatch.setattr(module, "CHUNK", 3)
     order = rng.permutation(40)
     again = STEP.apply(one, Sources(timeline())).features
     back = STEP.apply(one.take(order), Sources(timeline())).take(np.argsort(order)).features
@@ -132,12 +133,12 @@ def test_without_a_timeline_it_says_so() -> None:
 @given(st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(0, 3), max_size=40))
 def test_the_order_of_keys_is_that_of_a_stable_sort(keys: list[int]) -> None:
     array = np.array(keys, dtype=np.int64)
-    assert generator.stable_order(array).tolist() == np.argsort(array, kind="stable").tolist()
+    assert asked.stable_order(array).tolist() == np.argsort(array, kind="stable").tolist()
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1) | st.integers(0, 3) | st.integers(2**62, 2**62 + 60), max_size=40))
 def test_the_numbers_of_keys_are_those_of_a_sort(keys: list[int]) -> None:
     array = np.array(keys, dtype=np.int64)
     _, first, number = np.unique(array, return_index=True, return_inverse=True)
-    found = generator.numbered(array)
+    found = asked.numbered(array)
     assert [part.tolist() for part in found] == [first.tolist(), number.tolist()]
