@@ -14,6 +14,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from tempfile import TemporaryDirectory
 from typing import Any
 
@@ -25,7 +26,7 @@ CACHE = Path(__file__).parents[1] / ".rec-platform" / "bench"
 BUCKETS = 8
 #: What pandas takes per play at most, in bytes.
 PANDAS_BYTES = 900
-#: How often the stage of one more day is run each way.
+#: How often what is at the mercy of its neighbours is run.
 TURNS = 3
 #: Days of the backfill that are measured as runs of their own; the others are reckoned to cost what these do on average.
 SAMPLED_DAYS = (9, 29, 49, 69, 89)
@@ -78,30 +79,34 @@ def ours_of(title: str, folder: str, out: Path | None, **how: Any) -> Cost:
 
 
 def against_peers(cache: Path, size: Size, scratch: Path) -> None:
+    """Peers once each, ours in turn: a peer is held against the median of ours, the least of either level is compared."""
     folder = world(cache, size)
     print(f"Peers: {size}")
     exact_values, day_values = scratch / "exact.arrow", scratch / "day.arrow"
-    exact = ours_of("rec-platform, exact", folder, exact_values)
-    floor = run("timeline_ours.reading", folder=folder)
-    cost_line("the same columns read by pyarrow, no more", floor)
-    day = ours_of("rec-platform, day level", folder, day_values, midnight=True, one_clock=True)
+    run("timeline_ours.reading", folder=folder)  # so that whoever comes first does not pay for the disk
+    cost_line("the same columns read by pyarrow, no more", run("timeline_ours.reading", folder=folder))
+    exact, day = [], []
+    for _ in range(TURNS):
+        exact.append(ours_of("rec-platform, exact", folder, exact_values))
+        day.append(ours_of("rec-platform, day level", folder, day_values, midnight=True, one_clock=True))
     direct = peer("DuckDB, direct join, exact", "peers.timeline_duckdb.direct", folder, exact_values, scratch)
     daily = peer("DuckDB, daily facts, day level", "peers.timeline_duckdb.daily", folder, day_values, scratch)
     summed = peer("Polars, daily sums, day level", "peers.timeline_polars.daily_summed", folder, day_values, scratch)
     as_of = peer("Polars, as-of joins, day level", "peers.timeline_polars.daily_as_of", folder, day_values, scratch)
-    ratio_line(
-        "best DuckDB / ours exact, CPU", min(direct.cpu, daily.cpu) / exact.cpu, "at least 4", judged=size == FULL
-    )
-    ratio_line("DuckDB exact / ours exact, CPU", direct.cpu / exact.cpu, "at least 4", judged=size == FULL)
-    ratio_line(
-        "best Polars / ours exact, CPU", min(summed.cpu, as_of.cpu) / exact.cpu, "at least 8", judged=size == FULL
-    )
+    ours = median(one.cpu for one in exact)
+    for name, cpu, hold in (
+        ("best DuckDB", min(direct.cpu, daily.cpu), 4),
+        ("DuckDB exact", direct.cpu, 4),
+        ("best Polars", min(summed.cpu, as_of.cpu), 8),
+    ):
+        ratio_line(f"{name} / ours exact, CPU", cpu / ours, f"at least {hold}", judged=size == FULL)
     if size == FULL:
-        against_large_pandas(folder, exact, day_values, scratch)
+        against_large_pandas(folder, ours, day_values, scratch)
     against_pandas(cache, size, scratch)
-    ratio_line("exact instants and late plays / day level, CPU", exact.cpu / day.cpu, "at most 1.3")
-    ratio_line("CPU-seconds, exact", exact.cpu, "at most 15", judged=size == FULL)
-    ratio_line("peak GB, exact", exact.peak, "at most 4", judged=size == FULL)
+    levels = min(one.cpu for one in exact) / min(one.cpu for one in day)
+    ratio_line("exact instants and late plays / day level, CPU", levels, "at most 1.3")
+    ratio_line("CPU-seconds, exact", max(one.cpu for one in exact), "at most 15", judged=size == FULL)
+    ratio_line("peak GB, exact", max(one.peak for one in exact), "at most 4", judged=size == FULL)
 
 
 def against_pandas(cache: Path, size: Size, scratch: Path) -> None:
@@ -115,7 +120,7 @@ def against_pandas(cache: Path, size: Size, scratch: Path) -> None:
         run("timeline_ours.features", out=values, folder=folder, asked=asked, midnight=True, one_clock=True)
         title = f"2 M plays, {contexts:,} contexts"
         exact, pandas = [], []
-        for _ in range(3):
+        for _ in range(TURNS):
             exact.append(ours_of(f"rec-platform, exact, {title}", folder, None, asked=asked))
             pandas.append(
                 peer(f"pandas, daily, {title}", "peers.timeline_pandas.daily", folder, values, scratch, asked=asked)
@@ -124,14 +129,14 @@ def against_pandas(cache: Path, size: Size, scratch: Path) -> None:
         ratio_line(f"pandas / ours exact, {title}, CPU", best, "at least 8", judged=contexts == size.contexts)
 
 
-def against_large_pandas(folder: str, exact: Cost, day_values: Path, scratch: Path) -> None:
+def against_large_pandas(folder: str, ours: float, day_values: Path, scratch: Path) -> None:
     """pandas at 20 M plays, where the machine has the memory for it."""
     wanted, free = FULL.plays * PANDAS_BYTES, free_memory()
     if wanted > free:
         print(f"  pandas is left out here: it takes {wanted / 1e9:.0f} GB, and {free / 1e9:.0f} GB are free")
         return
     pandas = peer("pandas, daily facts, day level", "peers.timeline_pandas.daily", folder, day_values, scratch)
-    ratio_line("pandas / ours exact, CPU", pandas.cpu / exact.cpu, "at least 8")
+    ratio_line("pandas / ours exact, CPU", pandas.cpu / ours, "at least 8")
 
 
 def growth(cache: Path, size: Size) -> None:
