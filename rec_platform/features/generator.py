@@ -162,7 +162,7 @@ class _Filling:
 
     def in_runs(self, members: Int64) -> None:
         """Contexts by profile, country and time: their own features, kept, and those that differ by item, written."""
-        if not self._facts:
+        if self._own is None and self._witness is None:
             return
         asked, some = self.asked, self.asked.of_members(members)
         rows, inner = some.begins, some.offsets

@@ -120,6 +120,18 @@ def test_the_certificate_changes_no_byte_and_needs_no_feature_of_its_own() -> No
         assert c.NEWEST_PLAYED_AT in made[1].contexts.column_names
 
 
+def test_features_that_read_no_fact_are_written_alone_or_beside_those_of_ticks() -> None:
+    """Of contexts, of items, and of titles; certified or not."""
+    sample = Sample.drawn(plays=300, contexts=40)
+    plain = {"tenure": (c.TENURE_DAYS,), "id": (c.TITLE,), "both": (c.PROFILE, c.TITLE)}
+    for reads in (plain, plain | {"week": ("title_week",), "share": ("of_country",)}):
+        features = FeatureSet(FACTS, tuple(Encoder(name, read, mixed, "", "") for name, read in reads.items()))
+        timeline = of(sample, features)
+        for flag in (False, True):
+            made = FeatureGenerator(features, certified=flag).apply(sample.frame, Sources(timeline))
+            assert content(made) == one_by_one(sample.frame, timeline, features)
+
+
 @pytest.mark.parametrize("fact, apart", [("title_week", False), ("of_country", True)])
 def test_an_encoder_sees_each_title_of_a_grain_once_and_none_that_nobody_asked_for(fact: str, apart: bool) -> None:
     seen: list[int] = []
