@@ -32,18 +32,23 @@ def quiet(_what: str, _share: float) -> None:
 
 @dataclass(frozen=True)
 class Todo:
-    """What running a stage over some partitions would do."""
+    """What running a stage over some partitions would do.
+
+    Attributes:
+        behind: of those that are current, the ones made from what this run should have made again and did not, with why.
+    """
 
     stale: Mapping[Partition, str]
     current: tuple[Partition, ...]
     blocked: Mapping[Partition, str]
+    behind: Mapping[Partition, str] = field(default_factory=dict)
     holes: tuple[str, ...] = ()
     used_stale: tuple[str, ...] = ()
 
     @property
     def not_built(self) -> dict[Partition, str]:
         """What is left as it is: '' where that is right, the reason where it is not."""
-        return {**dict.fromkeys(self.current, ""), **self.blocked}
+        return {**dict.fromkeys(self.current, ""), **self.behind, **self.blocked}
 
 
 @dataclass(frozen=True)
@@ -103,6 +108,7 @@ def plan_stage(
     stale: dict[Partition, str] = {}
     current: list[Partition] = []
     blocked: dict[Partition, str] = {}
+    behind: dict[Partition, str] = {}
     holes: set[str] = set()
     used: set[str] = set()
     for partition in sorted(set(partitions), key=lambda p: (p.date is None, p)):
@@ -116,11 +122,13 @@ def plan_stage(
         holes.update(resolved.holes)
         used.update(resolved.stale)
         used.update(() if is_current else resolved.behind)
-        if is_current:
-            current.append(partition)
-        else:
+        if not is_current:
             stale[partition] = made_from
-    return Todo(stale, tuple(current), blocked, tuple(sorted(holes)), tuple(sorted(used)))
+            continue
+        current.append(partition)
+        if resolved.behind:
+            behind[partition] = resolved.behind[0]
+    return Todo(stale, tuple(current), blocked, behind, tuple(sorted(holes)), tuple(sorted(used)))
 
 
 def _forbids(resolved: Resolved, *, is_current: bool, allow_stale: bool) -> str:

@@ -290,6 +290,26 @@ def test_a_run_makes_nothing_from_what_its_stage_raised_at(
     assert make(lake, Facts()).current == unmade, "the code of before finds its own partitions current"
 
 
+def test_nothing_is_made_from_what_stands_on_partitions_that_were_not_made_again(lake: Lake) -> None:
+    """Snapshots of before stand on facts of before, and are no newer than those."""
+    standing = Partition(DAYS[4], "FR")
+    make(lake, Facts())
+    make(lake, FeatureSnapshots(), [standing])
+    index = fresh(lake)
+    snapshots = (Input("profile_snapshot", DAYS[4], DAYS[4], countries=("FR",)),)
+    with pytest.raises(ConfigError, match="`share` raised"):
+        run_stage(lake, Breaking(), CELLS, Settings(), index=index, run_id="test")
+
+    def behind_after(**options: bool) -> tuple[str, ...]:
+        run_stage(lake, FeatureSnapshots(), [standing], Settings(), index=index, run_id="test", **options)
+        return index.resolve(snapshots).behind
+
+    (said,) = behind_after()
+    assert said.startswith(f"profile_snapshot {standing.key}: profile_tiles {Breaking.bad.key}: `share` raised")
+    run_stage(lake, Facts(), CELLS, Settings(), index=index, run_id="test")
+    assert behind_after() == ()
+
+
 def test_nothing_is_made_from_what_was_blocked(lake: Lake) -> None:
     """Raw plays fail, so facts are blocked, so the facts of before are not what snapshots should be made from."""
     bad, later = Partition(DAYS[2], "DE"), Partition(DAYS[4], "FR")
