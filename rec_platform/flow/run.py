@@ -35,7 +35,8 @@ class Todo:
     """What running a stage over some partitions would do.
 
     Attributes:
-        behind: of those that are current, the ones made from what this run should have made again and did not, with why.
+        behind: of those that are current or blocked, the ones whose input this run should have made again and did not:
+            which input, and why.
     """
 
     stale: Mapping[Partition, str]
@@ -48,7 +49,7 @@ class Todo:
     @property
     def not_built(self) -> dict[Partition, str]:
         """What is left as it is: '' where that is right, the reason where it is not."""
-        return {**dict.fromkeys(self.current, ""), **self.behind, **self.blocked}
+        return {**dict.fromkeys(self.current, ""), **self.blocked, **self.behind}
 
 
 @dataclass(frozen=True)
@@ -84,19 +85,19 @@ class Report:
         """Raise for what did not get published, naming it and why."""
         if self.failed:
             raise AuditFailed(
-                _listing(self.failed), place=f"stage {self.stage}",
+                _listing(self.failed, 3), place=f"stage {self.stage}",
                 repair="The rest was published. Correct the source and run again; readers keep the last good version.",
             )  # fmt: skip
         if self.blocked:
             raise MissingInput(
-                _listing(self.blocked), place=f"stage {self.stage}",
-                repair="Run the stages before it for these partitions, or `rec-platform run`, which does.",
+                _listing(self.blocked, 1), place=f"stage {self.stage}",
+                repair="Correct what is said there, if anything is, and `rec-platform run`: it makes what these need.",
             )  # fmt: skip
 
 
-def _listing(reasons: Mapping[Partition, str]) -> str:
-    shown = [f"{partition.key}: {reason}" for partition, reason in list(reasons.items())[:3]]
-    more = f" (and {len(reasons) - 3} more)" if len(reasons) > 3 else ""
+def _listing(reasons: Mapping[Partition, str], most: int) -> str:
+    shown = [f"{partition.key}: {reason}" for partition, reason in list(reasons.items())[:most]]
+    more = f" (and {len(reasons) - most} more)" if len(reasons) > most else ""
     return "; ".join(shown) + more
 
 
@@ -116,18 +117,18 @@ def plan_stage(
         made_from = fingerprint(stage.name, stage.code_version, config, settings.seed, resolved)
         is_current = not force and _is_current(index, stage, partition, made_from)
         reason = _forbids(resolved, is_current=is_current, allow_stale=allow_stale)
+        if resolved.behind and (reason or is_current):
+            behind[partition] = resolved.behind[0]
         if reason:
             blocked[partition] = reason
             continue
         holes.update(resolved.holes)
         used.update(resolved.stale)
         used.update(() if is_current else resolved.behind)
-        if not is_current:
+        if is_current:
+            current.append(partition)
+        else:
             stale[partition] = made_from
-            continue
-        current.append(partition)
-        if resolved.behind:
-            behind[partition] = resolved.behind[0]
     return Todo(stale, tuple(current), blocked, behind, tuple(sorted(holes)), tuple(sorted(used)))
 
 
