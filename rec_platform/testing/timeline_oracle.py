@@ -230,6 +230,8 @@ def holds(where: str, row: Row) -> bool:
     True
     >>> [holds(text, {"row": None}) for text in ("row < 3", "row != 3", "not row < 3", "row is None")]
     [False, False, True, True]
+    >>> holds(f"title_id == {-(2**62) - 1}", {"title_id": -(2**62)})
+    False
     """
     return bool(_value(ast.parse(where, mode="eval").body, row))
 
@@ -242,6 +244,8 @@ def _value(tree: ast.expr, row: Row) -> Any:
             return any(_value(part, row) for part in parts)
         case ast.UnaryOp(op=ast.Not(), operand=inner):
             return not _value(inner, row)
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=value)):
+            return -value
         case ast.UnaryOp(operand=inner):
             return _computed(ast.Sub(), 0, _value(inner, row))
         case ast.BinOp(left=left, op=op, right=right):
