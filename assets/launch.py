@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -21,9 +21,15 @@ from assets import materialise
 from assets.definitions import defs
 from assets.home import share
 from rec_platform.flow import LAYERS, Platform, Window
+from rec_platform.flow.plan import Fate, Planned, foreseen
 from rec_platform.partition import Partition
 from rec_platform.terminal import LOOK, next_step
 
+#: The fates that are not plain.
+_MEANINGS: Final = {
+    Fate.AFTER: "will be made as soon as earlier stages of this run have made what it reads",
+    Fate.IF_CHANGED: "an earlier stage makes again what it reads; it is made again only if that turns out different",
+}
 _SILENT: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
@@ -150,26 +156,49 @@ def table_of(outcomes: Sequence[Outcome]) -> Table:
     return table
 
 
-def plan(platform: Platform, asked: Request) -> list[dict[str, str | int]]:
-    """What a run would do as things stand, per stage; stages that wait for others are counted as they are now."""
+def plan(platform: Platform, asked: Request) -> list[Planned]:
+    """What a run would do, by stage, before it does anything."""
     window = Window.checked(platform.index, platform.settings, asked.first, asked.last, asked.countries)
-    rows: list[dict[str, str | int]] = []
-    for stage in (stage for layer in LAYERS for stage in layer):
-        partitions = platform.needed(stage, window)
-        todo = platform.plan(stage, partitions, force=asked.force, allow_stale=asked.allow_stale)
-        counts = {"partitions": len(partitions), "to make": len(todo.stale), "up to date": len(todo.current)}
-        rows.append({"stage": stage, **counts, "wait for earlier stages": len(todo.blocked)})
-    return rows
+    stages = [platform.stages[stage] for layer in LAYERS for stage in layer]
+    return foreseen(platform.index, stages, window, platform.settings, force=asked.force, allow_stale=asked.allow_stale)
 
 
-def plan_table(rows: Sequence[Mapping[str, str | int]], asked: Request) -> Table:
-    """The plan for the terminal."""
-    table = Table(title=f"Plan for {asked.first} to {asked.last}", **LOOK)
-    for heading in rows[0]:
-        table.add_column(heading, justify="left" if heading == "stage" else "right")
-    for row in rows:
-        table.add_row(*(value if isinstance(value, str) else f"{value:,}" for value in row.values()))
+def plan_rows(planned: Sequence[Planned]) -> list[dict[str, Any]]:
+    """The plan as JSON: per stage how many partitions, how many of each fate, which ones, and why some cannot be made."""
+    return [
+        {
+            "stage": one.stage, "partitions": len(one.fates), **{fate.value: len(one.those(fate)) for fate in Fate},
+            "keys": {fate.value: [partition.key for partition in one.those(fate)] for fate in Fate},
+            "reasons": {partition.key: reason for partition, reason in one.reasons.items()},
+        }
+        for one in planned
+    ]  # fmt: skip
+
+
+def plan_table(planned: Sequence[Planned], asked: Request) -> Table:
+    """The plan for the terminal: how many partitions of each fate, by stage."""
+    table = Table(title=f"Plan for {asked.first} to {asked.last}, in partitions", **LOOK)
+    table.add_column("stage", no_wrap=True)
+    table.add_column("partitions", justify="right", no_wrap=True)
+    for fate in Fate:
+        table.add_column(fate, justify="right")
+    for one in planned:
+        counts = (len(one.fates), *(len(one.those(fate)) for fate in Fate))
+        table.add_row(one.stage, *(f"{count:,}" for count in counts))
     return table
+
+
+def plan_notes(planned: Sequence[Planned]) -> list[str]:
+    """What the headings mean of which the plan has partitions, and by stage the first reason why some cannot be made."""
+    met = {fate for one in planned for fate in one.fates.values()}
+    meanings = [f"{fate}: {meaning}." for fate, meaning in _MEANINGS.items() if fate in met]
+    return meanings + [_why(one) for one in planned if one.reasons]
+
+
+def _why(one: Planned) -> str:
+    partition, reason = next(iter(one.reasons.items()))
+    more = f" (and {len(one.reasons) - 1:,} more; --plan --json names all)" if len(one.reasons) > 1 else ""
+    return f"{one.stage} {partition.key} cannot be made: {reason}{more}"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -182,11 +211,13 @@ def main(arguments: Sequence[str]) -> int:
     )  # fmt: skip
     console = Console(stderr=True)
     platform = Platform(home)
-    rows = plan(platform, asked)
+    planned = plan(platform, asked)
     if body["plan"] and body["json"]:
-        print(json.dumps(rows))
+        print(json.dumps(plan_rows(planned)))
         return 0
-    console.print(plan_table(rows, asked))
+    console.print(plan_table(planned, asked))
+    for line in plan_notes(planned):
+        console.print(line, style="dim", markup=False, highlight=False, soft_wrap=True)
     if body["plan"]:
         return 0
     with dg.DagsterInstance.get() as instance:

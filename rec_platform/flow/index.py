@@ -61,11 +61,15 @@ class Index:
         """Read tables that this run has just published at the versions it made."""
         for name, version in versions.items():
             self.versions[name] = version
-            self._days.pop(name, None)
-            self._marked.pop(name, None)
-            self._keys.pop(name, None)
-            self._digests = {key: digest for key, digest in self._digests.items() if key[0] != name}
-            self._forget_resolved(name)
+            self.forget(name)
+
+    def forget(self, name: str) -> None:
+        """What was worked out from a table's states: they are others now."""
+        self._days.pop(name, None)
+        self._marked.pop(name, None)
+        self._keys.pop(name, None)
+        self._digests = {key: digest for key, digest in self._digests.items() if key[0] != name}
+        self._forget_resolved(name)
 
     def left_behind(self, names: Sequence[str], reasons: Mapping[Partition, str]) -> None:
         """Of partitions of these tables: why this run should have made them again and has not; '' where it has.
@@ -153,7 +157,7 @@ class Index:
         asked = (one.table, "day", day, one.countries, one.every_country)
         key = (*asked, one.cut is None, self._effective_cut(states, one.cut))
         if key not in self._digests:
-            chosen = ((country, state) for country, state in states.items() if _wanted(one, country) and state.rows)
+            chosen = ((country, state) for country, state in states.items() if wanted(one, country) and state.rows)
             parts = [f"{country}:{seen}" for country, state in chosen if (seen := state.visible_hash(one.cut))]
             self._digests[key] = f"{day}={','.join(parts)}" if parts else ""
         return self._digests[key]
@@ -173,7 +177,7 @@ class Index:
 
     def _missing(self, one: Input) -> list[str]:
         if table(one.table).grain is Grain.NONE:
-            return [] if self.versions.get(one.table) is not None or one.optional else [one.table]
+            return [] if self.state(one.table) or one.optional else [one.table]
         first, last = one.first or FIRST_DAY, one.last or LAST_DAY
         if one.table == LANDING.name or one.table in COMPLETE:
             late = [] if one.optional or last <= self.last_day else [f"{one.table} {last} (not delivered yet)"]
@@ -192,7 +196,7 @@ class Index:
             for day in sorted(self.delivered)
             if first <= day <= last
             for country in sorted(self.delivered[day])
-            if _wanted(one, country)
+            if wanted(one, country)
             and country not in known.get(day, {})
             and (not one.every_country or Partition(day, country) not in holes)
         ]
@@ -215,7 +219,7 @@ class Index:
         return [
             f"{one.table} {partition.key}: {reason}"
             for partition, reason in reasons
-            if self._covers(one, partition.date) and _wanted(one, partition.country or "")
+            if self._covers(one, partition.date) and wanted(one, partition.country or "")
         ]
 
     def _holes(self, one: Input) -> list[str]:
@@ -239,7 +243,7 @@ class Index:
         """The published partitions an input names, by day, then country."""
         keys = self._partitions(one.table)
         for day in self.range(one):
-            yield from (partition for partition in keys.get(day, ()) if _wanted(one, partition.country or ""))
+            yield from (partition for partition in keys.get(day, ()) if wanted(one, partition.country or ""))
 
     def _partitions(self, name: str) -> Mapping[date | None, Sequence[Partition]]:
         """By day, those of a day by country; made once, since checking thousands of keys takes longer than to read them."""
@@ -251,7 +255,8 @@ class Index:
         return self._keys[name]
 
 
-def _wanted(one: Input, country: str) -> bool:
+def wanted(one: Input, country: str) -> bool:
+    """Whether an input names a country ('' of a table without countries)."""
     return one.every_country or not country or (one.countries is not None and country in one.countries)
 
 

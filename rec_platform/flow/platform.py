@@ -69,7 +69,7 @@ class Platform:
     def plan(
         self, stage: str, partitions: Sequence[Partition], *, force: bool = False, allow_stale: bool = False
     ) -> Todo:
-        """What `run` would do. Later stages look current until the earlier ones have run."""
+        """What `run` would do with this stage alone, as things stand; `flow.plan.foreseen` plans a whole run."""
         return plan_stage(
             self.index, self.stages[stage], partitions, self.settings, force=force, allow_stale=allow_stale
         )
