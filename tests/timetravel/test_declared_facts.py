@@ -15,7 +15,7 @@ from rec_platform import columns as c
 from rec_platform.clock import DAY
 from rec_platform.errors import ConfigError
 from rec_platform.tables import AVAILABILITY, PROFILES, TITLES
-from rec_platform.timetravel import filters as filters_module
+from rec_platform.timetravel import filters_values
 from rec_platform.timetravel.declared import (
     LISTS,
     MEASURES,
@@ -154,9 +154,9 @@ def test_a_later_row_that_counted_would_be_felt(monkeypatch: pytest.MonkeyPatch)
         return found(world, [drama], ask)["drama"].tolist()
 
     assert dramas(rows[:1]) == dramas(rows) == [1]
-    known_of_all = filters_module.kernels.revisions_at
+    known_of_all = filters_values.kernels.revisions_at
     monkeypatch.setattr(
-        filters_module.kernels,
+        filters_values.kernels,
         "revisions_at",
         lambda starts, known, key, at: known_of_all(starts, known, key, at + DAY),
     )

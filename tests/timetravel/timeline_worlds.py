@@ -11,9 +11,11 @@ import pyarrow as pa
 from rec_platform import columns as c
 from rec_platform.clock import DAY, HOUR, MINUTE, midnight, parse_day
 from rec_platform.config import SourceRules
+from rec_platform.errors import ConfigError
 from rec_platform.tables import AVAILABILITY, INSTANT, PROFILES, TITLES
 from rec_platform.testing.timeline_oracle import TimelineOracle
 from rec_platform.timetravel.declared import MEASURES, NUMERIC, OF_RECORDS, SHARE, Fact
+from rec_platform.timetravel.filters import parse_filter
 from rec_platform.timetravel.timeline import Timeline
 
 #: The last Saturday before clocks change in Paris; the worlds lie around it.
@@ -181,7 +183,7 @@ _tests = st.one_of(
     st.builds(lambda a, s, b: f"{a} {s} {b}", _numbers, _SIGNS, _numbers),
     st.builds(lambda a, s, b, t, d: f"{a} {s} {b} {t} {d}", _numbers, _SIGNS, _numbers, _SIGNS, _numbers),
     st.builds(lambda a, n, b: f"{a} {n}in ({b[0]}, {b[1]})", st.sampled_from(_NUMBERS), st.sampled_from(["", "not "]),
-              st.tuples(st.integers(0, 7), st.sampled_from([0.25, 20, 2**31 - 1]))),
+              st.tuples(st.integers(0, 7), st.sampled_from([0.25, 1, 20, 2**31 - 1]))),
     st.builds(lambda a, s, b: f"{a} {s} {b}", st.sampled_from(_TEXTS), _SIGNS,
               st.one_of(_text_literals, st.sampled_from(_TEXTS))),
     st.builds(lambda a, n, b: f"{a} {n}in [{b}, 'tv']", st.sampled_from(_TEXTS), st.sampled_from(["", "not "]), _text_literals),
@@ -206,7 +208,18 @@ _conditions = st.recursive(
     ),
     max_leaves=4,
 )
-#: Conditions as a user writes them. Those that name no column, and so are refused, are left out.
-filters = _conditions.filter(
-    lambda text: any(name in text for name in (*_NUMBERS, *_TEXTS, "_id", "_at", "genres", "tags"))
-)
+
+
+def _declarable(text: str) -> bool:
+    """Those that name no column, or compare one with what it can never be (hour == 25), are refused."""
+    try:
+        parse_filter(text, place="worlds")
+    except ConfigError as error:
+        if "names no column" not in error.fault and ", never " not in error.fault:
+            raise
+        return False
+    return True
+
+
+#: Conditions as a user writes them, and as may be declared.
+filters = _conditions.filter(_declarable)
