@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 from rec_platform.flow import LAYERS, Platform, Report, Window
@@ -17,6 +17,8 @@ COUNTRIES = (
     CountryConfig(code="DE", time_zone="Europe/Berlin", share=0.4),
 )
 FLOW = tuple(stage for layer in LAYERS for stage in layer)
+#: What scores are made of, and the scores.
+TO_SCORES = ("reference", "raw_plays", "facts", "candidate_models", "training_sets", "ranker_models", "scores")
 
 
 def world(*, plays: int, days: int, n_titles: int, **changes: object) -> WorldConfig:
@@ -25,6 +27,12 @@ def world(*, plays: int, days: int, n_titles: int, **changes: object) -> WorldCo
     return WorldConfig.small(
         plays=plays, days=days, n_titles=n_titles, n_profiles=profiles, countries=COUNTRIES, **changes
     )
+
+
+#: A small world, its last day, and the settings that its rankers learn by: see `nine_days`.
+NINE_DAYS = world(plays=3_000, days=9, n_titles=80)
+NINE_DAYS_LAST = NINE_DAYS.start + timedelta(days=NINE_DAYS.days - 1)
+THREE_TRAINING_DAYS = "[rankers]\ntraining_days = 3\nn_trees = 5\n"
 
 
 def fill(home: Path, files: Iterable[Path], platform_toml: str) -> Path:

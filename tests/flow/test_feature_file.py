@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import shutil
-from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
-from simulated_homes import FLOW, fill, run, world
+from simulated_homes import FLOW, run
+from simulated_homes import NINE_DAYS_LAST as LAST
+from simulated_homes import THREE_TRAINING_DAYS as SETTINGS
 
 from rec_platform import columns as c
 from rec_platform.dmc12.frame import Frame, flat
@@ -17,23 +18,17 @@ from rec_platform.flow import Platform, Report
 from rec_platform.models.artefact import from_rows
 from rec_platform.models.training import notes_of
 from rec_platform.partition import Partition
-from rec_platform.simulation import simulate
 from rec_platform.tables import PLAY_FACTS, RANKER_MODELS, TRAINING_SETS
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "features" / "binge.py"
-CONFIG = world(plays=3_000, days=9, n_titles=80)
-LAST = CONFIG.start + timedelta(days=CONFIG.days - 1)
-SETTINGS = "[rankers]\ntraining_days = 3\nn_trees = 5\n"
 NEW = ("binge_share", "binge_pace")
 #: What reads features, or what reads that.
 DEPENDENT = {"training_sets", "ranker_models", "scores", "metrics", "recommendations"}
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("features")
-    simulate(CONFIG, folder / "world")
-    home = fill(folder / "home", (folder / "world" / "delivery").iterdir(), SETTINGS)
+def home(nine_days: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    home = Path(shutil.copytree(nine_days, tmp_path_factory.mktemp("features") / "home"))
     run(home, LAST, LAST)
     return home
 

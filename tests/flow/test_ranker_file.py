@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import shutil
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
-from simulated_homes import FLOW, fill, run, world
+from simulated_homes import FLOW, THREE_TRAINING_DAYS, run
+from simulated_homes import NINE_DAYS_LAST as LAST
 from typer.testing import CliRunner
 
 from rec_platform import columns as c
@@ -29,21 +29,15 @@ from rec_platform.models.own import OwnTrainer
 from rec_platform.partition import Partition
 from rec_platform.reports.stages import shown
 from rec_platform.scoring.stage import recommend_one
-from rec_platform.simulation import simulate
 from rec_platform.tables import METRICS, RANKER_MODELS, RECOMMENDATIONS
 
 pytestmark = pytest.mark.slow
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-CONFIG = world(plays=3_000, days=9, n_titles=80)
-LAST = CONFIG.start + timedelta(days=CONFIG.days - 1)
 US = Partition(LAST, "US")
 #: `evidence` makes the lists, where it exists.
-SETTINGS = """
-[rankers]
-training_days = 3
-n_trees = 5
-files = [{files}]
+SETTINGS = f"""{THREE_TRAINING_DAYS}\
+files = [{{files}}]
 [recommend]
 models = ["evidence", "popularity"]
 [evaluation]
@@ -97,11 +91,10 @@ def name_files(home: Path, *files: str) -> None:
 
 
 @pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def home(nine_days: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home with the example beside platform.toml."""
-    folder = tmp_path_factory.mktemp("rankers")
-    simulate(CONFIG, folder / "world")
-    home = fill(folder / "home", (folder / "world" / "delivery").iterdir(), SETTINGS.format(files="'evidence.py'"))
+    home = Path(shutil.copytree(nine_days, tmp_path_factory.mktemp("rankers") / "home"))
+    name_files(home, "evidence.py")
     shutil.copy(EXAMPLES / "rankers" / "evidence.py", home)
     (home / "popular.py").write_text(POPULAR, encoding="utf-8")
     run(home, LAST, LAST)

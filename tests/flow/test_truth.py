@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from scipy.stats import rankdata
-from simulated_homes import fill, run, world
+from simulated_homes import TO_SCORES, fill, run, world
 
 from rec_platform import columns as c
 from rec_platform.dmc12.frame import Frame, flat
@@ -118,7 +118,7 @@ def compared(tmp_path_factory: pytest.TempPathFactory) -> Compared:
     simulate(config, folder / "world")
     home = fill(folder / "home", (folder / "world" / "delivery").iterdir(), SETTINGS)
     last = config.start + timedelta(days=config.days - 1)
-    run(home, last, last)
+    run(home, last, last, TO_SCORES)
     return Compared(home, load_truth(folder / "world"), last)
 
 
