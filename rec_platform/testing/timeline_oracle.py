@@ -244,7 +244,7 @@ def _value(tree: ast.expr, row: Row) -> Any:
             return any(_value(part, row) for part in parts)
         case ast.UnaryOp(op=ast.Not(), operand=inner):
             return not _value(inner, row)
-        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=value)):
+        case ast.UnaryOp(op=ast.USub(), operand=ast.Constant(value=int() | float() as value)):
             return -value
         case ast.UnaryOp(operand=inner):
             return _computed(ast.Sub(), 0, _value(inner, row))
