@@ -81,6 +81,11 @@ class Ledger:
         """The partitions from `first` to `last`, both included."""
         return Ledger(tuple(one for one in self.lines if first <= one.partition.day <= last), self._arrivals)
 
+    def together(self, lines: Sequence[Late]) -> Late:
+        """The late plays of some of its lines, each counted once, under the stage and partition of the first."""
+        ids = _union(line.numbers for line in lines)
+        return self._arrivals.told(lines[0].stage, lines[0].partition, ids, lines[0].known_by)
+
     def plays(self, numbers: Ids) -> dict[Partition, Ids]:
         """Where the plays of these numbers stand: their rows in each day and country of `play_facts`, ascending."""
         return self._arrivals.places(numbers)

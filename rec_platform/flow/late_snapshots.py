@@ -176,6 +176,12 @@ _COLUMNS: Final = {
     for scope in ("", "country")
 }
 
+#: The units in which columns are compared.
+UNITS: Final = {
+    **{name: "ms" if measure == c.WATCHED_MS else "plays" for name, (measure, _, _) in _COLUMNS.items()},
+    c.LAST_PLAYED_AT: "seconds",
+}
+
 
 def _floats(rows: pa.Table, name: str) -> Floats:
     """Counts and milliseconds as they are, an instant in seconds; null is NaN. All are below 2^53."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections import Counter
 from collections.abc import Sequence
@@ -190,6 +191,28 @@ def test_plays_that_landed_since_the_last_run_are_not_passed_over(tmp_path: Path
     assert CliRunner().invoke(app, ["status", "--home", str(home)]).stderr == ""
 
 
+def test_long_listings_are_cut_with_a_count_and_shown_whole_on_request(home: Path) -> None:
+    cut, whole = (late_of(home, "--models", "0", *options).stdout for options in ((), ("--all",)))
+    lines = found(home)
+    assert cut.splitlines()[0] == (
+        f"3 plays of 2 profiles came after {len(lines)} partitions had been made without them: played 2025-01-03 to "
+        "2025-01-05, known from 2025-01-05T06:00Z on."
+    )
+    listed = re.search(
+        r"Features that would differ, .* \(the first 10 of (\d+); --all shows all\)\n(.*?)\nWhat", cut, re.DOTALL
+    )
+    assert listed is not None
+    head, rows = listed[2].split("─\n")
+    assert len(rows.splitlines()) == 10 and "unit" in head and "largest difference" in head
+    assert re.search(r"profile_seconds_28d +seconds +\d", cut)
+    assert "--all shows" not in whole and f"Made without them: {len(lines)} partitions" in whole
+    assert len(whole.splitlines()) > len(cut.splitlines()) + int(listed[1]) - 10
+    stages = Counter(stage for stage, _ in expected())
+    assert re.search(rf"training_sets +{stages['training_sets']} .* 3 +2 ", cut)
+    assert re.search(r"ranker_models +\d+ .* 3 +2 ", cut), "a play that several partitions lack is one play"
+    assert "Rankers: share of the contexts trained on" in cut
+
+
 def test_making_it_again_as_known_then_leaves_it_in_the_ledger(home: Path) -> None:
     make(home, ("candidate_models", "training_sets"), force=True)
     assert as_counts(found(home)) == expected()
@@ -242,6 +265,9 @@ def test_the_command_and_status_tell_it(home: Path) -> None:
         (table, kind) for table in ("profile_snapshot", "title_snapshot", "training_sets") for kind in KINDS
     }
     assert all(0 < row["changed_share"] <= 1 and row["changed"] <= row["values"] for row in body["columns"])
+    units = {row["name"]: row["unit"] for row in body["columns"]}
+    assert all(units.values())
+    assert (units["watched_ms_7d"], units["last_played_at"], units["profile_plays_28d"]) == ("ms", "seconds", "plays")
     assert not any(row["sampled"] for row in body["rankers"])
     assert [row["date"] for row in body["rankers"] if row["with"] == ALONE] == [str(day) for day in DAYS[3:]]
     models = {(row["date"], row["with"]) for row in body["models"]}
@@ -255,9 +281,13 @@ def test_the_command_and_status_tell_it(home: Path) -> None:
     assert shown.exit_code == 0 and "of values" in shown.output and "profile_plays_28d" in shown.output
     assert "Training features with the late plays, as if they had come in time:" in shown.output
     assert "in 3 of 4 contexts (all 4 contexts of 2 partitions)." in shown.output
-    assert "Candidate models fitted again: 1 of 1 dates, all 4 contexts" in shown.output
+    assert (
+        "Candidate models fitted again: by how much their scores differ for the items of all 4 contexts of"
+        in shown.output
+    )
+    assert shown.stdout.startswith("3 plays of 2 profiles came after 6 partitions had been made without them: played ")
     assert "fitted again" not in CliRunner().invoke(app, [*days, "--models", "0"]).output
-    sampled = CliRunner().invoke(app, [*days, "--contexts", "1"]).output
+    sampled = CliRunner().invoke(app, [*days, "--contexts", "1", "--all"]).output
     assert "(a sample of 2 of 4 contexts of 2 partitions)." in sampled and "(sampled of 2)" in sampled
     every = json.loads(CliRunner().invoke(app, ["late", "--home", str(home), "--contexts", "1", "--json"]).output)
     assert every["rankers"] and all(row["sampled"] for row in every["rankers"])
