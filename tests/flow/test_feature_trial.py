@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
-from simulated_homes import fill, run, world
+from simulated_homes import TO_SCORES, fill, run, world
 from typer.testing import CliRunner
 
 from rec_platform import columns as c
@@ -36,8 +36,6 @@ CONFIG = world(plays=4_000, days=9, n_titles=80)
 LAST = CONFIG.start + timedelta(days=CONFIG.days - 1)
 EVE = LAST - timedelta(days=1)
 SETTINGS = "[rankers]\ntraining_days = 3\nn_trees = 5\n[evaluation]\nreplicates = 40\n"
-#: The stages that a trial reads, and `scores` to compare with.
-READ = ("reference", "raw_plays", "facts", "candidate_models", "training_sets", "ranker_models", "scores")
 IDEAS = """
 import numpy as np
 from rec_platform.features import encoder
@@ -61,7 +59,7 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("trial")
     simulate(CONFIG, folder / "world")
     home = fill(folder / "home", (folder / "world" / "delivery").iterdir(), SETTINGS)
-    run(home, EVE, LAST, READ)
+    run(home, EVE, LAST, TO_SCORES)  # What a trial reads, and scores to compare with.
     return home
 
 
