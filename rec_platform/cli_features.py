@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,7 +18,7 @@ from rec_platform import commands
 from rec_platform.config import PLATFORM_FILE, SOURCE_FILE, load_settings
 from rec_platform.errors import KeyRefused
 from rec_platform.features.catalogue import Cost, catalogue, costs
-from rec_platform.features.check import CheckedFile, check_file
+from rec_platform.features.check import CheckedFile, FaultyFile, check_file
 from rec_platform.features.feature_set import FeatureSet
 from rec_platform.features.sample import Sample
 from rec_platform.flow import Platform
@@ -66,13 +68,27 @@ def declared_beside(home: Path, file: Path) -> FeatureSet:
     return FeatureSet.from_config(config.model_copy(update={"files": others}))
 
 
-def _print_checked(checked: CheckedFile) -> None:
+@contextmanager
+def _faults_apart() -> Iterator[None]:
+    """Where a feature file has faults each is printed by itself, as `features check` does; exit code 2."""
+    try:
+        yield
+    except FaultyFile as faulty:
+        _print_faults(faulty.checked)
+        raise typer.Exit(2) from None
+
+
+def _print_faults(checked: CheckedFile) -> None:
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     for one in checked.faults:
         errors.print(
             f"[red]error[/red] {plain(one.fault)}\n  where  {plain(one.place(checked.file))}\n"
             f"  repair {plain(one.repair)}"
         )
+
+
+def _print_checked(checked: CheckedFile) -> None:
+    _print_faults(checked)
     rows = [*(checked.row(one) for one in checked.facts), *(checked.row(one) for one in checked.encoders)]
     if rows:
         print_rows(rows, f"Declared in {checked.file}", as_json=False)
@@ -94,13 +110,14 @@ def listed(
 
     Example: rec-platform features list --file examples/features/binge.py --cost
     """
-    whole = _whole(home, file)
+    with _faults_apart():
+        whole = _whole(home, file)
     rows = catalogue(whole)
     if cost:
         with progress("measuring") as told:
             sample, where = _sample(home, whole)
             found, resolution = costs(whole, sample, told)
-        rows = [row | _cost(found.get((row["what"], row["name"])), resolution) for row in rows]
+        rows = [row | _cost(row, found.get((row["what"], row["name"])), resolution, as_json) for row in rows]
     if as_json:
         print_rows(rows, "", as_json=True)
         return
@@ -115,7 +132,13 @@ def listed(
         }
         print_rows(some, f"{len(some)} {about[what]}", as_json=False)
     if cost:
-        print(f"CPU-seconds per million item rows, on {where}; added below {resolution:.3f} is not told from 0")
+        print(
+            f"alone, added: CPU-seconds per million item rows, on {where}. state: bytes that stay; row: bytes per row."
+        )
+        print(
+            f"Measurements of all facts together lie up to {_at_least(resolution)} apart: what a fact adds below that is not "
+            "told from nothing."
+        )
     next_step(f"rec-platform features try {file or 'my_features.py'} --from A --to B --train{of_home(home)}")
 
 
@@ -137,11 +160,24 @@ def _sample(home: Path, whole: FeatureSet) -> tuple[Sample, str]:
     return drawn, f"a drawn past of 50,000 plays and {drawn.frame.n_items:,} rows"
 
 
-def _cost(one: Cost | None, resolution: float) -> Row:
+def _cost(row: Row, one: Cost | None, resolution: float, as_json: bool) -> Row:
+    """What a row of the list costs. For people, what a fact seems to add and is not told from noise is said to be less."""
     if one is None:
         return {"alone": None, "added": None, "state": None, "row": None}
-    added = one.added if one.added >= resolution else 0.0
-    return {"alone": round(one.alone, 4), "added": round(added, 4), "state": one.state, "row": one.row}
+    bound = resolution if row["what"] == "fact" else 0.0
+    numbers = {"alone": round(one.alone, 4), "added": round(one.added, 4), "state": one.state, "row": one.row}
+    if as_json:
+        return numbers | {"resolution": round(bound, 4)}
+    return numbers | {"added": f"{one.added:.4f}" if one.added > bound else f"< {_at_least(bound)}"}
+
+
+def _at_least(seconds: float) -> str:
+    """Seconds rounded up: no less than they are.
+
+    >>> _at_least(0.00123), _at_least(0.0)
+    ('0.0013', '0.0001')
+    """
+    return f"{max(math.ceil(seconds * 1e4), 1) / 1e4:.4f}"
 
 
 @features.command("try")
@@ -163,7 +199,7 @@ def attempt(
     Example: rec-platform features try examples/features/binge.py --from 2025-02-02 --to 2025-02-03 --train
     """
     days = days_of(first, last)
-    with progress("trying") as told:
+    with _faults_apart(), progress("trying") as told:
         trial = Trial.of(home, file, *days, commands.countries(countries))
         found = [one.to_json() for one in examined(trial, told)]
         vain = sought_in_vain(trial)

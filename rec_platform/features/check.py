@@ -71,12 +71,12 @@ class CheckedFile:
     notes: tuple[str, ...]
 
     def raise_if_faulty(self) -> None:
-        """`ConfigError` naming every fault, if there is any."""
+        """`FaultyFile` naming every fault, if there is any."""
         if self.faults:
             said = "; ".join(f"line {one.line}: {one.fault}" if one.line else one.fault for one in self.faults)
             several = f" `rec-platform features check {self.file}` says what to do about each."
             repair = self.faults[0].repair + (several if len(self.faults) > 1 else "")
-            raise ConfigError(said, place=f"feature file {self.file}", repair=repair)
+            raise FaultyFile(said, place=f"feature file {self.file}", repair=repair, checked=self)
 
     def row(self, one: Fact | Encoder) -> dict[str, Any]:
         """A declaration in one row for people."""
@@ -98,6 +98,14 @@ class CheckedFile:
             ],
             "notes": list(self.notes),
         }
+
+
+class FaultyFile(ConfigError):
+    """A feature file that has faults; `checked` has each of them apart."""
+
+    def __init__(self, fault: str, *, place: str, repair: str, checked: CheckedFile) -> None:
+        self.checked = checked
+        super().__init__(fault, place=place, repair=repair)
 
 
 def said(fact: Fact) -> str:
