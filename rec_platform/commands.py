@@ -120,7 +120,7 @@ def not_taken_in(platform: Platform, waiting: Sequence[Partition]) -> tuple[str,
 
 
 def status(platform: Platform, waiting: Sequence[Partition]) -> list[Row]:
-    """One row per table that was ever published.
+    """One row per table that was ever published, or tried.
 
     `late` counts partitions made without plays that came later, `waiting` delivered ones that no run has taken in yet.
     """
@@ -128,8 +128,8 @@ def status(platform: Platform, waiting: Sequence[Partition]) -> list[Row]:
     made_without = _made_without(platform)
     rows = []
     for spec in TABLES:
-        states = index.state(spec.name)
-        if not states:
+        states, never = index.state(spec.name), index.lake.holes(spec.name, index.versions[spec.name])
+        if not states and not never:
             continue
         days = sorted(partition.date for partition in states if partition.date)
         rows.append(
@@ -142,7 +142,7 @@ def status(platform: Platform, waiting: Sequence[Partition]) -> list[Row]:
                 "version": index.versions[spec.name],
                 "stale": sum(bool(state.stale) for state in states.values()),
                 "late": made_without.get(spec.name, 0),
-                "failed": len(index.lake.holes(spec.name)),
+                "failed": len(never),
                 "waiting": len(waiting) if spec is LANDING else 0,
             }
         )
@@ -151,6 +151,32 @@ def status(platform: Platform, waiting: Sequence[Partition]) -> list[Row]:
             "the lake is empty", place=str(platform.home), repair="Run `rec-platform ingest --mapping FILE FILES`."
         )
     return rows
+
+
+def status_notes(platform: Platform, rows: Sequence[Row]) -> list[str]:
+    """What there is to know about the partitions that are not as they should be, with the first of them and why."""
+    index = platform.index
+    stale: dict[str, str] = {}
+    failed: dict[str, str] = {}
+    for row in rows:
+        name = row["table"]
+        stale |= {f"{name} {one.key}": state.stale for one, state in index.state(name).items() if state.stale}
+        holes = index.lake.holes(name, index.versions[name])
+        failed |= {f"{name} {one.key}": state.stale for one, state in holes.items()}
+    late = f"late: made without plays that came later; rec-platform late{of_home(platform.home)} says by how much they differ"
+    return [
+        *_first_of("stale: did not pass when made again, the version before stands", stale),
+        *_first_of("failed: never passed, nothing stands", failed),
+        *([late] if any(row["late"] for row in rows) else []),
+    ]
+
+
+def _first_of(what: str, reasons: Mapping[str, str]) -> list[str]:
+    """One line about some partitions: how many, and why the first; none about none."""
+    if not reasons:
+        return []
+    name, reason = min(reasons.items())
+    return [f"{what}: {name}: {reason}" + (f" (and {len(reasons) - 1:,} more)" if len(reasons) > 1 else "")]
 
 
 def _made_without(platform: Platform) -> dict[str, int]:

@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from click.testing import Result
 from simulated_homes import FLOW, MAPPING, fill, run, world
-from test_run import CELLS, COUNTRIES, DAYS, deliver, play
+from test_run import CELLS, COUNTRIES, DAYS, deliver, failing, play
 from typer.testing import CliRunner
 
 from rec_platform.cli import app
 from rec_platform.clock import day_of, midnight, to_micros
-from rec_platform.commands import status
+from rec_platform.commands import status, status_notes
 from rec_platform.config import SOURCE_FILE
 from rec_platform.flow import Platform
 from rec_platform.flow import run as flow_run
@@ -296,3 +296,41 @@ def test_the_command_and_status_tell_it(home: Path) -> None:
     assert counts["training_sets"] == counts["contexts"] == by_stage["training_sets"]
     assert counts["profile_snapshot"] == by_stage["feature_snapshots"]
     assert counts["play_facts"] == counts["landing"] == 0
+
+
+def test_status_says_what_is_not_as_it_should_be_and_why(
+    home: Path, before: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def notes(of: Path) -> list[str]:
+        return status_notes(Platform(of), status(Platform(of), ()))
+
+    assert notes(before) == []
+    (late,) = notes(home)
+    assert (
+        late
+        == f"late: made without plays that came later; rec-platform late --home {home} says by how much they differ"
+    )
+
+    again, never = CELLS[4], Partition(DAYS[-1] + timedelta(days=1))
+    for stage, cell in (("facts", again), ("candidate_models", never)):
+        monkeypatch.setattr(flow_run, "audit", failing(cell))
+        assert Platform(home).run(stage, [cell], run_id="test", force=True, allow_stale=True).failed
+    stale, failed, still = notes(home)
+    why = "volume on play_facts: 0 rows, expected more"
+    assert stale == (
+        f"stale: did not pass when made again, the version before stands: play_facts {again.key}: {why} (and 2 more)"
+    )
+    assert failed == f"failed: never passed, nothing stands: candidate_models {never.key}: {why}"
+    assert still == late
+    shown = CliRunner().invoke(app, ["status", "--home", str(home)])
+    assert failed in shown.stderr and shown.exit_code == 0
+    assert "failed: never" not in CliRunner().invoke(app, ["status", "--home", str(home), "--json"]).stderr
+
+
+def test_status_lists_a_table_of_which_nothing_ever_passed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copy(MAPPING, tmp_path / SOURCE_FILE)
+    deliver(Lake(tmp_path), {cell: rows(cell.day, cell.place, with_late=False) for cell in CELLS[:1]})
+    monkeypatch.setattr(flow_run, "audit", failing(CELLS[0]))
+    assert Platform(tmp_path).run("facts", CELLS[:1], run_id="test").failed
+    told = {row["table"]: row for row in status(Platform(tmp_path), ())}["play_facts"]
+    assert (told["partitions"], told["rows"], told["failed"]) == (0, 0, 1)
