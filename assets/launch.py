@@ -71,7 +71,7 @@ def _run_stage(
 ) -> Outcome:
     started = perf_counter()
     partitions = platform.needed(stage, window)
-    todo = platform.plan(stage, partitions, force=asked.force, allow_stale=asked.allow_stale)
+    todo = platform.due(stage, partitions, force=asked.force, allow_stale=asked.allow_stale)
     unseen = _without_event(stage, todo.current, instance)
     keys = [*unseen, *todo.stale, *todo.blocked]
     error = ""

@@ -13,7 +13,7 @@ from rec_platform.facts.stage import Facts
 from rec_platform.flow.index import Index
 from rec_platform.flow.reader import LakeReader
 from rec_platform.flow.registry import stages_for
-from rec_platform.flow.run import Progress, Report, Todo, plan_stage, quiet, run_stage
+from rec_platform.flow.run import Progress, Report, Todo, note_left_behind, plan_stage, quiet, run_stage
 from rec_platform.flow.window import Window, needed
 from rec_platform.lake import Lake
 from rec_platform.partition import Partition
@@ -73,6 +73,17 @@ class Platform:
         return plan_stage(
             self.index, self.stages[stage], partitions, self.settings, force=force, allow_stale=allow_stale
         )
+
+    def due(
+        self, stage: str, partitions: Sequence[Partition], *, force: bool = False, allow_stale: bool = False
+    ) -> Todo:
+        """As `plan`, for a run that goes stage by stage: also notes, for the stages after it, what this one leaves as it is.
+
+        `run` does so of the partitions it is given; a run that gives it none, or only what is stale, asks here for all.
+        """
+        todo = self.plan(stage, partitions, force=force, allow_stale=allow_stale)
+        note_left_behind(self.index, self.stages[stage], todo)
+        return todo
 
     def waiting(self) -> tuple[Partition, ...]:
         """The delivered days and countries that the next run takes in, whatever days it is asked for."""

@@ -132,6 +132,11 @@ def plan_stage(
     return Todo(stale, tuple(current), blocked, behind, tuple(sorted(holes)), tuple(sorted(used)))
 
 
+def note_left_behind(index: Index, stage: Stage, todo: Todo) -> None:
+    """Note in an index what a stage leaves as it is, so that stages after it do not take for new what is not."""
+    index.left_behind([spec.name for spec in stage.tables], todo.not_built)
+
+
 def _forbids(resolved: Resolved, *, is_current: bool, allow_stale: bool) -> str:
     if resolved.missing:
         more = f" and {len(resolved.missing) - 1} more" if len(resolved.missing) > 1 else ""
@@ -173,8 +178,9 @@ def run_stage(
     was not built, or is blocked, is noted in `index`: nothing later in this run is made from it unless `allow_stale`.
     """
     todo = plan_stage(index, stage, partitions, settings, force=force, allow_stale=allow_stale)
+    note_left_behind(index, stage, todo)
     names = [spec.name for spec in stage.tables]
-    index.left_behind(names, {**todo.not_built, **dict.fromkeys(todo.stale, "its run ended before")})
+    index.left_behind(names, dict.fromkeys(todo.stale, "its run ended before"))
     if not todo.stale:
         return Report(stage.name, current=todo.current, blocked=todo.blocked)
     earlier = None if force else _earlier(index, stage, todo, settings)

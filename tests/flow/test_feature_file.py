@@ -14,7 +14,8 @@ from simulated_homes import THREE_TRAINING_DAYS as SETTINGS
 
 from rec_platform import columns as c
 from rec_platform.dmc12.frame import Frame, flat
-from rec_platform.flow import Platform, Report
+from rec_platform.errors import ConfigError
+from rec_platform.flow import Platform, Report, Window
 from rec_platform.models.artefact import from_rows
 from rec_platform.models.training import notes_of
 from rec_platform.partition import Partition
@@ -97,6 +98,31 @@ def share(played: npt.NDArray[np.int64], profile: int, title: int, at: int) -> f
     since = at - 3 * 86_400_000_000
     own = played[(played[:, 0] == profile) & (played[:, 2] >= since) & (played[:, 2] < at) & (played[:, 3] < at)]
     return float(np.mean(own[:, 1] == title)) if len(own) else float("nan")
+
+
+def test_a_run_that_asks_what_is_due_serves_no_model_beside_an_encoder_that_raised(
+    home: Path, second: dict[str, Report], tmp_path: Path
+) -> None:
+    """The models of before are up to date by what is published, so nobody runs their stage; lists wait all the same."""
+    assert second["ranker_models"].published
+    broken = tmp_path / EXAMPLE.name
+    broken.write_text(EXAMPLE.read_text(encoding="utf-8").replace("    return", "    raise KeyError('x')\n    return"))
+    name_files(home, broken)
+    platform = Platform(home)
+    window = Window.checked(platform.index, platform.settings, LAST, LAST)
+    first = platform.plan("recommendations", platform.needed("recommendations", window))
+    assert first.stale and not first.blocked
+    for stage in FLOW[: FLOW.index("recommendations")]:
+        todo = platform.due(stage, platform.needed(stage, window))
+        if stage == "training_sets":
+            with pytest.raises(ConfigError, match="it raised KeyError"):
+                platform.run(stage, list(todo.stale), run_id="test")
+        if stage == "ranker_models":
+            assert todo.current and not todo.stale and set(todo.behind) == set(todo.current)
+    after = platform.plan("recommendations", platform.needed("recommendations", window))
+    assert not after.stale and set(after.blocked) == set(first.stale)
+    assert all("ranker_models" in why and "it raised KeyError" in why for why in after.blocked.values())
+    name_files(home, EXAMPLE)
 
 
 def test_a_comment_changes_no_fingerprint_and_a_changed_encoder_does(
