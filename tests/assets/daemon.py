@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import sys
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-from dagster._core.execution.asset_backfill import AssetBackfillData
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from dagster._core.workspace.context import WorkspaceProcessContext
 from dagster._core.workspace.load_target import ModuleTarget
@@ -44,6 +43,12 @@ telemetry:
 run_coordinator:
   module: dagster._core.run_coordinator
   class: DefaultRunCoordinator
+run_launcher:
+  module: dagster._core.launcher.sync_in_memory_run_launcher
+  class: SyncInMemoryRunLauncher
+compute_logs:
+  module: dagster._core.storage.noop_compute_log_manager
+  class: NoOpComputeLogManager
 """
 
 
@@ -62,23 +67,20 @@ def small_home(folder: Path) -> Path:
     return home
 
 
-@contextmanager
-def environment(home: Path) -> Iterator[dg.DagsterInstance]:
-    """The environment that `rec-platform ui` would set, with runs launched at once instead of queued."""
-    folder = home / "dagster"
-    folder.mkdir(exist_ok=True)
-    (folder / "dagster.yaml").write_text(_QUIET_INSTANCE)
-    before = {name: os.environ.get(name) for name in ("REC_PLATFORM_HOME", "DAGSTER_HOME")}
-    os.environ |= {"REC_PLATFORM_HOME": str(home), "DAGSTER_HOME": str(folder)}
-    try:
-        with dg.DagsterInstance.get() as instance:
-            yield instance
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name)
-            else:
-                os.environ[name] = value
+def main(arguments: list[str]) -> None:
+    """Backfill the assets and partitions of a JSON object (null: not partitioned) at once; write what was run to a file.
+
+    In the environment that `rec-platform ui` would set, with runs launched at once, in this process, instead of queued.
+    """
+    keys: dict[str, list[str] | None] = json.loads(arguments[0])
+    (Path(os.environ["DAGSTER_HOME"]) / "dagster.yaml").write_text(_QUIET_INSTANCE)
+    with dg.DagsterInstance.get() as instance:
+        ended = backfill(instance, keys)
+        runs = [sorted(key.to_user_string() for key in run.asset_selection or ()) for run in instance.get_runs()]
+        partitioned = [name for name, wanted in keys.items() if wanted is not None]
+        seen = {name: sorted(instance.get_materialized_partitions(dg.AssetKey(name))) for name in partitioned}
+        found = {"status": ended.status.value, "runs": runs, "seen": seen}
+        Path(arguments[1]).write_text(json.dumps(found))
 
 
 def backfill(instance: dg.DagsterInstance, keys: dict[str, list[str] | None]) -> PartitionBackfill:
@@ -111,21 +113,8 @@ def backfill(instance: dg.DagsterInstance, keys: dict[str, list[str] | None]) ->
             assert state is not None
             if state.status not in (BulkActionStatus.REQUESTED,):
                 return state
-            _wait(instance)
     raise AssertionError("the backfill did not end")
 
 
-def _wait(instance: dg.DagsterInstance) -> None:
-    """Until no run of the instance is under way."""
-    import time
-
-    busy = dg.RunsFilter(
-        statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.QUEUED]
-    )
-    for _ in range(1200):
-        if not instance.get_runs(filters=busy):
-            return
-        time.sleep(0.25)
-
-
-__all__ = ["AssetBackfillData", "backfill", "environment", "small_home"]
+if __name__ == "__main__":
+    main(sys.argv[1:])

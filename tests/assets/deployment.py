@@ -7,10 +7,13 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import chdir, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
 from unittest.mock import patch
+
+from warm import Started, python, start
 
 from rec_platform import cli
 
@@ -29,17 +32,37 @@ class Deployment:
         In this process, which has imported what every command imports; what Dagster does is another process, as ever.
         """
         out, err = io.StringIO(), io.StringIO()
+        with redirect_stdout(out), redirect_stderr(err):
+            ended = self._main(_beside, *arguments)
+        return _checked(ended, code, out.getvalue(), err.getvalue())
+
+    def started(self, *arguments: str) -> Started:
+        """The process that the command line becomes, under way."""
+        found: list[Started] = []
+        ended = self._main(lambda *became: found.append(start("-m", "assets.run", *became)), *arguments)
+        assert ended == 0, ended
+        return found[0]
+
+    def python(self, *arguments: str) -> str:
+        """What `python ARGUMENTS` prints in the environment that `rec-platform ui` would set."""
+        (self.home / "dagster").mkdir(exist_ok=True)
+        named = {"REC_PLATFORM_HOME": str(self.home), "DAGSTER_HOME": str(self.home / "dagster")}
+        with chdir(self.home), patch.dict(os.environ, named):
+            done = python(*arguments)
+        return _checked(done.code, 0, done.out, done.err)
+
+    def _main(self, become: Callable[..., None], *arguments: str) -> object:
+        """The command line's exit code, in this process."""
         with (
-            chdir(self.home), redirect_stdout(out), redirect_stderr(err), patch.object(cli, "_become", _beside),
+            chdir(self.home), patch.object(cli, "_become", become),
             patch.object(sys, "argv", ["rec-platform", *arguments]),
             patch.dict(os.environ, {"REC_PLATFORM_HOME": str(self.home)}),
         ):  # fmt: skip
             try:
                 cli.main()
-                ended: object = 0
             except SystemExit as end:
-                ended = end.code or 0
-        return _checked(ended, code, out.getvalue(), err.getvalue())
+                return end.code or 0
+        return 0
 
     def typed(self, *arguments: str, code: int = 0) -> str:
         """The same through the installed program, as in a terminal."""
@@ -57,10 +80,10 @@ class Deployment:
 
 def _beside(*arguments: str) -> None:
     """The process that the command line becomes, as another one."""
-    done = subprocess.run([sys.executable, "-m", "assets.run", *arguments], capture_output=True, text=True)
-    sys.stdout.write(done.stdout)
-    sys.stderr.write(done.stderr)
-    sys.exit(done.returncode)
+    done = python("-m", "assets.run", *arguments)
+    sys.stdout.write(done.out)
+    sys.stderr.write(done.err)
+    sys.exit(done.code)
 
 
 def _checked(ended: object, code: int, out: str, err: str) -> str:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 from datetime import timedelta
 from pathlib import Path
 
+import daemon
 import pytest
-from daemon import DAY, DAYS, FIRST, backfill, environment, small_home
+from daemon import DAY, DAYS, FIRST, small_home
 from deployment import Deployment
 from test_commands import hashes
 
@@ -37,11 +35,7 @@ print(json.dumps({
 
 @pytest.fixture(scope="module")
 def shown(deployment: Deployment) -> dict[str, object]:
-    done = subprocess.run(
-        [sys.executable, "-c", _SHOW], capture_output=True, text=True, check=True,
-        env={**os.environ, "REC_PLATFORM_HOME": str(deployment.home)}, cwd=Path(__file__).parents[2],
-    )  # fmt: skip
-    found = json.loads(done.stdout)
+    found = json.loads(deployment.python("-c", _SHOW))
     assert isinstance(found, dict)
     return found
 
@@ -87,14 +81,14 @@ def test_a_backfill_of_everything_at_once_ends_as_the_command_line_does(deployme
         "reference": None, "raw_plays": cells, "facts": cells, "feature_snapshots": last, "candidate_models": days,
         "training_sets": cells, "ranker_models": [DAY.isoformat()], "scores": last, "metrics": last, "recommendations": last,
     }  # fmt: skip
-    with environment(home) as instance:
-        ended = backfill(instance, keys)
-        assert ended.status.value == "COMPLETED_SUCCESS"
-        runs = [sorted(key.to_user_string() for key in run.asset_selection or ()) for run in instance.get_runs()]
-        layers = [set(layer) for layer in LAYERS]
-        assert all(any(set(run) <= layer for layer in layers) for run in runs), runs
-        seen = instance.get_materialized_partitions(__import__("dagster").AssetKey("training_sets"))
-        assert seen == set(cells)
+    Deployment(home).python(daemon.__file__, json.dumps(keys), str(tmp_path / "found.json"))
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["status"] == "COMPLETED_SUCCESS"
+    layers = [set(layer) for layer in LAYERS]
+    assert all(any(set(run) <= layer for layer in layers) for run in found["runs"]), found["runs"]
+    assert {name: set(seen) for name, seen in found["seen"].items()} == {
+        name: set(wanted) for name, wanted in keys.items() if wanted is not None
+    }
     ours, theirs = hashes(home), hashes(deployment.home)
     for table in ours:
         common = ours[table].keys() & theirs[table].keys()
@@ -138,14 +132,8 @@ def test_the_schedule_runs_the_day_and_the_sensor_takes_in_a_late_file(deploymen
     played, known = f"{FIRST}T20:00:00.000Z", f"{DAY}T06:00:00.000Z"
     row = f"late-1,u0000001,1001,play,{played},{known},FR,600,3000,tv,s,r,home,0,0,0.5"
     late.write_text(f"{header}\n{row}\n")
-    (home / "dagster").mkdir()
-    done = subprocess.run(
-        [sys.executable, "-c", _DAILY, DAY.isoformat(), str(home), str(late)], capture_output=True, text=True,
-        env={**os.environ, "REC_PLATFORM_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")},
-        cwd=Path(__file__).parents[2],
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-3000:]
-    found = json.loads(done.stdout.splitlines()[-1])
+    done = Deployment(home).python("-c", _DAILY, DAY.isoformat(), str(home), str(late))
+    found = json.loads(done.splitlines()[-1])
     assert "was not delivered yet" in found["late"]
     assert found["daily"]
     assert f"FR|{DAY + timedelta(days=1)}" in found["seen"]
