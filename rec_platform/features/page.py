@@ -114,8 +114,8 @@ declared; nothing of it is run or becomes part of a query. It may hold:
 Numbers are float64; one too large, or divided by 0, is missing. A missing value makes every comparison with it false, `!=`
 and `not in` too; `is None` finds it. `not` turns a condition over, missing or not: `not position < 3` holds for plays
 without a position. `hour` and `weekday` are those of the play, on the declared clock of the country where it was played.
-What cannot stand in a filter (`&&`, `AND`, `device in ()`), and a number that a column can never be (`engaged == 2`, `hour == 25`),
-is refused when the fact is declared, by its column in the text, with what to write.
+What cannot stand in a filter (`&&`, `AND`, `device in ()`), and a number that a column can never be (`engaged == 2`,
+`hour == 25`), is refused when the fact is declared, by its column in the text, with what to write.
 
 Columns of titles are read **as known when the play became visible** (just after the later of its two clocks). Whether a play
 passes is settled at that moment for ever: a row about the title that becomes known later changes no filtered fact, not

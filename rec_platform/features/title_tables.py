@@ -14,8 +14,7 @@ from rec_platform.features.feature_set import FeatureSet, Grain
 from rec_platform.timetravel import kernels
 from rec_platform.timetravel.kernels import Bools, Float32, Int64
 
-#: Items of a chunk of contexts: what is in float64 at a time, so that it stays in the processor's caches; with half as
-#: many the calls per chunk are a tenth of `in_runs`.
+#: Titles that are encoded at a time: what is in float64 then stays in the processor's caches.
 CHUNK: Final = 1 << 18
 
 
