@@ -7,9 +7,9 @@ import os
 import shutil
 import subprocess
 import sys
-from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
+from signal import SIGKILL
 
 import pytest
 from daemon import DAY, FIRST
@@ -82,16 +82,11 @@ def test_killed_at_any_moment_and_started_again_ends_in_the_same_hashes(deployme
     made_by_run = {spec.name for spec in TABLES if spec.stage != "landing"}
     killed = copy_of(deployment, folder, without=("dagster", *made_by_run))
     for table in ("raw_plays", "title_tiles", "contexts", "scores"):
-        with subprocess.Popen(
-            [str(BIN / "rec-platform"), "run", *WINDOW, "--home", str(folder)],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        ) as running:
-            while not (folder / "lake" / table).exists():
-                with suppress(subprocess.TimeoutExpired):
-                    running.wait(0.005)
-                    break
-            running.kill()
+        running = killed.started("run", *WINDOW)
+        while not (folder / "lake" / table).exists() and not running.ended(within=0.005):
+            pass
+        running.kill()
+        assert running.wait() == -SIGKILL, f"the run ended before it could be killed at {table}"
     killed.command("run", *WINDOW)
     assert hashes(killed.home) == hashes(deployment.home)
     assert not list((folder / "staging").iterdir())
