@@ -18,6 +18,8 @@ from rec_platform.errors import KeyRefused
 from rec_platform.flow import Platform
 from rec_platform.proofs import Proof
 from rec_platform.proofs import flow as proofs
+from rec_platform.proofs import placebo as placebos
+from rec_platform.proofs import split as splits
 from rec_platform.terminal import (
     DEFAULT_HOME,
     AsJson,
@@ -45,6 +47,9 @@ REPAIRS: Final = {
     "split": "Judge later days, or train on earlier ones: the embargo named is enough.",
     "placebo": "See where the feature's source has its numbers from; [features] leave_out takes it away.",
 }
+
+#: What the columns say of the proofs whose rows are shown.
+LEGENDS: Final[dict[str, Mapping[str, str]]] = {"split": splits.LEGEND, "placebo": placebos.LEGEND}
 
 Seed = Annotated[int, typer.Option(help="What is drawn by chance; same seed, same proof.")]
 
@@ -184,11 +189,13 @@ def _print(found: list[Proof], title: str, rows: str) -> None:
         inner = [dict(row) for row in proof.rows if rows == "all" or (rows == "broken" and _broken(row))]
         silent = [row for row in inner if _silent(row)]
         if inner:
-            loud = [row for row in inner if row not in silent]
+            loud = [splits.shown(row) if proof.proof == "split" else row for row in inner if row not in silent]
             print_rows(loud, f"{title}, {proof.subject}", as_json=False)
         if silent:
             more = " more" if len(silent) < len(inner) else ""
             print(f"{len(silent)}{more} with nothing to tell beyond the past: --json names them")
+        if inner:
+            _print_legend(LEGENDS.get(proof.proof, {}))
     print_rows(
         [
             {"proof": proof.proof, "of": proof.subject, "verdict": proof.verdict,
@@ -200,18 +207,48 @@ def _print(found: list[Proof], title: str, rows: str) -> None:
     failed = [proof for proof in found if not proof.passed]
     seconds = sum(proof.cpu_seconds for proof in found)
     open_ = sum(not proof.judged for proof in found)
+    held = "it holds" if len(found) == 1 else f"all {len(found)} hold"
     said = (
         f"[red]{len(failed)} of {len(found)} fail[/red]" if failed
         else f"[yellow]{len(found) - open_} of {len(found)} hold, {open_} not judged[/yellow]" if open_
-        else f"[green]all {len(found)} hold[/green]"
+        else f"[green]{held}[/green]"
     )  # fmt: skip
     console = Console(soft_wrap=True, highlight=False)
-    console.print(f"{said}, {seconds:.1f} CPU s")
+    console.print(f"{said}{plain(_sampled(found))}, {seconds:.1f} CPU s")
     for proof in failed:
         told = "" if proof.observed.startswith(f"{proof.subject}: ") else f"{proof.subject}: "
         console.print(f"  {plain(told + proof.observed)}")
     for name in dict.fromkeys(proof.proof for proof in failed):
         console.print(f"  repair {plain(REPAIRS[name])}")
+
+
+def _sampled(found: list[Proof]) -> str:
+    """Of how many those looked at were drawn, and the option for more; nothing where all were looked at.
+
+    >>> _sampled([Proof("replay", "x", True, "", 0.1, drawn=1, drawn_of=1335)] * 40)
+    ' (40 of 1,335 partitions; --at-most for more)'
+    """
+    drawn = [proof for proof in found if proof.drawn]
+    if not drawn:
+        return ""
+    proof, n = drawn[0].proof, sum(one.drawn for one in drawn)
+    # partitions are drawn of all of the window, profiles and titles of each partition
+    of = drawn[0].drawn_of if proof in ("leak", "replay") else sum(one.drawn_of for one in drawn)
+    if proof == "leak":
+        return f" (an instant each of {n:,} of {of:,} partitions; --instants for more)"
+    if n == of:
+        return ""
+    what, option = {"replay": ("partitions", "; --at-most for more"), "placebo": ("titles", "")}.get(
+        proof, ("profiles and titles", "; --about for more")
+    )
+    return f" ({n:,} of {of:,} {what}{option})"
+
+
+def _print_legend(legend: Mapping[str, str]) -> None:
+    """What columns say, one a line."""
+    wide = max((len(name) for name in legend), default=0)
+    for name, means in legend.items():
+        print(f"  {name:<{wide}}  {means}")
 
 
 def _silent(row: Mapping[str, Any]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from functools import partial
 from typing import Final
@@ -159,7 +159,8 @@ def prove_leak(
     days = set()
     for number in drawn:
         partition = training[number]
-        yield leak_of_contexts(platform, partition, seed=seed, at_most=1 << 40)
+        made = leak_of_contexts(platform, partition, seed=seed, at_most=1 << 40)
+        yield replace(made, drawn=1, drawn_of=len(training))
         if partition.day not in days:
             days.add(partition.day)
             yield from _midnight_leaks(platform, partition)
@@ -183,7 +184,7 @@ def prove_replay(
     found = _held(platform, platform.stages[stage].tables[-1].name, first, last, countries)
     drawn = np.random.default_rng(seed).permutation(len(found))[:at_most]
     for number in sorted(drawn.tolist()):
-        yield replay(platform, stage, found[number])
+        yield replace(replay(platform, stage, found[number]), drawn=1, drawn_of=len(found))
 
 
 def prove_incremental(

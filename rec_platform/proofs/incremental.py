@@ -44,11 +44,12 @@ def recounted(partition: Partition, reader: Reader, *, about: int, seed: int) ->
     """Compare both snapshots of a partition with the count, for about `about` profiles and titles drawn by hash."""
     plays = reader.read(PLAY_FACTS.name, reader.published(PLAY_FACTS.name), _COLUMNS)
     homes = _homes(reader.read(PROFILES.name, [Partition()]), midnight(partition.day), partition.place)
-    rows = []
+    rows, drawn, drawn_of = [], 0, 0
     for table, entity, also in ((PROFILE_SNAPSHOT.name, c.PROFILE, homes), (TITLE_SNAPSHOT.name, c.TITLE, set())):
         published = reader.read(table, [partition])
         sampled = _sampler(published.num_rows, about, seed)
         rolled = as_counts(published, entity, sampled)
+        drawn, drawn_of = drawn + len(rolled), drawn_of + published.num_rows
         counted = count(plays, partition, entity, sampled, {key for key in also if _drawn(sampled, key)})
         rows += compared(table, rolled, counted)
     wrong = [row for row in rows if row["mismatch"] or row["missing"] or row["extra"]]
@@ -56,15 +57,14 @@ def recounted(partition: Partition, reader: Reader, *, about: int, seed: int) ->
     if not wrong and not n:
         return not_judged("of the profiles and titles of the snapshots none was drawn")
     if not wrong:
-        return Finding(
-            True, f"{len(rows)} facts, {n} values recounted from {plays.num_rows} plays: all equal", tuple(rows)
-        )
+        told = f"{len(rows)} facts, {n:,} values recounted from {plays.num_rows:,} plays: all equal"
+        return Finding(True, told, tuple(rows), drawn=drawn, drawn_of=drawn_of)
     first = wrong[0]
     said = (
         f"{first['table']} {first['fact']}: {first['mismatch']} mismatches, {first['missing']} missing, "
         f"{first['extra']} extra ({first['example']}); {len(wrong)} of {len(rows)} facts are wrong"
     )
-    return Finding(False, said, tuple(rows))
+    return Finding(False, said, tuple(rows), drawn=drawn, drawn_of=drawn_of)
 
 
 def count(plays: pa.Table, partition: Partition, entity: str, sampled: tuple[int, int], also: set[int]) -> Counts:

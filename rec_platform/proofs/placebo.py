@@ -61,6 +61,16 @@ Floats = npt.NDArray[np.float64]
 
 #: A feature leaks if, with 99.9 % confidence, it knows more than this; docs/decisions/0067 has the evidence.
 KNOWS: Final = 0.10
+#: What the columns of the table of features say.
+LEGEND: Final = {
+    "knows": "correlation with the plays of the days after, beyond what the past tells (-1 to 1)",
+    "low": f"its size at least, with 99.9 % confidence; above {KNOWS:.2f} the feature leaks",
+    "placebo": "the same a day earlier, of the plays of that one day",
+    "permuted": "the same with the plays dealt anew among titles: 0 but for chance",
+    "jump": "how much more the feature knows of the first day once that day is over",
+    "new": "rank correlation for titles nobody had played before",
+    "titles": "with a past, over which all of this is measured",
+}
 #: Standard errors of a 99.9 % one-sided interval.
 CONFIDENT: Final = 3.09
 #: With fewer titles, or fewer beyond the controls that H takes, nothing is judged.
@@ -295,6 +305,7 @@ def examined(
     """
     log = reader.read(PLAY_FACTS.name, reader.published(PLAY_FACTS.name), _COLUMNS)
     plays = Plays.of(log, countries, seed=settings.seed)
+    n_titles = pc.count_distinct(log.column(c.TITLE)).as_py()
     if not plays.past(at - DAY).any():
         return not_judged(f"nobody had played before {day_of(at - DAY)}, and features need a past")
     label_days = max(1, min(LABEL_DAYS, (until - at) // DAY))
@@ -310,7 +321,8 @@ def examined(
         )
         for one in instants
     }
-    return verdict(knowledge(plays, at, values, label_days=label_days, seed=settings.seed), at, label_days)
+    found = verdict(knowledge(plays, at, values, label_days=label_days, seed=settings.seed), at, label_days)
+    return found._replace(drawn=len(plays.titles), drawn_of=n_titles)
 
 
 def verdict(found: Sequence[Knowledge], at: int, label_days: int) -> Finding:
@@ -330,7 +342,11 @@ def verdict(found: Sequence[Knowledge], at: int, label_days: int) -> Finding:
             rows,
         )
     best = found[0]
-    most = "none says more" if math.isnan(best.knows) else f"most: {best.feature} {best.knows:+.3f}"
+    most = (
+        "none says more"
+        if math.isnan(best.knows)
+        else f"most: {best.feature} {best.knows:+.3f}, at least {best.low:.2f}"
+    )
     return Finding(True, f"{len(found)} features know of {over} what {n} titles' past tells; {most}", rows)
 
 

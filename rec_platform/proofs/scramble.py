@@ -308,7 +308,7 @@ def leak_before(
         for told in (reader, Scrambled(reader, at, settings.seed))
     )
     found = first_difference(honest, other)
-    of = f"{honest.n_contexts} contexts, {honest.n_items} items, {honest.features.num_columns} features"
+    of = f"{honest.n_contexts:,} contexts, {honest.n_items:,} items, {honest.features.num_columns} features"
     return Finding(found is None, f"{found}" if found else f"{of}: the same bytes")
 
 
@@ -323,7 +323,7 @@ def leak_at_midnight(stage: Stage, partition: Partition, reader: Reader, setting
     for name, rows in honest.tables.items():
         if content_hash(rows) != content_hash(other.tables[name]):
             return Finding(False, f"{name} {partition.key}: {_first_row(name, rows, other.tables[name])}")
-    rows_of = ", ".join(f"{rows.num_rows} rows of {name}" for name, rows in honest.tables.items())
+    rows_of = ", ".join(f"{rows.num_rows:,} rows of {name}" for name, rows in honest.tables.items())
     return Finding(True, f"{rows_of}: the same bytes")
 
 

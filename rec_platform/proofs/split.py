@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rec_platform import columns as c
-from rec_platform.clock import DAY, iso, label_close
+from rec_platform.clock import DAY, iso, label_close, parse_instant
 from rec_platform.proofs.verdict import Finding, not_judged
 
 Ints = npt.NDArray[np.int64]
@@ -143,10 +143,9 @@ def verdict(audits: Mapping[str, SplitAudit]) -> Finding:
     if not audits:
         return not_judged("no model of these days was trained on contexts")
     if not broken:
-        least = min(one.begins - one.closes for one in audits.values()) / (DAY / 24)
-        return Finding(
-            True, f"{len(audits)} pairs: label windows close at least {least:.2f} h before judging begins", rows
-        )
+        least = said_gap(min(one.begins - one.closes for one in audits.values()))
+        pairs = "1 pair" if len(audits) == 1 else f"{len(audits)} pairs"
+        return Finding(True, f"{pairs}: label windows close at least {least} before judging begins", rows)
     name, one = next(iter(broken.items()))
     said = (
         f"{name}: training ends {iso(one.closes)}, judging begins {iso(one.begins)}; {one.future_contexts} contexts of "
@@ -154,3 +153,42 @@ def verdict(audits: Mapping[str, SplitAudit]) -> Finding:
         f"{one.same_instant} more at the same instant; embargo needed: {one.embargo_days} days"
     )
     return Finding(False, said, rows)
+
+
+#: What the columns of `shown` say.
+LEGEND: Final = {
+    "read until": "the newest instant that training features were made from",
+    "gap": "from the last label window's close to the first judged context",
+    "future": "training contexts whose label window closes after that context",
+    "both": "contexts on both sides, or of one profile at one instant",
+    "near": "judged contexts a session gap or less from training; no fault",
+    "embargo": "days by which training would have to end earlier",
+}
+
+
+def shown(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row of an audit for people: in 80 columns, so days and instants stand in two lines, to the second."""
+    closes, begins = (parse_instant(row[name], place="split") for name in ("label windows close", "first judged"))
+    days = str(row["trained on"]).partition(", judged ")[0]
+    return {
+        "trained on": days.replace(" to ", "\nto "), "read until": _two_lines(row["features read until"]),
+        "judged from": _two_lines(row["first judged"]), "gap": said_gap(begins - closes),
+        "future": row["contexts in its future"], "both": row["same context"] + row["same instant"], "near": row["near"],
+        "embargo": row["embargo days"],
+    }  # fmt: skip
+
+
+def said_gap(micros: int) -> str:
+    """A time between instants in the largest unit of which there is one.
+
+    >>> said_gap(32_005_000), said_gap(3 * DAY // 2), said_gap(-DAY // 16)
+    ('32.0 s', '1.5 d', '-1.5 h')
+    """
+    units = (("d", DAY), ("h", DAY // 24), ("min", DAY // 1440), ("s", DAY // 86_400))
+    name, size = next((unit for unit in units if abs(micros) >= unit[1]), units[-1])
+    return f"{micros / size:.1f} {name}"
+
+
+def _two_lines(instant: str) -> str:
+    day, _, clock = instant.partition("T")
+    return f"{day}\n{clock[:8]}Z" if day else ""

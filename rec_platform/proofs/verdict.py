@@ -15,6 +15,8 @@ class Finding(NamedTuple):
     observed: str
     rows: tuple[Mapping[str, Any], ...] = ()
     judged: bool = True
+    drawn: int = 0
+    drawn_of: int = 0
 
 
 def not_judged(why: str, rows: tuple[Mapping[str, Any], ...] = ()) -> Finding:
@@ -34,6 +36,8 @@ class Proof:
         cpu_seconds: processor time it took, all threads.
         rows: the numbers behind it, one mapping per row; all rows have the same keys.
         judged: whether there was enough to judge by; if not, it passes and proves nothing.
+        drawn, drawn_of: where it is a sample, how many were looked at (partitions, profiles and titles, titles), of how many;
+            else 0.
     """
 
     proof: str
@@ -43,6 +47,8 @@ class Proof:
     cpu_seconds: float
     rows: tuple[Mapping[str, Any], ...] = field(default=())
     judged: bool = True
+    drawn: int = 0
+    drawn_of: int = 0
 
     @property
     def verdict(self) -> str:
@@ -63,4 +69,4 @@ def proven(proof: str, subject: str, find: Callable[[], Finding]) -> Proof:
     started = process_time()
     found = find()
     seconds = round(process_time() - started, 3)
-    return Proof(proof, subject, found.passed, found.observed, seconds, found.rows, found.judged)
+    return Proof(proof, subject, found.passed, found.observed, seconds, *found[2:])

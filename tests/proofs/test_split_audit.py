@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import replace
 from datetime import date, timedelta
@@ -12,12 +13,13 @@ import pytest
 from typer.main import get_command
 from typer.testing import CliRunner
 
-from rec_platform.cli_prove import REPAIRS, _print, prove
+from rec_platform.cli_prove import LEGENDS, REPAIRS, _print, _sampled, prove
 from rec_platform.clock import DAY, midnight
 from rec_platform.errors import MissingInput
 from rec_platform.flow import Platform
 from rec_platform.proofs.flow import prove_split, split_of_models
-from rec_platform.proofs.split import Side, SplitAudit, audit, verdict
+from rec_platform.proofs.placebo import Knowledge
+from rec_platform.proofs.split import Side, SplitAudit, audit, shown, verdict
 from rec_platform.proofs.verdict import Proof
 
 #: 10 March 2025, and a session gap of 30 minutes.
@@ -145,11 +147,72 @@ def test_every_proof_has_a_repair() -> None:
 
 @pytest.mark.parametrize("command", [["leak", "--instants", "1"], ["replay", "--at-most", "1"], ["incremental"]])
 def test_every_command_prints_json_with_its_cost(made: Path, last: date, command: list[str]) -> None:
-    import json
-
     window = ["--from", str(last), "--to", str(last), "--home", str(made), "--json"]
     done = CliRunner().invoke(prove, [*command, *window])
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     assert found
     assert all(one["passed"] and one["cpu_seconds"] > 0 for one in found)
+
+
+def test_the_table_of_a_split_fits_80_columns_and_json_is_complete(made: Path, last: date) -> None:
+    window = ["--from", str(last), "--to", str(last), "--home", str(made)]
+    table = CliRunner().invoke(prove, ["split", *window]).stdout.split("Split audit\n")[0].splitlines()
+    assert max(len(line) for line in table) <= 80
+    assert table[1].split("  ")[0] == "trained on"
+    assert [line.split("  ")[0].strip() for line in table[3:5]] == [
+        str(last - timedelta(days=2)), f"to {last - timedelta(days=1)}"
+    ]  # fmt: skip
+    assert [line.split()[0] for line in table[5:]] == [name.split()[0] for name in LEGENDS["split"]]
+    (proof,) = json.loads(CliRunner().invoke(prove, ["split", *window, "--json"]).stdout)
+    assert set(proof["rows"][0]) == {"trained on", *audited(side((1, 7, 3.0)), side((3, 7, 24.0))).row()}
+
+
+def test_a_row_for_people_says_the_gap_to_the_second_and_both_kinds_of_doubles() -> None:
+    training = replace(side((1, 7, 3.0), (2, 8, 5.0)), newest=midnight(TENTH) + 4 * HOUR + 999_999)
+    row = verdict(
+        {"2025-03-08 to 2025-03-10, judged 2025-03-11": audited(training, side((1, 7, 3.0), (6, 8, 5.0)))}
+    ).rows[0]
+    assert shown(row) == {
+        "trained on": "2025-03-08\nto 2025-03-10", "read until": "2025-03-10\n04:00:00Z", "judged from": "2025-03-10\n03:00:00Z",
+        "gap": "-21.0 h", "future": 2, "both": 2, "near": 0, "embargo": 1,
+    }  # fmt: skip
+
+
+def test_every_column_that_needs_words_has_them() -> None:
+    row = shown({"trained on": "a", **audited(side((1, 7, 3.0)), side((3, 7, 24.0))).row()})
+    assert set(LEGENDS["split"]) == set(row) - {"trained on", "judged from"}
+    known = Knowledge("x", *[0.0] * 6, titles=60, free=20)
+    assert set(LEGENDS["placebo"]) == set(known.row()) - {"feature", "leaks"}
+    assert "above 0.10 the feature leaks" in LEGENDS["placebo"]["low"]
+
+
+@pytest.mark.parametrize(
+    ("proof", "drawn", "said"),
+    [
+        ("replay", [(1, 1335)] * 40, " (40 of 1,335 partitions; --at-most for more)"),
+        ("replay", [(1, 2)] * 2, ""),
+        ("leak", [(1, 3), (0, 0), (1, 3), (1, 3)], " (an instant each of 3 of 3 partitions; --instants for more)"),
+        ("incremental", [(90, 1000), (110, 900)], " (200 of 1,900 profiles and titles; --about for more)"),
+        ("incremental", [(90, 90), (110, 110)], ""),
+        ("placebo", [(20_000, 45_000)], " (20,000 of 45,000 titles)"),
+        ("split", [(0, 0)], ""),
+    ],
+)
+def test_a_sample_is_said_to_be_one_and_of_how_many(proof: str, drawn: list[tuple[int, int]], said: str) -> None:
+    assert _sampled([Proof(proof, "x", True, "", 0.1, drawn=n, drawn_of=of) for n, of in drawn]) == said
+
+
+def test_the_commands_say_how_much_of_what_there_is_they_looked_at(made: Path, last: date) -> None:
+    window = ["--from", str(last), "--to", str(last), "--home", str(made)]
+
+    def told(*command: str) -> str:
+        return CliRunner().invoke(prove, [*command, *window]).stdout
+
+    assert "it holds (1 of 2 partitions; --at-most for more)" in told("replay", "--at-most", "1")
+    assert "all 2 hold, " in told("replay", "--at-most", "2")
+    assert "(an instant each of 1 of 2 partitions; --instants for more)" in told("leak", "--instants", "1")
+    some, whole = told("incremental", "--about", "3"), told("incremental", "--about", "100000")
+    found = re.search(r"all 2 hold \((\d+) of (\d+) profiles and titles; --about for more\)", some)
+    assert found and 0 < int(found[1]) < int(found[2])
+    assert "all 2 hold, " in whole
