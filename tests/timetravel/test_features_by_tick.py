@@ -93,6 +93,7 @@ def test_by_tick_or_one_by_one_the_bytes_are_the_same(world: World, ask: Asked, 
     timeline, frame = of(world, FEATURES), frame_of(ask)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(generator, "CHUNK", items)
+        patched.setattr(generator, "CHUNKS", (items, items))
         made = FeatureGenerator(FEATURES).apply(frame, Sources(timeline))
     assert content(made) == one_by_one(frame, timeline, FEATURES)
 
