@@ -139,6 +139,7 @@ def run_as_planned(lake: Lake, stages: Sequence[Stage], **options: bool) -> Coun
     """Run the stages as one run, hold each against its plan; how many partitions of each fate there were."""
     plan, index = plan_of(lake, stages, **options), fresh(lake)
     for stage, planned in zip(stages, plan, strict=True):
+        assert set(planned.those(Fate.IF_CHANGED)) <= set(fresh(lake).state(stage.tables[0].name)), "these stand"
         kept(planned, run_stage(lake, stage, list(planned.fates), Settings(), index=index, run_id="test", **options))
     return Counter(fate for planned in plan for fate in planned.fates.values())
 
