@@ -106,7 +106,8 @@ def run(
     except StorageFault as fault:
         raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=2 ** (context.retry_number + 1)) from fault
     except PlatformError as fault:
-        raise dg.Failure(description=str(fault), allow_retries=False) from fault
+        said = "\n".join([str(fault), *getattr(fault, "__notes__", ())])
+        raise dg.Failure(description=said, allow_retries=False) from fault
     return report, perf_counter() - started
 
 

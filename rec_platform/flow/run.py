@@ -198,6 +198,10 @@ def run_stage(
     built = {one.partition for one in made.staged}
     index.left_behind(names, {partition: "" if partition in built else made.fault for partition in todo.stale})
     if made.raised is not None:
+        left = next((partition.key for partition in todo.stale if partition not in built), "none")
+        made.raised.add_note(
+            f"{stage.name}: {len(built)} of {len(todo.stale)} partitions were built; the first left is {left}."
+        )
         raise made.raised
     rows: dict[Partition, dict[str, int]] = {}
     for one in passed:

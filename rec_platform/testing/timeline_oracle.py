@@ -224,7 +224,7 @@ def duration(window: int | str) -> int:
 
 
 def holds(where: str, row: Row) -> bool:
-    """Whether a filter holds for a row, read as Python would read it, but for missing values (filters.py).
+    """Whether a filter holds for a row, read as Python would read it, but for missing values (`filters`).
 
     >>> holds("'drama' in genres and 1 < row <= 3", {"genres": ["drama"], "row": 2})
     True

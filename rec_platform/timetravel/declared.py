@@ -113,7 +113,7 @@ class Fact:
         about: one line for the docs.
         attribute: profile_attribute only: a list attribute of the title, genres or tags.
         over: profile_attribute only: mean or max over the item's values.
-        where: only plays for which this condition holds (filters.py); "" for all. Kept in one way of writing it.
+        where: only plays for which this condition holds (`filters`); "" for all. Kept in one way of writing it.
         of: share only: of whose plays in the same window, filter or not; by default the first of `WHOLES`.
         tick: facts about titles, countries and the platform only: as of the last full day or hour, UTC.
     """

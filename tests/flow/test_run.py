@@ -248,8 +248,9 @@ class Breaking(Facts):
 
 def test_what_was_built_before_a_stage_raised_is_published(lake: Lake) -> None:
     index = fresh(lake)
-    with pytest.raises(ConfigError, match="`share` raised KeyError"):
+    with pytest.raises(ConfigError, match="`share` raised KeyError") as raised:
         run_stage(lake, Breaking(), CELLS, Settings(), index=index, run_id="test")
+    assert raised.value.__notes__[-1] == "facts: 4 of 12 partitions were built; the first left is DE|2025-01-03."
     assert set(fresh(lake).state("play_facts")) == set(CELLS[: CELLS.index(Breaking.bad)])
     assert all(set(index.state(spec.name)) == set(index.state("play_facts")) for spec in Facts.tables)
 

@@ -15,7 +15,6 @@ from rec_platform import columns as c
 from rec_platform.clock import DAY
 from rec_platform.errors import ConfigError
 from rec_platform.tables import AVAILABILITY, PROFILES, TITLES
-from rec_platform.timetravel import filters_values
 from rec_platform.timetravel.declared import (
     LISTS,
     MEASURES,
@@ -26,6 +25,7 @@ from rec_platform.timetravel.declared import (
     play_columns_of,
 )  # fmt: skip
 from rec_platform.timetravel.facts import Values
+from rec_platform.timetravel.filters import values as filters_values
 from rec_platform.timetravel.reading import compute, timeline_of
 from rec_platform.timetravel.timeline import PLAY_COLUMNS, Timeline
 

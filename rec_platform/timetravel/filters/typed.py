@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from rec_platform.clock import parse_instant, parse_window
 from rec_platform.errors import ConfigError, PlatformError
-from rec_platform.timetravel.filters_repairs import (
+from rec_platform.timetravel.filters.repairs import (
     WHOLE,
     Whole,
     article,
@@ -29,8 +29,8 @@ from rec_platform.timetravel.filters_repairs import (
     said,
     sign,
 )  # fmt: skip
-from rec_platform.timetravel.filters_syntax import offset_of, said_place, slip
-from rec_platform.timetravel.filters_values import ARROW, COLUMNS, Node, Plays, constant, number
+from rec_platform.timetravel.filters.syntax import offset_of, said_place, slip
+from rec_platform.timetravel.filters.values import ARROW, COLUMNS, Node, Plays, constant, number
 
 _LONGEST: Final = 1_000
 _DEEPEST: Final = 25

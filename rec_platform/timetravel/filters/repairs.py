@@ -7,7 +7,7 @@ import difflib
 from typing import Any, Final, NamedTuple
 
 from rec_platform import columns as c
-from rec_platform.timetravel.filters_values import COLUMNS, Node
+from rec_platform.timetravel.filters.values import COLUMNS, Node
 
 #: Letters of a piece that errors show.
 _PIECE: Final = 60

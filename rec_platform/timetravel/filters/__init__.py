@@ -20,10 +20,10 @@ The columns of a title are read as known when the play became visible: at the fi
 just after max(played_at, known_at), the newest row of the title visible then counts. So whether a play passes is settled
 at that moment for ever; a later row about the title changes no filtered fact (docs/clocks.md).
 
-    filters_typed.py     from the text to a typed tree; what may not stand in it is refused
-    filters_repairs.py   what to write instead
-    filters_syntax.py    texts that are not Python's syntax, and places in a text
-    filters_values.py    the columns, and their values over some plays
+    typed.py     from the text to a typed tree; what may not stand in it is refused
+    repairs.py   what to write instead
+    syntax.py    texts that are not Python's syntax, and places in a text
+    values.py    the columns, and their values over some plays
 """
 
 from __future__ import annotations
@@ -40,8 +40,8 @@ import pyarrow as pa
 from rec_platform import columns as c
 from rec_platform.config import SourceRules
 from rec_platform.errors import ConfigError
-from rec_platform.timetravel.filters_typed import typed
-from rec_platform.timetravel.filters_values import (
+from rec_platform.timetravel.filters.typed import typed
+from rec_platform.timetravel.filters.values import (
     COLUMNS,
     OF_CLOCKS,
     OF_PLAYS,
