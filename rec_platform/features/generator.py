@@ -28,12 +28,7 @@ from rec_platform.timetravel.timeline import Timeline
 
 #: What titles have by country and tick takes about so many bytes at a time, in each thread: they stay in its caches.
 TABLE_BYTES: Final = 1 << 24
-#: Items of a chunk of contexts, at least and at most: what is in float64 at a time. Small chunks have more calls each; those
-#: of large ones stand in huge pages (in one thread: 0.63, 0.55 and 0.48 seconds at 2^18, 2^19 and 2^20 for 25 M items).
-CHUNKS: Final = (1 << 16, 1 << 20)
-#: Into how many chunks each thread's share is cut, if they are large enough: threads then end about together.
-_EACH: Final = 4
-#: In how many parts a band is written at least, if it is large, for the same reason.
+#: In how many parts a band is written at least, if it is large: threads then end about together.
 _SHARES: Final = 8
 _TYPES: Final = {
     c.PROFILE: pa.int64(), c.COUNTRY: pa.string(), c.AT: INSTANT, c.DEVICE: pa.string(), c.TENURE_DAYS: pa.float64(),
@@ -85,17 +80,15 @@ class FeatureGenerator(Transformer):
         witness = Witness(timeline, self.feature_set.needed) if self.certified else None
         filling = _Filling(self.feature_set, frame, timeline, witness, sources.find(Meter) or Meter())
         asked = filling.asked
-        threads = len(os.sched_getaffinity(0))
-        chunk = int(np.clip(frame.n_items // (_EACH * threads), *CHUNKS))
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(filling.code, _chunks(np.arange(frame.n_contexts), frame.offsets, chunk)))
+        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+            list(pool.map(filling.code, _chunks(np.arange(frame.n_contexts), frame.offsets, CHUNK)))
             for band in _bands(asked.at, asked.reader.days_kept):
                 ticks = pool.submit(asked.reader.prepare, asked.at[band])
                 stretches = pool.submit(filling.stretches, band)
                 runs = asked.by_run(band)
                 if filling.runs_read_ticks:
                     ticks.result()
-                list(pool.map(filling.in_runs, _chunks(runs, frame.offsets, chunk)))
+                list(pool.map(filling.in_runs, _chunks(runs, frame.offsets, CHUNK)))
                 ticks.result()
                 list(pool.map(filling.in_order, stretches.result()))
         made = frame.with_features(dict(zip(self.feature_set.names, filling.out, strict=True)))

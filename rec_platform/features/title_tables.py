@@ -14,7 +14,9 @@ from rec_platform.features.feature_set import FeatureSet, Grain
 from rec_platform.timetravel import kernels
 from rec_platform.timetravel.kernels import Bools, Float32, Int64
 
-#: Titles that are encoded at a time: what is in float64 then stays in the processor's caches.
+#: Items of a chunk of contexts, and titles encoded at a time: what is in float64 then, so that it stays in the processor's
+#: caches. Half as many have more calls each (a tenth of `in_runs`); four times as many take a fifth less in one thread of a
+#: warm process, and more than they save for memory never touched before in two threads of a fresh one.
 CHUNK: Final = 1 << 18
 
 

@@ -100,7 +100,6 @@ def test_chunks_and_order_of_contexts_change_no_byte(monkeypatch: pytest.MonkeyP
     ]
     one = frame(rows)
     whole = STEP.apply(one, Sources(timeline())).features
-    monkeypatch.setattr(generator, "CHUNKS", (3, 3))
     for module in (generator, title_tables):
         monkeypatch.setattr(module, "CHUNK", 3)
     order = rng.permutation(40)

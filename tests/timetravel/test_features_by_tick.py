@@ -14,7 +14,7 @@ from timeline_worlds import RULES, Asked, World, asked, worlds
 from rec_platform import columns as c
 from rec_platform.clock import DAY, HOUR
 from rec_platform.dmc12.frame import Frame
-from rec_platform.features import FeatureGenerator, FeatureSet, generator
+from rec_platform.features import FeatureGenerator, FeatureSet, generator, title_tables
 from rec_platform.features.encoders import COLUMNS, Array, Encoder
 from rec_platform.features.feature_set import Grain
 from rec_platform.features.sample import Sample
@@ -93,7 +93,7 @@ def test_by_tick_or_one_by_one_the_bytes_are_the_same(world: World, ask: Asked, 
     timeline, frame = of(world, FEATURES), frame_of(ask)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(generator, "CHUNK", items)
-        patched.setattr(generator, "CHUNKS", (items, items))
+        patched.setattr(title_tables, "CHUNK", items)
         made = FeatureGenerator(FEATURES).apply(frame, Sources(timeline))
     assert content(made) == one_by_one(frame, timeline, FEATURES)
 
