@@ -22,7 +22,8 @@ from rec_platform import columns as c
 from rec_platform.clock import HOUR
 from rec_platform.dmc12.frame import Frame, concat, flat, packed, sliced
 from rec_platform.features.feature_set import FeatureSet
-from rec_platform.features.sweep import BucketedLog, Past, Sides, bands, bucket_of
+from rec_platform.features.records import Sides, bands
+from rec_platform.features.sweep import BucketedLog, Past, bucket_of
 from rec_platform.lake import HeldFolder
 from rec_platform.pipeline import Pipeline, Sources
 from rec_platform.stage import silent
@@ -137,7 +138,7 @@ class _Pass:
                         made = parts(together, sources, day)
                         for number, part in zip(few, _split(made, waiting.shelf.sizes(bucket, few)), strict=True):
                             done.put(bucket, number, day, part)
-            sources = self.of.sources(log.without_plays(sides))
+            sources = self.of.sources(log.records.without_plays(sides))
             for number in numbers:
                 day = waiting.days[number]
                 yield day, whole(_in_order(done.of_frame(number)), sources, day)
@@ -152,7 +153,7 @@ class _Pass:
 
         def asked(numbers: Sequence[int]) -> Sides:
             hours = [waiting.hours[number] for number in numbers]
-            return log.asked(np.concatenate([_NOTHING, *hours]), countries, rehearse)
+            return log.records.asked(np.concatenate([_NOTHING, *hours]), countries, rehearse)
 
         for days in bands(sorted(set(waiting.days)), asked(())) if waiting.days else ():
             numbers = [number for number, day in enumerate(waiting.days) if days[0] <= day <= days[-1]]

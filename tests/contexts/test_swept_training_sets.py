@@ -15,7 +15,7 @@ from test_training_sets import SETTINGS, busy
 
 from rec_platform.config import FeatureConfig, MemoryConfig, SamplerConfig, SeenRule, Settings, TrainingConfig
 from rec_platform.contexts.stage import TrainingSets
-from rec_platform.features import by_bucket, sweep
+from rec_platform.features import by_bucket, records
 from rec_platform.lake import content_hash
 from rec_platform.partition import Partition
 from rec_platform.stage import Built
@@ -78,7 +78,7 @@ def test_forced_buckets(chosen: Settings) -> None:
 
 def test_a_day_of_ticks_at_a_time_and_progress_is_told() -> None:
     plays = reader(busy())
-    with patch.object(sweep, "TICK_BYTES", 1):
+    with patch.object(records, "TICK_BYTES", 1):
         same(plays, SETTINGS, 3, len(busy()))
     assert [told for told in plays.told if "sums over all plays" in told] == [
         "pass 2 of 2: sums over all plays for 1 days"

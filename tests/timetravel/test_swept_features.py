@@ -21,7 +21,7 @@ from rec_platform.clock import DAY, HOUR
 from rec_platform.config import FeatureConfig
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import ConfigError, SchemaError
-from rec_platform.features import FeatureGenerator, FeatureSet, sweep
+from rec_platform.features import FeatureGenerator, FeatureSet, records, sweep
 from rec_platform.features.encoders import Array, Encoder
 from rec_platform.features.sample import Sample
 from rec_platform.features.sweep import BucketedLog, Past, parts, swept
@@ -103,7 +103,7 @@ def test_every_fact_with_all_ticks_and_with_a_day_of_them_at_a_time(
 ) -> None:
     """Also with so little room for ticks that each day's need a pass of their own."""
     for room in (1 << 29, 1):
-        with patch.object(sweep, "TICK_BYTES", room):
+        with patch.object(records, "TICK_BYTES", room):
             check(world, ask, every_fact(), world.plays, rows, buckets)
 
 
@@ -145,7 +145,7 @@ def test_only_plays_of_profiles_with_contexts_are_written(tmp_path: Path) -> Non
     mine = [profile for profile in sample.plays.column(c.PROFILE).to_pylist() if profile in profiles.to_pylist()]
     assert sorted(written.column(c.PROFILE).to_pylist()) == sorted(mine)
     titles = {title for table in (sample.plays, sample.titles) for title in table.column(c.TITLE).to_pylist()}
-    assert one.records.titles.ids.tolist() == sorted(titles)
+    assert one.records.timeline.titles.ids.tolist() == sorted(titles)
 
 
 def test_countries_may_come_as_dictionaries_that_differ(tmp_path: Path) -> None:
@@ -172,10 +172,10 @@ def test_sums_that_were_not_asked_for_are_refused_and_not_taken_for_none(tmp_pat
     sample, features = Sample.drawn(), FeatureSet.standard()
     at, profile = sample.frame.context(c.AT), sample.frame.context(c.PROFILE)
     log = BucketedLog.written(past_of(sample), features, profile, tmp_path, 1)
-    silent = log.gathered(log.asked(at, ["FR"], lambda _: None))
+    silent = log.gathered(log.records.asked(at, ["FR"], lambda _: None))
     with pytest.raises(ConfigError, match=r"'plays'.*by 24 h were not gathered"):
         log.timeline(0, silent).country_title_plays("FR", int(at[0]), 28)
-    asked = log.gathered(log.asked(at, ["FR"], lambda timeline: timeline.ask_country_title_plays(28)))
+    asked = log.gathered(log.records.asked(at, ["FR"], lambda timeline: timeline.ask_country_title_plays(28)))
     whole = timeline_of(
         sample.plays, sample.titles, sample.profiles, sample.availability, rules=RULES, facts=features.needed
     )
