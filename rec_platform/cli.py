@@ -268,7 +268,7 @@ def _told(rows: list[commands.Row]) -> list[commands.Row]:
 
 @app.command()
 def status(home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
-    """Print what is published: per table partitions, rows, days, and partitions that are stale, late, failed or wait.
+    """Print what is published: per table partitions, rows, days, and partitions that are stale, late, failed, raised or wait.
 
     Example: rec-platform status
     """
@@ -279,8 +279,9 @@ def status(home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
     said, taking_in = commands.not_taken_in(platform, waiting)
     _note(f"{said}; taken in by {taking_in}" if said else "")
     _print_rows(
-        rows, f"Lake in {home}: partitions and rows of every table; the last columns count partitions", as_json=as_json
-    )
+        rows, f"Lake in {home}: partitions and rows of every table; the last columns count partitions", as_json=as_json,
+        hide={commands.RAISED_IN},
+    )  # fmt: skip
     if not as_json:
         for line in commands.status_notes(platform, rows):
             _note(line)

@@ -14,6 +14,7 @@ import pyarrow.compute as pc
 from rich.console import Console
 
 from rec_platform import columns as c
+from rec_platform.clock import iso
 from rec_platform.config import Settings
 from rec_platform.errors import KeyRefused, MissingInput
 from rec_platform.evaluation.accumulators import Accumulator
@@ -24,6 +25,7 @@ from rec_platform.evaluation.scored import CEILING
 from rec_platform.evaluation.sums import MetricSums
 from rec_platform.flow import Platform, Window
 from rec_platform.flow.late import counts, ledger
+from rec_platform.flow.raised import Raised
 from rec_platform.judging import (
     Files,
     ages,
@@ -50,6 +52,8 @@ Progress = Callable[[str, float], None]
 
 #: The columns of the metrics table unless others are asked for: metric and cut-off (0: the metric has none).
 MAIN_METRICS: Final = (("nmrr", 0), ("ndcg", 10), ("recall", 10), ("hit_rate", 10), ("coverage", 10))
+#: What only the JSON of `status` has: the runs in which the stage of a table raised.
+RAISED_IN: Final = "raised_in"
 
 
 def names(text: str) -> list[str]:
@@ -122,14 +126,16 @@ def not_taken_in(platform: Platform, waiting: Sequence[Partition]) -> tuple[str,
 def status(platform: Platform, waiting: Sequence[Partition]) -> list[Row]:
     """One row per table that was ever published, or tried.
 
-    `late` counts partitions made without plays that came later, `waiting` delivered ones that no run has taken in yet.
+    `late` counts partitions made without plays that came later, `raised` those that a stage has left since it raised (in
+    which runs, and what: `raised_in`), `waiting` delivered ones that no run has taken in yet.
     """
     index = platform.index
-    made_without = _made_without(platform)
+    made_without, raised = _made_without(platform), platform.raised()
     rows = []
     for spec in TABLES:
         states, never = index.state(spec.name), index.lake.holes(spec.name, index.versions[spec.name])
-        if not states and not never:
+        runs = raised.get(spec.stage, [])
+        if not states and not never and not runs:
             continue
         days = sorted(partition.date for partition in states if partition.date)
         rows.append(
@@ -143,7 +149,9 @@ def status(platform: Platform, waiting: Sequence[Partition]) -> list[Row]:
                 "stale": sum(bool(state.stale) for state in states.values()),
                 "late": made_without.get(spec.name, 0),
                 "failed": len(never),
+                "raised": sum(len(one.left) for one in runs),
                 "waiting": len(waiting) if spec is LANDING else 0,
+                RAISED_IN: [_raised_in(one) for one in runs],
             }
         )
     if not rows:
@@ -151,6 +159,11 @@ def status(platform: Platform, waiting: Sequence[Partition]) -> list[Row]:
             "the lake is empty", place=str(platform.home), repair="Run `rec-platform ingest --mapping FILE FILES`."
         )
     return rows
+
+
+def _raised_in(run: Raised) -> Row:
+    """A run in which a stage raised, for machines."""
+    return {"run": run.run_id, "at": iso(run.at), "left": len(run.left), "first": run.left[0].key, "fault": run.fault}
 
 
 def status_notes(platform: Platform, rows: Sequence[Row]) -> list[str]:
@@ -167,8 +180,21 @@ def status_notes(platform: Platform, rows: Sequence[Row]) -> list[str]:
     return [
         *_first_of("stale: did not pass when made again, the version before stands", stale),
         *_first_of("failed: never passed, nothing stands", failed),
+        *(_raised(stage, runs) for stage, runs in platform.raised().items()),
         *([late] if any(row["late"] for row in rows) else []),
     ]
+
+
+def _raised(stage: str, runs: Sequence[Raised]) -> str:
+    """One line about a stage that raised: the newest run with what it left and why, and what runs before it left."""
+    newest, before = runs[0], sum(len(one.left) for one in runs[1:])
+    more = f" ({before:,} more since runs before)" if before else ""
+    when = iso(newest.at)[:16].replace("T", " ")
+    return (
+        f"raised: {stage} in run {newest.run_id[:8]}, {when} UTC: not made since {newest.left[0].key}"
+        + (f" and {len(newest.left) - 1:,} others" if len(newest.left) > 1 else "")
+        + f"{more}: {newest.fault}"
+    )
 
 
 def _first_of(what: str, reasons: Mapping[str, str]) -> list[str]:

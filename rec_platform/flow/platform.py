@@ -8,9 +8,10 @@ from functools import cached_property
 from pathlib import Path
 
 from rec_platform.config import SOURCE_FILE, Settings, load_settings
-from rec_platform.errors import MissingInput
+from rec_platform.errors import MissingInput, PlatformError
 from rec_platform.facts.stage import Facts
 from rec_platform.flow.index import Index
+from rec_platform.flow.raised import FOLDER, Raised, note, told_of
 from rec_platform.flow.reader import LakeReader
 from rec_platform.flow.registry import stages_for
 from rec_platform.flow.run import Progress, Report, Todo, note_left_behind, plan_stage, quiet, run_stage
@@ -103,15 +104,35 @@ class Platform:
         allow_stale: bool = False,
         progress: Progress = quiet,
     ) -> Report:
-        """Bring partitions of a stage up to date; see `flow.run.run_stage`."""
-        return run_stage(
-            self.lake,
-            self.stages[stage],
-            partitions,
-            self.settings,
-            index=self.index,
-            run_id=run_id,
-            force=force,
-            allow_stale=allow_stale,
-            progress=progress,
-        )
+        """Bring partitions of a stage up to date; see `flow.run.run_stage`. What it raises is noted in the home, too."""
+        before = dict(self.index.versions)
+        try:
+            return run_stage(
+                self.lake,
+                self.stages[stage],
+                partitions,
+                self.settings,
+                index=self.index,
+                run_id=run_id,
+                force=force,
+                allow_stale=allow_stale,
+                progress=progress,
+            )
+        except Exception as error:
+            left = self._stale(stage, partitions, allow_stale=allow_stale)
+            note(self.index, self.stages[stage], self.settings, left, before, run_id=run_id, error=error)
+            raise
+
+    def _stale(self, stage: str, partitions: Sequence[Partition], *, allow_stale: bool) -> Sequence[Partition]:
+        """Those that a run would make; all of them where that cannot be told."""
+        try:
+            return list(self.plan(stage, partitions, allow_stale=allow_stale).stale)
+        except PlatformError:
+            return partitions
+
+    def raised(self) -> dict[str, list[Raised]]:
+        """The runs in which a stage raised and left what no run has made since, newest first, by stage."""
+        if not (self.home / FOLDER).is_dir():
+            return {}
+        told = {name: told_of(self.index, stage, self.settings) for name, stage in self.stages.items()}
+        return {name: found for name, found in told.items() if found}
