@@ -6,9 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 BENCH_READY := $(VENV)/.bench-ready
+SPARK_READY := $(VENV)/.spark-ready
 WORLD := .rec-platform/world
 
-.PHONY: run test quick bench lint ui clean lock
+.PHONY: run test quick bench spark test-spark lint ui clean lock
 
 run: $(READY)
 	@test -d $(WORLD)/delivery || $(BIN)/rec-platform simulate $(WORLD) --plays 30000
@@ -26,6 +27,12 @@ quick: $(READY)
 
 bench: $(BENCH_READY)
 	@for script in benchmarks/bench_*.py; do echo "== $$script"; $(BIN)/python $$script $(ARGS) || exit 1; done
+
+# Spark into the environment (480 MB; it needs Java beside it), and the tests that use it.
+spark: $(SPARK_READY)
+
+test-spark: $(SPARK_READY)
+	$(BIN)/python -m pytest tests/flow/test_spark.py
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -52,6 +59,12 @@ $(BENCH_READY): $(READY) requirements-bench.lock
 	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps -r requirements-bench.lock
 	@touch $@
 
+# PySpark comes as source, so it is built with what the environment has.
+$(SPARK_READY): $(READY) requirements-spark.lock
+	@command -v java >/dev/null || test -n "$$JAVA_HOME" || { echo "Spark needs Java 17 or newer; install it or set JAVA_HOME"; exit 1; }
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --no-deps --no-build-isolation -r requirements-spark.lock
+	@touch $@
+
 # Re-resolve the pins: the GPU runtime that XGBoost asks for is left out (469 MB; see docs/decisions).
 lock:
 	$(BIN)/uv pip compile --quiet requirements-bootstrap.in -o requirements-bootstrap.lock --python-version 3.11 \
@@ -60,6 +73,9 @@ lock:
 		--generate-hashes --no-emit-index-url --no-header --no-strip-extras --no-annotate \
 		--no-emit-package nvidia-nccl-cu12
 	$(BIN)/uv pip compile --quiet pyproject.toml --extra bench -c requirements.lock -o requirements-bench.lock --python-version 3.11 \
+		--generate-hashes --no-emit-index-url --no-header --no-strip-extras --no-annotate \
+		--no-emit-package nvidia-nccl-cu12
+	$(BIN)/uv pip compile --quiet pyproject.toml --extra spark -c requirements.lock -o requirements-spark.lock --python-version 3.11 \
 		--generate-hashes --no-emit-index-url --no-header --no-strip-extras --no-annotate \
 		--no-emit-package nvidia-nccl-cu12
 

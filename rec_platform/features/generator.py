@@ -50,10 +50,12 @@ class FeatureGenerator(Transformer):
         feature_set: the features.
         certified: add each context's certificate too (`newest_played_at`, `newest_known_at`; timetravel/certificate.py).
             A `Meter` among the sources counts what that costs: facts that no feature reads, and telling the newest.
+        threads: in how many threads; 0 is as many as there are processors.
     """
 
     feature_set: FeatureSet
     certified: bool = False
+    threads: int = 0
 
     name: ClassVar[str] = "feature_generator"
 
@@ -80,7 +82,7 @@ class FeatureGenerator(Transformer):
         witness = Witness(timeline, self.feature_set.needed) if self.certified else None
         filling = _Filling(self.feature_set, frame, timeline, witness, sources.find(Meter) or Meter())
         asked = filling.asked
-        with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        with ThreadPoolExecutor(self.threads or len(os.sched_getaffinity(0))) as pool:
             list(pool.map(filling.code, _chunks(np.arange(frame.n_contexts), frame.offsets, CHUNK)))
             for band in _bands(asked.at, asked.reader.days_kept):
                 ticks = pool.submit(asked.reader.prepare, asked.at[band])

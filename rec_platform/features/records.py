@@ -21,7 +21,7 @@ from rec_platform.errors import ConfigError
 from rec_platform.features.feature_set import FeatureSet
 from rec_platform.timetravel.gathered import Gathering
 from rec_platform.timetravel.histories import Histories
-from rec_platform.timetravel.kernels import FOREVER, Int64
+from rec_platform.timetravel.kernels import FOREVER, Int32, Int64
 from rec_platform.timetravel.log import KEYS, SUMMED, Log, LogReader, Plays, Predicate, batches
 from rec_platform.timetravel.timeline import Timeline
 
@@ -111,7 +111,7 @@ class Records:
         everything, measures = self.timeline, measures_of(self.features)
         for batch in batches(plays):
             log = Log.of(batch, measures, everything.profiles, everything.titles, sides[""].countries)
-            _require_known(log)
+            _require_known(log.title, "titles")
             sides[""].take_in(log)
             for name, holds in self.predicates.items():
                 sides[name].take_in(log.where(np.asarray(holds(batch), dtype=np.bool_)))
@@ -121,14 +121,19 @@ class Records:
         return _with_subsets({name: replace(self.timeline, title_side=side) for name, side in sides.items()})
 
     def of_plays(self, plays: Plays, sides: Sides) -> Timeline:
-        """As `without_plays`, with the past that these plays are: all of those of some of the profiles."""
+        """As `without_plays`, with the past that these plays are: all of those of some of the profiles.
+
+        Raises:
+            ConfigError: a play is of a title that was not `Seen`, or of a profile that is none of these.
+            SchemaError: a column of the plays is missing.
+        """
         reader, everything = LogReader(measures_of(self.features), self.predicates), self.timeline
         reader.take_in(plays)
         (profiles, profile), (titles, title) = reader.profiles.ordered(), reader.titles.ordered()
-        log = reader.log(
-            everything.profiles.codes(profiles.ids)[profile], everything.titles.codes(titles.ids)[title],
-            reader.countries.ordered()[1],
-        )  # fmt: skip
+        of_profile, of_title = everything.profiles.codes(profiles.ids), everything.titles.codes(titles.ids)
+        _require_known(of_title, "titles")
+        _require_known(of_profile, "profiles")
+        log = reader.log(of_profile[profile], of_title[title], reader.countries.ordered()[1])
         logs = {"": log, **{name: log.where(mask) for name, mask in reader.masks().items()}}
         return _with_subsets({name: self._of(one, sides[name]) for name, one in logs.items()})
 
@@ -160,9 +165,9 @@ def _with_subsets(timelines: dict[str, Timeline]) -> Timeline:
     return replace(timelines.pop(""), subsets=timelines)
 
 
-def _require_known(log: Log) -> None:
-    if (log.title < 0).any():
+def _require_known(codes: Int32, what: str) -> None:
+    if (codes < 0).any():
         raise ConfigError(
-            "a later pass over the plays gave titles that the first did not", place="swept features",
-            repair="Give a function that reads the same plays each time.",
+            f"a later pass over the plays gave {what} that the first did not", place="swept features",
+            repair="Give the same plays each time they are read.",
         )  # fmt: skip

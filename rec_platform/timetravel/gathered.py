@@ -6,11 +6,14 @@ from the 13th on) until its window has left it. Memory is ticks x places x title
 
 So with the order in which plays became known, which certificates ask about where the count of a tick ends: of each tick
 the newest play it can see and the oldest it cannot are kept.
+
+Plays may also be gathered in several places, some in each: `Gathering.parts` are what to join.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,6 +23,20 @@ from rec_platform.timetravel.codes import Texts
 from rec_platform.timetravel.kernels import FOREVER, HOUR, NONE, Int32, Int64
 from rec_platform.timetravel.log import Log
 from rec_platform.timetravel.ticks import Column, TickTable, TitlePlays
+
+
+class Part(NamedTuple):
+    """An array that plays are gathered in, as rows where it stands.
+
+    Attributes:
+        rows: int64, 2-d.
+        none: what stands everywhere before the first play.
+        join: of what two places gathered, what one would have.
+    """
+
+    rows: Int64
+    none: int
+    join: np.ufunc
 
 
 class Gathered:
@@ -57,6 +74,14 @@ class Gathered:
     def place(self, country: str) -> int:
         """The place of a country, -1 if it has none."""
         return self.countries.index(country) if country in self.countries else -1
+
+    def parts(self) -> Iterator[Part]:
+        """What is gathered, a row per tick and place; before a table is asked for."""
+        for values, none, join in (
+            (self._sums, 0, np.add), (self._first, FOREVER, np.minimum), (self._last, NONE, np.maximum),
+        ):  # fmt: skip
+            if values.size:
+                yield Part(values.reshape(len(self._ticks) * self._slab[0], -1), none, join)
 
     def take_in(self, log: Log, place: Int32) -> None:
         """Add plays, each at its place; all must come before a table is asked for."""
@@ -109,6 +134,12 @@ class KnownOrder:
         self._counts += np.bincount(unseen_by, minlength=len(self._counts))
         kernels.take_least(self._newest, unseen_by, -log.known)
         kernels.take_least(self._oldest, unseen_by, kernels.plain(log.known, np.int64))
+
+    def parts(self) -> Iterator[Part]:
+        """What is gathered, one row each."""
+        yield Part(self._counts[None], 0, np.add)
+        yield Part(self._newest[None], FOREVER, np.minimum)
+        yield Part(self._oldest[None], FOREVER, np.minimum)
 
     def last_of(self, counts: Int64, at: Int64) -> Int64:
         """`known` of the last of the first so many plays, counted as of the tick of each instant; `NONE` of no plays.
@@ -179,6 +210,13 @@ class Gathering:
             kind.take_in(log, place)
         for order in self._orders.values():
             order.take_in(log)
+
+    def parts(self) -> Iterator[Part]:
+        """What is gathered, in an order that is the same wherever the same was asked for."""
+        for kind in self._kinds.values():
+            yield from kind.parts()
+        for order in self._orders.values():
+            yield from order.parts()
 
     def close(self) -> None:
         """All plays were taken in: sums that were not asked for before cannot be asked for any more."""
