@@ -21,6 +21,7 @@ from rec_platform.flow.late_models import DATES, STAGE, model_differences
 from rec_platform.flow.late_snapshots import UNITS, snapshot_differences
 from rec_platform.tables import PROFILE_SNAPSHOT, TITLE_SNAPSHOT, TRAINING_SETS
 from rec_platform.terminal import DEFAULT_HOME, AsJson, Home, busy, days_of, note, print_rows, progress
+from rec_platform.wording import counted
 
 Row = dict[str, Any]
 SNAPSHOTS = (PROFILE_SNAPSHOT.name, TITLE_SNAPSHOT.name)
@@ -101,7 +102,7 @@ def as_dict(found: Ledger, made: Sequence[Difference], units: Mapping[str, str])
     """
     partitions = [
         {
-            "table": one.stage, "date": one.partition.day.isoformat(), "country": one.partition.country,
+            "stage": one.stage, "date": one.partition.day.isoformat(), "country": one.partition.country,
             "plays": one.plays, "profiles": one.profiles, "played_from": iso(one.played_from),
             "played_to": iso(one.played_to), "known_from": iso(one.known_from),
         }
@@ -161,7 +162,9 @@ def _show(platform: Platform, whole: Ledger, found: Ledger, contexts: int, *, ev
         by_stage, "Made without them, by stage" + ("" if every else " (--all: by partition, too)"), as_json=False
     )
     if every:
-        print_rows(list(_by_partition(found)), f"Made without them: {len(found.lines):,} partitions", as_json=False)
+        print_rows(
+            list(_by_partition(found)), f"Made without them: {counted(len(found.lines), 'partition')}", as_json=False
+        )
     made: list[Difference] = []
     for part in _parts(platform, found, contexts):
         with progress(part.what) as told:
@@ -184,13 +187,9 @@ def _in_one_line(found: Ledger) -> str:
     """How many plays came after how much had been made."""
     late, lines = found.together(found.lines), len(found.lines)
     return (
-        f"{_counted(late.plays, 'play')} of {_counted(late.profiles, 'profile')} came after {_counted(lines, 'partition')} "
+        f"{counted(late.plays, 'play')} of {counted(late.profiles, 'profile')} came after {counted(lines, 'partition')} "
         f"had been made without them: {_played(late)}, known from {_minute(late.known_from)} on."
     )
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number:,} {what}{'' if number == 1 else 's'}"
 
 
 def _played(late: Late) -> str:
@@ -287,7 +286,7 @@ def _unit(made: Sequence[Difference]) -> str:
 
 def _of(made: Sequence[Difference]) -> str:
     """How much was looked at: n of N, always."""
-    return f"{_contexts(made)} of {_counted(len({one.partition for one in made}), 'partition')}"
+    return f"{_contexts(made)} of {counted(len({one.partition for one in made}), 'partition')}"
 
 
 def _contexts(made: Sequence[Difference]) -> str:
@@ -355,7 +354,7 @@ def _said(one: Difference) -> str:
     if one.table == TRAINING_SETS.name:
         if not one.compared:
             return "no contexts"
-        said = f"{one.share:.2%} of values, {one.changed} of {one.compared} contexts"
+        said = f"{one.share:.2%} of values, {one.changed} of {counted(one.compared, 'context')}"
         said += f" (sampled of {one.of})" if one.compared < one.of else ""
     else:
         said = f"{one.changed} of {one.compared} rows" + (f", {one.added} more" if one.added else "")

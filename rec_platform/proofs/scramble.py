@@ -46,6 +46,7 @@ from rec_platform.tables import (
     TITLES,
 )
 from rec_platform.tables import table as table_spec
+from rec_platform.wording import counted
 
 Ints = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -308,7 +309,8 @@ def leak_before(
         for told in (reader, Scrambled(reader, at, settings.seed))
     )
     found = first_difference(honest, other)
-    of = f"{honest.n_contexts:,} contexts, {honest.n_items:,} items, {honest.features.num_columns} features"
+    counts = {"context": honest.n_contexts, "item": honest.n_items, "feature": honest.features.num_columns}
+    of = ", ".join(counted(number, what) for what, number in counts.items())
     return Finding(found is None, f"{found}" if found else f"{of}: the same bytes")
 
 

@@ -21,6 +21,7 @@ import pyarrow.compute as pc
 from rec_platform import columns as c
 from rec_platform.clock import DAY, iso, label_close, parse_instant
 from rec_platform.proofs.verdict import Finding, not_judged
+from rec_platform.wording import counted
 
 Ints = npt.NDArray[np.int64]
 
@@ -144,13 +145,15 @@ def verdict(audits: Mapping[str, SplitAudit]) -> Finding:
         return not_judged("no model of these days was trained on contexts")
     if not broken:
         least = said_gap(min(one.begins - one.closes for one in audits.values()))
-        pairs = "1 pair" if len(audits) == 1 else f"{len(audits)} pairs"
-        return Finding(True, f"{pairs}: label windows close at least {least} before judging begins", rows)
+        return Finding(
+            True, f"{counted(len(audits), 'pair')}: label windows close at least {least} before judging begins", rows
+        )
     name, one = next(iter(broken.items()))
     said = (
-        f"{name}: training ends {iso(one.closes)}, judging begins {iso(one.begins)}; {one.future_contexts} contexts of "
-        f"{one.future_profiles} profiles lie in its future, {one.same_context} contexts stand on both sides, "
-        f"{one.same_instant} more at the same instant; embargo needed: {one.embargo_days} days"
+        f"{name}: training ends {iso(one.closes)}, judging begins {iso(one.begins)}; in its future "
+        f"{counted(one.future_contexts, 'context')} of {counted(one.future_profiles, 'profile')}, on both sides "
+        f"{counted(one.same_context, 'context')}, {one.same_instant:,} more at the same instant; embargo needed: "
+        f"{counted(one.embargo_days, 'day')}"
     )
     return Finding(False, said, rows)
 

@@ -258,7 +258,7 @@ def test_features_differ_by_what_the_late_plays_add(home: Path) -> None:
 
 def test_the_command_and_status_tell_it(home: Path) -> None:
     body = json.loads(CliRunner().invoke(app, ["late", "--home", str(home), "--json"]).output)
-    assert {(row["table"], row["date"], row["country"]): row["plays"] for row in body["partitions"]} == {
+    assert {(row["stage"], row["date"], row["country"]): row["plays"] for row in body["partitions"]} == {
         (stage, str(partition.date), partition.country): plays for (stage, partition), plays in expected().items()
     }
     assert {(row["table"], row["with"]) for row in body["columns"]} == {

@@ -78,8 +78,7 @@ def test_the_verdict_names_days_profiles_and_the_embargo() -> None:
     found = verdict({"a": audited(side((1, 7, 3.0)), side((1, 7, 3.0)))})
     assert not found.passed
     assert "a: training ends 2025-03-11T00:00:00Z, judging begins 2025-03-10T03:00:00Z" in found.observed
-    assert "1 contexts stand on both sides" in found.observed
-    assert "embargo needed: 1 days" in found.observed
+    assert "on both sides 1 context, 0 more at the same instant; embargo needed: 1 day" in found.observed
 
 
 def test_a_homes_own_models_hold(made: Path, last: date) -> None:
@@ -98,7 +97,7 @@ def test_the_command_exits_with_1_where_training_reaches_into_the_judged_day(mad
     done = CliRunner().invoke(prove, ["split", *across])
     assert done.exit_code == 1
     assert "1 of 1 fail" in done.output
-    assert "embargo needed: 1 days" in done.output.replace("\n", " ")
+    assert "embargo needed: 1 day" in done.output.replace("\n", " ")
     assert done.output.count("repair Judge later days") == 1
 
 
