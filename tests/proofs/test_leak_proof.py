@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +27,9 @@ from rec_platform.proofs.flow import AT_MIDNIGHT, leak_of_contexts, leak_of_midn
 from rec_platform.proofs.scramble import Scrambled, first_difference
 from rec_platform.scoring.stage import timeline_inputs
 from rec_platform.stage import Reader
-from rec_platform.tables import INSTANT, PLAY_FACTS, PROFILES, TITLES
+from rec_platform.tables import INSTANT, PLAY_FACTS, PROFILE_TILES, PROFILES, TITLE_TILES, TITLES
 from rec_platform.timetravel import timeline as timelines
+from rec_platform.timetravel.snapshots import FeatureSnapshots
 from rec_platform.timetravel.timeline import Timeline
 
 
@@ -153,6 +154,56 @@ def test_the_scramble_changes_everything_hidden_and_nothing_visible(made: Path, 
         assert pc.any(at_the_edge).as_py(), f"a <= in what reads {table} would pass"
     hidden = Scrambled(reader, at, 0).read(PLAY_FACTS.name, plays, [c.TITLE])
     assert hidden.column_names == [c.TITLE]
+
+
+def test_for_everybody_a_play_falls_to_either_less_or_equal(made: Path, last: date) -> None:
+    """One that began before T and is known at T exactly, and one that begins at T exactly; without them `<=` may pass."""
+    told, honest = told_of_plays(made, at := midnight(last) + 3_600_000_000)
+    everybody = set(honest.column(c.PROFILE).to_pylist())
+    played, known = (instants(told, name) for name in (c.PLAYED_AT, c.KNOWN_AT))
+    profile = told.column(c.PROFILE).to_numpy()
+    assert everybody
+    assert everybody <= set(profile[(played < at) & (known == at)].tolist())
+    assert everybody <= set(profile[(played == at) & (known == at)].tolist())
+
+
+def test_a_play_that_becomes_known_at_the_very_instant_is_not_told_as_it_is(made: Path, last: date) -> None:
+    """(Not the first of its profile, whose copies stand at the edge.)"""
+    honest = told_of_plays(made, midnight(last))[1]
+    first = set(np.unique(honest.column(c.PROFILE).to_numpy(), return_index=True)[1].tolist())
+    row = next(n for n in range(honest.num_rows // 2, honest.num_rows) if n not in first)
+    told, _ = told_of_plays(made, int(instants(honest, c.KNOWN_AT)[row]))
+    same = (told.column(c.PLAY_ID).to_numpy() == honest.column(c.PLAY_ID)[row].as_py()) & (
+        instants(told, c.PLAYED_AT) == instants(honest, c.PLAYED_AT)[row]
+    )
+    assert not same.any()
+
+
+@pytest.mark.parametrize("table", [PROFILE_TILES.name, TITLE_TILES.name])
+def test_tiles_known_on_the_day_of_a_midnight_or_later_count_other_things(made: Path, last: date, table: str) -> None:
+    platform = Platform(made)
+    reader = platform.reader(*FeatureSnapshots().inputs(Partition(last + timedelta(days=90), "US"), platform.settings))
+    cells = reader.published(table)
+    tiles = reader.read(table, cells)
+    days = tiles.column(c.KNOWN_DATE).to_numpy()
+    day = min(on for on in set(days.tolist()) if on > min(days))
+    hidden = days >= np.datetime64(day)
+    told = Scrambled(reader, midnight(day), seed=0).read(table, cells)
+    assert (days == np.datetime64(day)).any() and not hidden.all()
+    for name in (c.PLAYS, c.WATCHED_MS, c.ENGAGED_PLAYS):
+        assert ((told.column(name).to_numpy() != tiles.column(name).to_numpy()) == hidden).all(), name
+
+
+def told_of_plays(home: Path, at: int) -> tuple[pa.Table, pa.Table]:
+    """All plays of a home as a scrambled reader tells them at T, and as they are."""
+    platform = Platform(home)
+    reader = platform.reader(*timeline_inputs(last=platform.index.last_day, cut=date(2100, 1, 1)))
+    plays = reader.published(PLAY_FACTS.name)
+    return Scrambled(reader, at, seed=0).read(PLAY_FACTS.name, plays), reader.read(PLAY_FACTS.name, plays)
+
+
+def instants(rows: pa.Table, name: str) -> np.ndarray:
+    return np.asarray(rows.column(name).cast(pa.int64()))
 
 
 def visible(rows: pa.Table, at: int) -> pa.Table:
