@@ -23,7 +23,7 @@ from rec_platform.errors import PlatformError, of_files
 from rec_platform.flow import Platform
 from rec_platform.flow.travel import travelled
 from rec_platform.judging import left_out
-from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last, With, days_of
+from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last, With, days_of, to_write
 from rec_platform.terminal import busy as _busy
 from rec_platform.terminal import in_numbers as _in_numbers
 from rec_platform.terminal import next_step as _next_step
@@ -174,7 +174,9 @@ def report(
     first: First,
     last: Last,
     countries: Countries = "",
-    out: Annotated[Path, typer.Option("--out", help="The file to write.", dir_okay=False)] = Path("report.html"),
+    out: Annotated[
+        Path, typer.Option("--out", help="The file to write.", dir_okay=False, callback=to_write())
+    ] = Path("report.html"),
     ageing: Annotated[
         bool, typer.Option("--ageing", help="Score the later days with the first day's models, too: takes a while.")
     ] = False,

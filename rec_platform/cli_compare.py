@@ -26,6 +26,7 @@ from rec_platform.terminal import (
     note,
     of_home,
     print_rows,
+    to_write,
 )
 
 SLICES = (
@@ -43,7 +44,12 @@ Estimand = Annotated[
         help="context: mean over contexts; profile: mean over profiles, each weighed alike, from stored scores."
     ),
 ]
-Out = Annotated[Path | None, typer.Option("--out", help="Draw it too: a file ending in .svg or .png.")]
+Out = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", help="Draw it too: a file ending in .svg or .png.", dir_okay=False, callback=to_write(".svg", ".png")
+    ),
+]
 
 
 def compare(

@@ -39,6 +39,7 @@ from rec_platform.terminal import (
     days_of,
     print_pairs,
     progress,
+    to_write,
 )
 
 BATCH: Final = 4_096
@@ -50,7 +51,7 @@ def export(
     what: Annotated[str, typer.Argument(help="metrics (CSV), contexts (Parquet), run or qrels (TREC).")],
     first: First,
     last: Last,
-    out: Annotated[Path, typer.Option("--out", help="The file to write.", dir_okay=False)],
+    out: Annotated[Path, typer.Option("--out", help="The file to write.", dir_okay=False, callback=to_write())],
     model: Annotated[str, typer.Option(help="Of a run.")] = "",
     countries: Countries = "",
     own: With = None,

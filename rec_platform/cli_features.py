@@ -37,6 +37,7 @@ from rec_platform.terminal import (
     plain,
     print_rows,
     progress,
+    to_write,
 )
 
 Row = dict[str, Any]
@@ -190,7 +191,15 @@ def attempt(
         bool, typer.Option("--train", help="Train the default ranker with and without the new features, and compare.")
     ] = False,
     max_items: Annotated[int, typer.Option(help="Most items a fit reads, with --train.", min=1000)] = TRIAL_ITEMS,
-    out: Annotated[Path | None, typer.Option("--out", help="A picture: .html, or .svg of a single feature.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            "--out",
+            help="A picture: .html, or .svg of a single feature.",
+            dir_okay=False,
+            callback=to_write(".html", ".svg"),
+        ),
+    ] = None,
     home: Home = DEFAULT_HOME,
     as_json: AsJson = False,
 ) -> None:
@@ -205,6 +214,7 @@ def attempt(
         vain = sought_in_vain(trial)
         result = trained(trial, told, max_items=max_items) if train else None
     if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
         out.write_text(_picture(out, found, f"{file.name}, {first} to {last}"), encoding="utf-8")
     compared = None if result is None else result.differences(trial.settings.evaluation.min_contexts)
     if as_json:

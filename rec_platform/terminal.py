@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -20,7 +21,7 @@ from rich.table import Table
 
 from rec_platform import columns as c
 from rec_platform.clock import parse_day
-from rec_platform.errors import KeyRefused
+from rec_platform.errors import ConfigError, KeyRefused, of_files
 
 Home = Annotated[
     Path,
@@ -58,6 +59,45 @@ def days_of(first: str, last: str, *, option: str = "--") -> tuple[date, date]:
     if days[0] > days[1]:
         raise KeyRefused(f"{first} is after {last}", place=f"{option}from, {option}to", repair="Swap them.")
     return days
+
+
+def to_write(*endings: str) -> Callable[[Path | None], Path | None]:
+    """The callback of an option that names a file: one that cannot be written is refused before there is any work to lose.
+
+    Args:
+        endings: those that the file may have; any if none is given.
+    """
+
+    def checked(out: Path | None) -> Path | None:
+        if out is not None and endings and out.suffix not in endings:
+            kind, several = out.suffix or "a file without an ending", " or ".join(endings)
+            raise ConfigError(f"it cannot be written as {kind}", place=f"--out {out}", repair=f"End it in {several}.")
+        try:
+            return out if out is None else _tried(out)
+        except OSError as error:
+            raise of_files(error) from error
+
+    return checked
+
+
+def _tried(out: Path) -> Path:
+    """Open the file to write to it, and leave all as it was."""
+    path = out.resolve()
+    new, folders = not path.exists(), [one for one in path.parents if not one.exists()]
+    standing = path.parents[len(folders)]
+    if not standing.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(standing))
+    if not new and not path.is_file():
+        return out  # a pipe or a device, which is opened once
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.open("ab").close()
+        if new:
+            path.unlink()
+    finally:
+        for folder in folders:
+            folder.rmdir()
+    return out
 
 
 def plain(text: str) -> str:

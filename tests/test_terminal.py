@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ from typer.testing import CliRunner
 
 from rec_platform import commands
 from rec_platform.cli import app
-from rec_platform.errors import KeyRefused, SourceError
+from rec_platform.errors import ConfigError, KeyRefused, PlatformError, SourceError
 from rec_platform.plays.counts import Counts
 from rec_platform.plays.reconciliation import FileReport, Reconciliation, ReferenceCounts
-from rec_platform.terminal import DEFAULT_HOME, WIDTH, of_home, print_rows
+from rec_platform.terminal import DEFAULT_HOME, WIDTH, of_home, print_rows, to_write
 
 
 @pytest.fixture(autouse=True)
@@ -140,3 +141,63 @@ def test_after_metrics_the_two_best_are_compared() -> None:
     assert commands.after_metrics(rows, "") == "compare b a"
     assert commands.after_metrics(rows, "popularity") == "report --out report.html"
     assert commands.after_metrics(rows[-2:], "") == "report --out report.html"
+
+
+# --- files to write ---------------------------------------------------------------------------------------------------
+
+
+def test_a_file_that_can_be_written_is_left_as_it_was(tmp_path: Path) -> None:
+    there, beside, deeper = tmp_path / "there.html", tmp_path / "new.html", tmp_path / "a" / "b" / "new.html"
+    there.write_text("as it was")
+    (tmp_path / "link.html").symlink_to(beside)
+    for out in (there, beside, deeper, tmp_path / "link.html"):
+        assert to_write()(out) == out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.html", "there.html"]
+    assert there.read_text() == "as it was" and (tmp_path / "link.html").is_symlink()
+    assert to_write()(None) is None
+
+
+def test_a_pipe_is_not_opened_before_it_is_written_to(tmp_path: Path) -> None:
+    """Whoever reads it would see its end; and without a reader nobody could open it."""
+    os.mkfifo(tmp_path / "pipe")
+    assert to_write()(tmp_path / "pipe") == tmp_path / "pipe"
+
+
+@pytest.mark.parametrize("out", ["file/report.html", "file/deeper/report.html", f"{'x' * 300}.html"])
+def test_a_file_that_cannot_be_written_is_refused_with_its_place_and_repair(tmp_path: Path, out: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(PlatformError, match="See that the path is right, can be written to") as raised:
+        to_write()(tmp_path / out)
+    assert raised.value.place.startswith(str(tmp_path))
+    assert ("Not a directory" in str(raised.value)) == out.startswith("file/")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_endings_are_looked_at_first(tmp_path: Path) -> None:
+    picture = to_write(".svg", ".png")
+    assert picture(tmp_path / "one.png") is not None
+    with pytest.raises(ConfigError, match=r"written as \.gif .*End it in \.svg or \.png"):
+        picture(tmp_path / "one.gif")
+    with pytest.raises(ConfigError, match="a file without an ending"):
+        picture(tmp_path / "one")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("report", "--from", "2025-01-01", "--to", "2025-01-02"),
+        ("export", "metrics", "--from", "2025-01-01", "--to", "2025-01-02"),
+        ("compare", "--from", "2025-01-01", "--to", "2025-01-02"),
+        ("ageing", "--as-of", "2025-01-01"),
+        ("features", "try", "mine.py", "--from", "2025-01-01", "--to", "2025-01-02"),
+    ],
+)
+def test_commands_refuse_such_a_file_before_they_look_at_anything_else(
+    tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """There is no home and no mine.py either, and nothing is said of them."""
+    (tmp_path / "file").touch()
+    out, home = tmp_path / "file" / "out.svg", tmp_path / "home"
+    result = CliRunner().invoke(app, [*command, "--out", str(out), "--home", str(home)])
+    assert isinstance(result.exception, PlatformError)
+    assert result.exception.place == str(tmp_path / "file")

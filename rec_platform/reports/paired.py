@@ -108,6 +108,7 @@ def _age(row: Row) -> int:
 
 def save(figure: Figure, path: Path) -> None:
     """Write the figure as the file's ending says; `ConfigError` for another ending than .svg or .png."""
+    path.parent.mkdir(parents=True, exist_ok=True)
     if path.suffix == ".svg":
         path.write_text(style.svg(figure), encoding="utf-8")
     elif path.suffix == ".png":
