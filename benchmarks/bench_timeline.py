@@ -151,12 +151,12 @@ def growth(cache: Path, size: Size) -> None:
 
 
 def threads(cache: Path, size: Size) -> None:
-    """The kernel part alone, the best of three."""
+    """The kernel part alone, the best of six in a process."""
     folder = world(cache, size)
-    print("Threads: the features phase, best of three")
+    print("Threads: the features phase, best of six")
     walls = {}
     for cores in (1, 2):
-        cost = run("timeline_ours.features", cores=cores, folder=folder, repeats=3)
+        cost = run("timeline_ours.features", cores=cores, folder=folder, repeats=6)
         best = min((spent for name, spent in cost.phases.items() if name.startswith("features")), key=lambda s: s.wall)
         line(f"{cores} core{'s' * (cores - 1)}", best.cpu, best.wall)
         walls[cores] = best.wall
