@@ -61,6 +61,8 @@ Floats = npt.NDArray[np.float64]
 
 #: A feature leaks if, with 99.9 % confidence, it knows more than this; docs/decisions/0067 has the evidence.
 KNOWS: Final = 0.10
+#: Of fewer titles that nobody had played before nothing is said: two of them correlate by 1 or -1, whatever the feature.
+MIN_NEW: Final = 10
 #: What the columns of the table of features say.
 LEGEND: Final = {
     "knows": "correlation with the plays of the days after, beyond what the past tells (-1 to 1)",
@@ -68,7 +70,7 @@ LEGEND: Final = {
     "placebo": "the same a day earlier, of the plays of that one day",
     "permuted": "the same with the plays dealt anew among titles: 0 but for chance",
     "jump": "how much more the feature knows of the first day once that day is over",
-    "new": "rank correlation for titles nobody had played before",
+    "new": f"rank correlation for titles nobody had played before, where there are {MIN_NEW} or more",
     "titles": "with a past, over which all of this is measured",
 }
 #: Standard errors of a 99.9 % one-sided interval.
@@ -358,8 +360,10 @@ def _left(values: Floats, basis: Floats) -> Floats:
 
 
 def _plain(values: Floats, target: Floats) -> float:
-    """Rank correlation; NaN where one of them has a single value."""
-    return partial(values, target, np.full((len(values), 1), 1 / math.sqrt(len(values)))) if len(values) else math.nan
+    """Rank correlation; NaN where one of them has a single value, and of fewer than `MIN_NEW`."""
+    if len(values) < MIN_NEW:
+        return math.nan
+    return partial(values, target, np.full((len(values), 1), 1 / math.sqrt(len(values))))
 
 
 def _summed(title: Ints, rows: npt.NDArray[np.bool_], values: Ints | None, n: int) -> Floats:

@@ -164,7 +164,7 @@ LEGEND: Final = {
     "gap": "from the last label window's close to the first judged context",
     "future": "training contexts whose label window closes after that context",
     "both": "contexts on both sides, or of one profile at one instant",
-    "near": "judged contexts a session gap or less from training; no fault",
+    "near": "judged contexts less than a session gap from training; no fault",
     "embargo": "days by which training would have to end earlier",
 }
 

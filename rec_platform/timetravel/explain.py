@@ -36,6 +36,7 @@ WHY: Final = "why"
 NOT_YET_KNOWN: Final = "not yet known"
 AT_THE_INSTANT: Final = "begins at the very instant"
 AFTER_THE_TICK: Final = "after the last tick"
+KNOWN_AFTER_THE_TICK: Final = "known after the last tick"
 #: What comes round on a clock, and in which steps.
 _TURNS: Final = {"profile_hour": (DAY, HOUR), "profile_weekday": (7 * DAY, DAY)}
 
@@ -190,7 +191,8 @@ class _Near:
         inside = np.ones(len(played), dtype=np.bool_) if since is None else played >= since
         seen = inside & (played < as_of) & (known < as_of)
         out = inside & ~seen & (played <= self.asked.at)
-        late = np.where(played[out] >= as_of, AFTER_THE_TICK, NOT_YET_KNOWN)
+        unknown = np.where(known[out] < self.asked.at, KNOWN_AFTER_THE_TICK, NOT_YET_KNOWN)
+        late = np.where(played[out] >= as_of, AFTER_THE_TICK, unknown)
         why = np.where(played[out] == self.asked.at, AT_THE_INSTANT, late)
         left = plays.filter(pa.array(out)).append_column(WHY, pa.array(why.tolist(), pa.string()))
         return plays.filter(pa.array(seen)), left

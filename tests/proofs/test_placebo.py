@@ -26,7 +26,8 @@ from rec_platform.flow import Platform, Window
 from rec_platform.pipeline import Column, Level, Sources, Transformer
 from rec_platform.plays.ingest import ingest
 from rec_platform.plays.mapping import load_mapping
-from rec_platform.proofs.placebo import Knowledge, Plays, controls, examined, low_end, partial, ranks, verdict
+from rec_platform.proofs import placebo
+from rec_platform.proofs.placebo import MIN_NEW, Knowledge, Plays, controls, examined, low_end, partial, ranks, verdict
 from rec_platform.proofs.verdict import Finding
 from rec_platform.scoring.stage import timeline_inputs
 
@@ -109,6 +110,14 @@ def test_partial_is_the_textbook_formula_for_one_linear_control() -> None:
     whole = np.stack([np.ones(500), ranks(control)], axis=1)
     basis = np.linalg.svd(whole, full_matrices=False)[0]
     assert partial(a, b, basis) == pytest.approx(expected, abs=1e-12)
+
+
+def test_of_a_few_titles_that_nobody_had_played_nothing_is_said() -> None:
+    """Any two correlate by 1 or -1."""
+    values = np.arange(MIN_NEW, dtype=np.float64)
+    assert placebo._plain(values, values) == pytest.approx(1.0)
+    assert np.isnan(placebo._plain(values[:-1], values[:-1]))
+    assert np.isnan(placebo._plain(values[:0], values[:0]))
 
 
 def test_the_low_end_is_missed_by_about_one_in_a_thousand() -> None:

@@ -14,7 +14,15 @@ from rec_platform.clock import DAY, HOUR, iso, visible
 from rec_platform.errors import NumericError
 from rec_platform.tables import AVAILABILITY, PROFILES, TITLES
 from rec_platform.timetravel import explain
-from rec_platform.timetravel.explain import AFTER_THE_TICK, AT_THE_INSTANT, NOT_YET_KNOWN, Past, explained, per_day
+from rec_platform.timetravel.explain import (
+    AFTER_THE_TICK,
+    AT_THE_INSTANT,
+    KNOWN_AFTER_THE_TICK,
+    NOT_YET_KNOWN,
+    Past,
+    explained,
+    per_day,
+)
 from rec_platform.timetravel.facts import Fact
 from rec_platform.timetravel.reading import compute, timeline_of
 
@@ -99,6 +107,17 @@ def test_what_was_left_out_says_why() -> None:
     assert of_title.value == 1 and of_title.as_of == START + DAY
     assert of_title.left_out.column("why").to_pylist() == [NOT_YET_KNOWN, AFTER_THE_TICK, AT_THE_INSTANT]
     assert mine.to_json()["since"] == iso(ANA.at - 7 * DAY)
+
+
+def test_a_play_that_a_fact_of_titles_does_not_count_yet_though_it_is_known_is_said_to_be_known_after_the_tick() -> (
+    None
+):
+    """Two days later at 21:00 everybody knows of the evening, since 06:00; facts of titles count it from midnight on."""
+    later = ANA._replace(at=START + 2 * DAY + 21 * HOUR)
+    facts = [Fact("mine", "profile", "plays", 7), Fact("titles", "title", "plays", 7)]
+    mine, of_title = explained(past_of(ana()), facts, later, values_of(ana(), facts, later))
+    assert (mine.value, mine.left_out.num_rows, of_title.value) == (4, 0, 3)
+    assert of_title.left_out.column("why").to_pylist() == [KNOWN_AFTER_THE_TICK]
 
 
 def test_a_number_that_the_plays_do_not_give_is_refused_with_the_facts_name() -> None:
