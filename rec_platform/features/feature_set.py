@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -305,7 +305,8 @@ def faults(facts: Sequence[Fact], features: Sequence[Encoder]) -> Iterator[Confi
         for name in one.reads:
             if name not in known:
                 fault = "no fact, column or encoder is called"
-                yield _unknown(name, known, fault=fault, place=f"encoder {one.name!r}")
+                others = [other for other in known if other != one.name]
+                yield _unknown(name, others, fault=fault, place=f"encoder {one.name!r}", columns=tuple(COLUMNS))
     yield from _rings({one.name: [n for n in one.reads if n in known and n not in ready] for one in features})
     if not features:
         yield ConfigError("no features are left", place="feature set", repair="Leave fewer out, or declare some.")
@@ -332,10 +333,15 @@ def _rings(reads: Mapping[str, Sequence[str]]) -> Iterator[ConfigError]:
         yield from walk(name, ())
 
 
-def _unknown(name: str, known: Iterable[str], *, fault: str, place: str) -> ConfigError:
+def _unknown(
+    name: str, known: Sequence[str], *, fault: str, place: str, columns: Sequence[str] = ()
+) -> ConfigError:  # fmt: skip
+    """A name that nothing has, with the nearest of those known; of these, columns are what `features list` does not list."""
     near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(near)}?" if near else f"There are: {', '.join(sorted(set(known)))}."
-    return ConfigError(f"{fault} {name!r}", place=place, repair=hint)
+    hint = f"Did you mean {' or '.join(near)}? " if near else ""
+    besides = f", and the columns {', '.join(columns)}" if columns else ""
+    there = f"There are the {len(set(known) - set(columns))} that `rec-platform features list` lists{besides}."
+    return ConfigError(f"{fault} {name!r}", place=place, repair=hint + there)
 
 
 @dataclass(frozen=True)

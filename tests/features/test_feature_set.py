@@ -49,6 +49,23 @@ def test_an_unknown_parameter_is_named_with_its_likely_meaning() -> None:
         FeatureSet((WEEK,), (doubled("a", "weak"),))
 
 
+def test_a_name_like_no_other_gets_no_list_of_all_but_where_they_are_listed() -> None:
+    """The encoder's own name is none it could read; columns are told of, for the list has facts and features."""
+    with pytest.raises(ConfigError) as raised:
+        FeatureSet((WEEK, TITLE_WEEK), (doubled("zzyy", "zzyx"), doubled("b", "week")))
+    assert raised.value.repair == (
+        "There are the 3 that `rec-platform features list` lists, and the columns profile_id, country, at, device, tenure_days, "
+        "title_id."
+    )
+    with pytest.raises(ConfigError) as raised:
+        FeatureSet.standard().select(["country_title_trends"])
+    assert raised.value.repair.startswith("Did you mean country_title_trend or ")
+    assert raised.value.repair.endswith(
+        f"There are the {len(FeatureSet.standard().names)} that `rec-platform features list` lists."
+    )
+    assert len(raised.value.repair) < 200
+
+
 def test_encoders_in_a_ring_are_refused() -> None:
     with pytest.raises(ConfigError, match="a -> b -> a"):
         FeatureSet((WEEK,), (doubled("a", "b"), doubled("b", "a")))
