@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from typer.main import get_command
 
 from rec_platform.cli import app
+from rec_platform.flow.registry import LAYERS
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -134,3 +138,63 @@ def test_files_of_the_project_that_a_page_names_exist(page: Path) -> None:
     named = set(re.findall(pattern, page.read_text(encoding="utf-8")))
     allowed = {"rec_platform/models/sign.py"}  # the model that docs/models.md adds
     assert sorted(file for file in named - allowed if not list(ROOT.glob(file))) == []
+
+
+def pictures(page: Path) -> list[Path]:
+    """The pictures that a page shows."""
+    shown = re.findall(r"!\[[^\]]+\]\(([^)\s]+)\)", prose(page))
+    return [(page.parent / target).resolve() for target in shown]
+
+
+def test_every_picture_is_shown_with_its_words_and_is_small() -> None:
+    shown = {picture for page in PAGES for picture in pictures(page)}
+    assert shown == set((ROOT / "docs" / "images").iterdir())
+    assert {picture.name: size for picture in shown if (size := picture.stat().st_size) > 150_000} == {}
+
+
+def test_a_picture_without_words_is_not_shown(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("![](a.png) ![what is\nseen](b.png) [no picture](c.png) `![code](d.png)`\n")
+    assert [picture.name for picture in pictures(page)] == ["b.png"]
+
+
+def drawn_hours(fact: str) -> tuple[float, float]:
+    """From when to when the picture of Ana's evening has a fact count it, in hours since 2025-03-10 12:00 UTC."""
+    picture = ElementTree.parse(ROOT / "docs" / "images" / "anas-evening.svg")
+    bars = [bar for bar in picture.iter("{http://www.w3.org/2000/svg}rect") if bar.get("id") == fact]
+    edges = [(int(bar.attrib["x"]), int(bar.attrib["x"]) + int(bar.attrib["width"])) for bar in bars]
+    left, right = edges[0] if edges else (176, 176)
+    return (left - 176) / 4, (right - 176) / 4
+
+
+def test_the_picture_of_anas_evening_is_its_table() -> None:
+    """Facts of a profile count after the bar's left edge, its right edge included; those of a title by their ticks."""
+    page = (ROOT / "docs" / "clocks.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d\d)th, (\S+) \| (?:yes|no) \| (\w+) \| (\w+) \| (\w+) \|", page, flags=re.MULTILINE)
+    assert len(rows) == 9
+    for day, time, *counted in rows:
+        asked = datetime.fromisoformat(f"2025-03-{day}T{time}") - datetime(2025, 3, 10, 12)
+        hours = asked.total_seconds() / 3600
+        (a, b), (c, d), (e, f) = map(drawn_hours, ("profile_plays_1d", "profile_plays_7d", "title_plays_7d"))
+        drawn = [a < hours <= b, c < hours <= d, e <= hours < f]
+        assert ["yes" if one else "no" for one in drawn] == counted, (day, time)
+
+
+def test_the_drawn_flow_is_the_wired_one() -> None:
+    """Every arrow between two stages in the README's diagram is a dependency of the asset."""
+    diagram = (ROOT / "README.md").read_text(encoding="utf-8").split("```mermaid")[1].split("```")[0]
+    steps = [line.split(" --> ") for line in diagram.splitlines() if " --> " in line]
+    arrows = [
+        (source, target)
+        for chain in steps
+        for sources, targets in pairwise(chain)
+        for source in sources.strip().split(" & ")
+        for target in targets.strip().split(" & ")
+        if (ROOT / "assets" / f"{target}.py").exists()
+    ]
+    assert {target for _, target in arrows} == {layer for layers in LAYERS for layer in layers}
+    for source, target in arrows:
+        assert f'AssetDep("{source}"' in (ROOT / "assets" / f"{target}.py").read_text(encoding="utf-8"), (
+            source,
+            target,
+        )
