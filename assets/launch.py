@@ -21,9 +21,10 @@ from assets import materialise
 from assets.definitions import defs
 from assets.home import share
 from rec_platform.flow import LAYERS, Platform, Window
+from rec_platform.flow.lacking import lacks_told
 from rec_platform.flow.plan import Fate, Planned, foreseen
 from rec_platform.partition import Partition
-from rec_platform.terminal import LOOK, next_step
+from rec_platform.terminal import LOOK, next_step, plain
 
 #: The fates that are not plain.
 _MEANINGS: Final = {
@@ -164,12 +165,13 @@ def plan(platform: Platform, asked: Request) -> list[Planned]:
 
 
 def plan_rows(planned: Sequence[Planned]) -> list[dict[str, Any]]:
-    """The plan as JSON: per stage how many partitions, how many of each fate, which ones, and why some cannot be made."""
+    """The plan as JSON: per stage how many partitions, how many of each fate, which ones, why not, and what some lack."""
     return [
         {
             "stage": one.stage, "partitions": len(one.fates), **{fate.value: len(one.those(fate)) for fate in Fate},
             "keys": {fate.value: [partition.key for partition in one.those(fate)] for fate in Fate},
             "reasons": {partition.key: reason for partition, reason in one.reasons.items()},
+            "lacking": {partition.key: dict(lacks) for partition, lacks in one.lacking.items()},
         }
         for one in planned
     ]  # fmt: skip
@@ -189,10 +191,16 @@ def plan_table(planned: Sequence[Planned], asked: Request) -> Table:
 
 
 def plan_notes(planned: Sequence[Planned]) -> list[str]:
-    """What the headings mean of which the plan has partitions, and by stage the first reason why some cannot be made."""
+    """What the headings mean of which the plan has partitions; by stage, why the first cannot be made, what is tried again."""
     met = {fate for one in planned for fate in one.fates.values()}
     meanings = [f"{fate}: {meaning}." for fate, meaning in _MEANINGS.items() if fate in met]
-    return meanings + [_why(one) for one in planned if one.reasons]
+    return meanings + [_why(one) for one in planned if one.reasons] + [_again(one) for one in planned if one.lacking]
+
+
+def _again(one: Planned) -> str:
+    """What partitions lack; why, `status` says, as the run did in which it raised."""
+    lacking = {partition: dict.fromkeys(lacks, "raised, is tried again") for partition, lacks in one.lacking.items()}
+    return f"{one.stage} {'; '.join(lacks_told(lacking))}"
 
 
 def _why(one: Planned) -> str:
@@ -228,7 +236,7 @@ def main(arguments: Sequence[str]) -> int:
         Console().print(table_of(outcomes))
     for one in outcomes:
         if one.error:
-            console.print(f"[red]{one.stage}[/red]: {one.error}", highlight=False)
+            console.print(f"[red]{one.stage}[/red]: {plain(one.error)}", highlight=False)
     failed = any(one.failed or one.error for one in outcomes)
     if not failed and not body["json"]:
         next_step(f"rec-platform metrics --from {asked.first} --to {asked.last}{body['of_home']}")

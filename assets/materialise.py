@@ -73,8 +73,8 @@ def materialise(
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
     """The body of every asset: run the stage over the run's partitions, with its checks and metadata.
 
-    If a partition failed, those that passed are logged one by one and the step fails naming the others (Dagster cannot
-    fail one key of a range).
+    If a partition failed, or lacks what raised, those that passed are logged one by one and the step fails naming the
+    others (Dagster cannot fail one key of a range).
     """
     report, seconds = run(context, home, stage, keys_of(context))
     proofs = proofs_of(home, report)
@@ -106,9 +106,12 @@ def run(
     except StorageFault as fault:
         raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=2 ** (context.retry_number + 1)) from fault
     except PlatformError as fault:
-        said = "\n".join([str(fault), *getattr(fault, "__notes__", ())])
-        raise dg.Failure(description=said, allow_retries=False) from fault
+        raise dg.Failure(description=_said(fault), allow_retries=False) from fault
     return report, perf_counter() - started
+
+
+def _said(fault: PlatformError) -> str:
+    return "\n".join([str(fault), *getattr(fault, "__notes__", ())])
 
 
 #: Who else wants to hear how far a stage is: the terminal of `rec-platform run`.
@@ -158,7 +161,7 @@ def _proof_metadata(made: Proof) -> dict[str, Any]:
 
 
 def fault(report: Report, proofs: Mapping[str, tuple[FlowProof, Proof]]) -> dg.Failure | None:
-    """The step's error: what did not get published, or what was published and does not hold."""
+    """The step's error: what did not get published, or not whole, or what was published and does not hold."""
     if not report.ok:
         return failure(report)
     broken = [
@@ -172,11 +175,11 @@ def fault(report: Report, proofs: Mapping[str, tuple[FlowProof, Proof]]) -> dg.F
 
 
 def failure(report: Report) -> dg.Failure:
-    """What did not get published, and why."""
+    """What did not get published, or not whole, and why."""
     try:
         report.raise_if_failed()
     except PlatformError as fault:
-        return dg.Failure(description=str(fault), allow_retries=False)
+        return dg.Failure(description=_said(fault), allow_retries=False)
     raise AssertionError("a report that is ok has no failure")
 
 

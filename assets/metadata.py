@@ -15,7 +15,7 @@ from rec_platform.reports import stages
 
 
 def of_partition(report: Report, partition: Partition) -> dict[str, Any]:
-    """Rows per table and the plain numbers the stage gave; Dagster draws numbers over time by itself."""
+    """Rows per table, the plain numbers the stage gave, and what it could not make; Dagster draws numbers over time by itself."""
     rows = {f"rows_{table}": count for table, count in report.published.get(partition, {}).items()}
     numbers = {
         name: value
@@ -23,8 +23,9 @@ def of_partition(report: Report, partition: Partition) -> dict[str, Any]:
         if isinstance(value, int | float | str) and not isinstance(value, bool)
     }
     spent = {f"cpu_seconds_of_{name}": round(found, 6) for name, found in report.cpu_seconds.get(partition, {}).items()}
+    lacks = {f"lacks_{name}": reason for name, reason in report.lacking.get(partition, {}).items()}
     state = {"up_to_date": partition not in report.published}
-    return rows | numbers | spent | state
+    return rows | numbers | spent | lacks | state
 
 
 def of_run(platform: Platform, stage: str, report: Report, seconds: float) -> dict[str, Any]:

@@ -282,7 +282,7 @@ def status(home: Home = DEFAULT_HOME, as_json: AsJson = False) -> None:
     _note(f"{said}; taken in by {taking_in}" if said else "")
     _print_rows(
         rows, f"Lake in {home}: partitions and rows of every table; the last columns count partitions", as_json=as_json,
-        hide={commands.RAISED_IN},
+        hide={commands.RAISED_IN, commands.LACKING},
     )  # fmt: skip
     if not as_json:
         for line in commands.status_notes(platform, rows):

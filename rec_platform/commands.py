@@ -52,8 +52,9 @@ Progress = Callable[[str, float], None]
 
 #: The columns of the metrics table unless others are asked for: metric and cut-off (0: the metric has none).
 MAIN_METRICS: Final = (("nmrr", 0), ("ndcg", 10), ("recall", 10), ("hit_rate", 10), ("coverage", 10))
-#: What only the JSON of `status` has: the runs in which the stage of a table raised.
+#: What only the JSON of `status` has: the runs in which the stage of a table raised, and what partitions were made without.
 RAISED_IN: Final = "raised_in"
+LACKING: Final = "lacking"
 
 
 def names(text: str) -> list[str]:
@@ -127,7 +128,8 @@ def status(platform: Platform, waiting: Sequence[Partition]) -> list[Row]:
     """One row per table that was ever published, or tried.
 
     `late` counts partitions made without plays that came later, `raised` those that a stage has left since it raised (in
-    which runs, and what: `raised_in`), `waiting` delivered ones that no run has taken in yet.
+    which runs, and what: `raised_in`), `waiting` delivered ones that no run has taken in yet. `lacking` names what raised of
+    partitions that were made without it.
     """
     index = platform.index
     made_without, raised = _made_without(platform), platform.raised()
@@ -152,6 +154,7 @@ def status(platform: Platform, waiting: Sequence[Partition]) -> list[Row]:
                 "raised": sum(len(one.left) for one in runs),
                 "waiting": len(waiting) if spec is LANDING else 0,
                 RAISED_IN: [_raised_in(one) for one in runs],
+                LACKING: {one.key: dict(state.lacks) for one, state in states.items() if state.lacks},
             }
         )
     if not rows:
@@ -171,8 +174,10 @@ def status_notes(platform: Platform, rows: Sequence[Row]) -> list[str]:
     index = platform.index
     stale: dict[str, str] = {}
     failed: dict[str, str] = {}
+    lacking: dict[str, str] = {}
     for row in rows:
         name = row["table"]
+        lacking |= {f"{name} {key} {part}": why for key, lacks in row[LACKING].items() for part, why in lacks.items()}
         stale |= {f"{name} {one.key}": state.stale for one, state in index.state(name).items() if state.stale}
         holes = index.lake.holes(name, index.versions[name])
         failed |= {f"{name} {one.key}": state.stale for one, state in holes.items()}
@@ -180,6 +185,7 @@ def status_notes(platform: Platform, rows: Sequence[Row]) -> list[str]:
     return [
         *_first_of("stale: did not pass when made again, the version before stands", stale),
         *_first_of("failed: never passed, nothing stands", failed),
+        *_first_of("lacking: raised, the rest of its partition was made; each run tries it again", lacking),
         *(_raised(stage, runs) for stage, runs in platform.raised().items()),
         *([late] if any(row["late"] for row in rows) else []),
     ]

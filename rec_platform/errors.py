@@ -43,6 +43,10 @@ class AuditFailed(PlatformError):
     """Staged partitions that broke a blocking check. Nothing of them was published."""
 
 
+class Incomplete(PlatformError):
+    """Partitions that were published without a part of them, which raised when it was made."""
+
+
 class StorageFault(PlatformError):
     """The lake could not be read or written: the only kind of error that a retry can cure."""
 

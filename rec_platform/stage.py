@@ -50,12 +50,15 @@ class Built:
     `extra` is JSON: counts for the manifest and the UI (duplicates, what was dropped and why, versions of models used).
     `cpu_seconds` is what parts of the work took that somebody asks about, by name (certificates): of the manifest and the UI
     only, never of a hash.
+    `lacks` are parts that could not be made (a ranker), by name, with what was raised: the rows are without them. They are
+    published, but the partition is not current: the next run builds it again.
     """
 
     partition: Partition
     tables: Mapping[str, pa.Table]
     extra: Mapping[str, Any] = field(default_factory=dict)
     cpu_seconds: Mapping[str, float] = field(default_factory=dict)
+    lacks: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from enum import StrEnum
 
 from rec_platform.config import Settings
 from rec_platform.flow.index import Index, wanted
+from rec_platform.flow.lacking import Lacking, lacking_of
 from rec_platform.flow.run import plan_stage
 from rec_platform.flow.window import Window, needed
 from rec_platform.lake import PartitionState
@@ -47,11 +48,13 @@ class Planned:
     Attributes:
         fates: of every partition that the window needs, in order.
         reasons: why, of those that cannot be made.
+        lacking: of those that stand without what raised when it was made, what that is; it is tried again.
     """
 
     stage: str
     fates: Mapping[Partition, Fate]
     reasons: Mapping[Partition, str]
+    lacking: Lacking = field(default_factory=dict)
 
     def those(self, fate: Fate) -> list[Partition]:
         return [partition for partition, its in self.fates.items() if its is fate]
@@ -132,7 +135,8 @@ def _planned(
     fates |= dict.fromkeys(touched, Fate.IF_CHANGED)
     fates |= {one: Fate.AFTER if ahead.waits(inputs[one]) else Fate.MAKE for one in anyway}
     fates |= dict.fromkeys(reasons, Fate.CANNOT)
-    found = Planned(stage.name, {one: fates[one] for one in sorted(fates)}, reasons)
+    lacking = lacking_of(ahead, stage, todo.stale)
+    found = Planned(stage.name, {one: fates[one] for one in sorted(fates)}, reasons, lacking)
     names = [spec.name for spec in stage.tables]
     ahead.left_behind(names, {**todo.behind, **reasons})
     ahead.expect(names, found.those(Fate.MAKE) + found.those(Fate.AFTER), found.those(Fate.IF_CHANGED))
@@ -142,7 +146,7 @@ def _planned(
 def _made_anyway(ahead: Ahead, stage: Stage, partitions: Sequence[Partition], settings: Settings) -> list[Partition]:
     """Those that will be made whatever their inputs turn out to be.
 
-    They never stood, or are not good, or were made by another configuration, code version or seed.
+    They never stood, or are not good or not whole, or were made by another configuration, code version or seed.
     """
     if not partitions:
         return []
@@ -155,7 +159,7 @@ def _made_anyway(ahead: Ahead, stage: Stage, partitions: Sequence[Partition], se
 
     def stands(partition: Partition, name: str) -> bool:
         state = ahead.state(name).get(partition)
-        return state is not None and not state.stale and state.version in made_so[name]
+        return state is not None and state.whole and state.version in made_so[name]
 
     return [one for one in partitions if not all(stands(one, name) for name in made_so)]
 

@@ -11,9 +11,10 @@ from typing import Any, Final
 
 from rec_platform.checks import CheckResult, audit, cost
 from rec_platform.config import Settings
-from rec_platform.errors import AuditFailed, MissingInput, PlatformError, StorageFault
+from rec_platform.errors import AuditFailed, Incomplete, MissingInput, PlatformError, StorageFault
 from rec_platform.flow.earlier import earlier_of
 from rec_platform.flow.index import Index, Resolved, fingerprint
+from rec_platform.flow.lacking import Lacking, lacks_told
 from rec_platform.flow.reader import LakeReader
 from rec_platform.flow.standing import standing_of
 from rec_platform.lake import Lake, Manifest, Staged, Staging, remove_left
@@ -65,6 +66,7 @@ class Report:
         versions: the table versions after the run.
         extra: what the stage said of each partition.
         cpu_seconds: what parts of the work took for each partition, as the stage counted them.
+        lacking: what could not be made of partitions that were built without it.
     """
 
     stage: str
@@ -76,23 +78,31 @@ class Report:
     versions: Mapping[str, int] = field(default_factory=dict)
     extra: Mapping[Partition, Mapping[str, Any]] = field(default_factory=dict)
     cpu_seconds: Mapping[Partition, Mapping[str, float]] = field(default_factory=dict)
+    lacking: Lacking = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
-        return not self.failed and not self.blocked
+        return not self.failed and not self.blocked and not self.lacking
 
     def raise_if_failed(self) -> None:
-        """Raise for what did not get published, naming it and why."""
+        """Raise for what did not get published, or not whole, naming it and why; of several kinds the others are notes."""
+        faults = list(self._faults())
+        for other in faults[1:]:
+            faults[0].add_note(str(other))
+        if faults:
+            raise faults[0]
+
+    def _faults(self) -> Iterator[PlatformError]:
+        place = f"stage {self.stage}"
         if self.failed:
-            raise AuditFailed(
-                _listing(self.failed, 3), place=f"stage {self.stage}",
-                repair="The rest was published. Correct the source and run again; readers keep the last good version.",
-            )  # fmt: skip
+            repair = "The rest was published. Correct the source and run again; readers keep the last good version."
+            yield AuditFailed(_listing(self.failed, 3), place=place, repair=repair)
         if self.blocked:
-            raise MissingInput(
-                _listing(self.blocked, 1), place=f"stage {self.stage}",
-                repair="Correct what is said there, if anything is, and `rec-platform run`: it makes what these need.",
-            )  # fmt: skip
+            repair = "Correct what is said there, if anything is, and `rec-platform run`: it makes what these need."
+            yield MissingInput(_listing(self.blocked, 1), place=place, repair=repair)
+        if self.lacking:
+            repair = "All else was made, and serves later stages. Correct what is said there, and `rec-platform run` makes it."
+            yield Incomplete("; ".join(lacks_told(self.lacking)), place=place, repair=repair)
 
 
 def _listing(reasons: Mapping[Partition, str], most: int) -> str:
@@ -151,7 +161,7 @@ def _forbids(resolved: Resolved, *, is_current: bool, allow_stale: bool) -> str:
 def _is_current(index: Index, stage: Stage, partition: Partition, made_from: str) -> bool:
     for spec in stage.tables:
         state = index.state(spec.name).get(partition)
-        if state is None or state.fingerprint != made_from or state.stale:
+        if state is None or state.fingerprint != made_from or not state.whole:
             return False
     return True
 
@@ -172,7 +182,7 @@ def run_stage(
 
     Builds only what is stale (all with `force`, and then from nothing but the inputs), audits it in staging, commits all
     that passed in one commit per table and marks what failed. Returns what happened; `Report.raise_if_failed` turns
-    failures into an error. `index` is advanced to the new versions.
+    failures, and what partitions were built without, into an error. `index` is advanced to the new versions.
 
     Where building raises, what was built before is audited and published all the same, and then the error goes on. What
     was not built, or is blocked, is noted in `index`: nothing later in this run is made from it unless `allow_stale`.
@@ -202,12 +212,16 @@ def run_stage(
         made.raised.add_note(
             f"{stage.name}: {len(built)} of {len(todo.stale)} partitions were built; the first left is {left}."
         )
+        for said in lacks_told(made.lacking):
+            made.raised.add_note(f"{stage.name}: {said}")
         raise made.raised
     rows: dict[Partition, dict[str, int]] = {}
     for one in passed:
         rows.setdefault(one.partition, {})[one.spec.name] = one.rows
     extra = {one.partition: one.extra for one in made.staged if one.extra}
-    return Report(stage.name, rows, todo.current, failed, todo.blocked, tuple(checks), versions, extra, made.spent)
+    return Report(
+        stage.name, rows, todo.current, failed, todo.blocked, tuple(checks), versions, extra, made.spent, made.lacking
+    )  # fmt: skip
 
 
 @dataclass
@@ -216,6 +230,7 @@ class _Made:
 
     staged: list[Staged] = field(default_factory=list)
     spent: dict[Partition, Mapping[str, float]] = field(default_factory=dict)
+    lacking: dict[Partition, Mapping[str, str]] = field(default_factory=dict)
     raised: Exception | None = None
 
     @property
@@ -232,6 +247,8 @@ def _collected(building: Iterator[tuple[list[Staged], Built]]) -> _Made:
             made.staged += staged
             if built.cpu_seconds:
                 made.spent[built.partition] = built.cpu_seconds
+            if built.lacks:
+                made.lacking[built.partition] = built.lacks
     except StorageFault:
         raise
     except Exception as error:  # whatever it is: `run_stage` raises it again when what was built is safe
@@ -285,9 +302,9 @@ def _build(
     else:
         building = stage.build(partitions, reader, settings)
     for done, built in enumerate(building, 1):
-        made_from = todo.stale[built.partition]
+        of, made_from = built.partition, todo.stale[built.partition]
         staged = [
-            staging.write(spec, built.partition, built.tables[spec.name], extra=built.extra).made_from(made_from)
+            staging.write(spec, of, built.tables[spec.name], extra=built.extra, lacks=built.lacks).made_from(made_from)
             for spec in stage.tables
         ]
         progress(f"{stage.name} {built.partition.key}", done / len(partitions))

@@ -67,8 +67,8 @@ class Lake:
     ) -> dict[str, int]:
         """Replace partitions: one atomic commit per table that has anything new. Returns the version per table.
 
-        A partition whose content hash and fingerprint are both as they stand makes no commit, unless its file is gone or
-        damaged: then it is written again.
+        A partition whose content hash and fingerprint are both as they stand, and that lacks what it lacked, makes no
+        commit, unless its file is gone or damaged: then it is written again.
 
         Args:
             failed: partitions that failed their audit, with the reason: their last good version is marked stale.
@@ -367,12 +367,12 @@ def _entries(
 
 
 def _differs(old: PartitionState, new: PartitionState) -> bool:
-    return (old.content_hash, old.fingerprint, old.stale) != (new.content_hash, new.fingerprint, new.stale)
+    return any(getattr(old, name) != getattr(new, name) for name in ("content_hash", "fingerprint", "stale", "lacks"))
 
 
 def _replaced(one: Staged) -> PartitionState:
     known = {day.isoformat(): digest for day, digest in sorted(one.known.items())}
-    return PartitionState(one.rows, one.content_hash, one.fingerprint, known, extra=one.extra)
+    return PartitionState(one.rows, one.content_hash, one.fingerprint, known, extra=one.extra, lacks=one.lacks)
 
 
 def _appended(one: Staged, old: PartitionState | None) -> PartitionState:

@@ -57,6 +57,7 @@ class PartitionState:
         version: the table version that wrote it.
         stale: why a newer attempt failed its audit; readers still have this older good version.
         extra: counts the stage gave.
+        lacks: what could not be made of it and why, by name; the rows are without it.
     """
 
     rows: int
@@ -67,10 +68,18 @@ class PartitionState:
     version: int = 0
     stale: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
+    lacks: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> bool:
+        """Whether the newest attempt passed, with all that belongs to it."""
+        return not self.stale and not self.lacks
 
     def to_json(self) -> dict[str, Any]:
         body = {"rows": self.rows, "hash": self.content_hash, "fingerprint": self.fingerprint, "version": self.version}
-        optional = {"known": self.known, "parts": self.parts, "stale": self.stale, "extra": self.extra}
+        optional = {
+            "known": self.known, "parts": self.parts, "stale": self.stale, "extra": self.extra, "lacks": self.lacks,
+        }  # fmt: skip
         return body | {name: value for name, value in optional.items() if value}
 
     @classmethod
@@ -84,6 +93,7 @@ class PartitionState:
             version=body.get("version", 0),
             stale=body.get("stale", ""),
             extra=body.get("extra", {}),
+            lacks=body.get("lacks", {}),
         )
 
     @property

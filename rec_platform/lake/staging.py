@@ -42,6 +42,7 @@ class Staged:
     known: dict[date, str]
     fingerprint: str = ""
     extra: Mapping[str, Any] = field(default_factory=dict)
+    lacks: Mapping[str, str] = field(default_factory=dict)
 
     def made_from(self, fingerprint: str) -> Staged:
         return replace(self, fingerprint=fingerprint)
@@ -51,8 +52,9 @@ class Staging(HeldFolder):
     """A run's staging folder, removed on leaving the `with` block, or by a later run if this one is killed."""
 
     def write(
-        self, spec: TableSpec, partition: Partition, rows: pa.Table, *, extra: Mapping[str, Any] | None = None
-    ) -> Staged:
+        self, spec: TableSpec, partition: Partition, rows: pa.Table, *, extra: Mapping[str, Any] | None = None,
+        lacks: Mapping[str, str] | None = None,
+    ) -> Staged:  # fmt: skip
         """Stage a partition's rows, in the table's order and with its schema (`SchemaError` otherwise)."""
         spec.check(rows.schema)
         digest = content_hash(rows)
@@ -61,7 +63,8 @@ class Staging(HeldFolder):
             path = self.folder / spec.name / partition_path(partition) / f"{digest}.parquet"
             path.parent.mkdir(parents=True, exist_ok=True)
             write_parquet(rows, path)
-        return Staged(spec, partition, path, rows.num_rows, digest, known_hashes(rows, digest), extra=extra or {})
+        known = known_hashes(rows, digest)
+        return Staged(spec, partition, path, rows.num_rows, digest, known, extra=extra or {}, lacks=lacks or {})
 
 
 def write_parquet(rows: pa.Table, path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from inspect import isabstract
 from pathlib import Path
@@ -25,6 +25,7 @@ from rec_platform.errors import ArtefactError
 from rec_platform.features.own_file import RANKERS, OwnFile
 from rec_platform.models.artefact import MANIFEST, Artefact
 from rec_platform.models.contract import FeatureNote, Floats, Ids, RankerTrainer, Scorer
+from rec_platform.models.training import Thinned
 
 SCALES: Final = ("", "probability", "log_odds")
 #: Contexts that a ranker scores as soon as it is fitted, to see that it can.
@@ -103,9 +104,9 @@ class OwnTrainer(RankerTrainer):
     ) -> Artefact | None:
         """The model, having been stored and having scored a few contexts: what cannot score is refused here."""
         nowhere = config.model_copy(update={"files": ()})  # where files stand makes no other model
-        given = [frame.offsets.copy() for frame in frames]
-        made = RANKERS.ran(self.file, lambda: self._anew().fit(frames, features=features, config=nowhere, seed=seed))
-        if not all(np.array_equal(frame.offsets, was) for frame, was in zip(frames, given, strict=True)):
+        lent = _lent(frames)
+        made = RANKERS.ran(self.file, lambda: self._anew().fit(lent, features=features, config=nowhere, seed=seed))
+        if not all(np.array_equal(frame.offsets, mine.offsets) for frame, mine in zip(frames, lent, strict=True)):
             fault = f"`fit` of ranker {self.name!r} writes into the frames, which other models are fitted on"
             RANKERS.refuse(self.file, fault, "Make a copy first: frame.offsets.copy().")
         if made is None:
@@ -191,6 +192,12 @@ class OwnTrainer(RankerTrainer):
             )
         repair = "Let a score depend on the features of its own item alone."
         RANKERS.refuse(self.file, f"ranker {self.name!r} gives an item another score among other contexts", repair)
+
+
+def _lent(frames: Sequence[Frame]) -> Sequence[Frame]:
+    """The frames with offsets of their own: what is written there stays there, also where `fit` raises. Columns are read-only."""
+    mine = [replace(frame, offsets=frame.offsets.copy()) for frame in frames]
+    return replace(frames, frames=tuple(mine)) if isinstance(frames, Thinned) else mine
 
 
 def declared_in(file: str) -> tuple[OwnTrainer, ...]:

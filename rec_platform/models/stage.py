@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence, Set
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from datetime import date, timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import pyarrow as pa
@@ -15,7 +17,7 @@ import pyarrow.compute as pc
 from rec_platform import columns as c
 from rec_platform.clock import midnight, usable_days
 from rec_platform.config import Settings
-from rec_platform.errors import ConfigError
+from rec_platform.errors import ConfigError, PlatformError, StorageFault
 from rec_platform.models.artefact import Artefact, from_rows, libraries, to_rows
 from rec_platform.models.features import feature_notes
 from rec_platform.models.parallel import in_order
@@ -193,12 +195,16 @@ def _fitted_rankers(
         return Built(
             partition, {RANKER_MODELS.name: to_rows([])}, {"models": {}, "baselines_only": why, "known_by": kind}
         )
-    notes = feature_notes(settings)
-    fitted = [
-        kept.get(name) or trainer.fit(thinned(days), features=notes, config=settings.rankers, seed=settings.seed)
-        for name, trainer in ranker_trainers(settings.rankers).items()
-    ]
-    made = [artefact for artefact in fitted if artefact is not None]
+    frames, notes, rankers = thinned(days), feature_notes(settings), settings.rankers
+    fitted = {
+        name: kept.get(name) or _tried(partial(trainer.fit, frames, features=notes, config=rankers, seed=settings.seed))
+        for name, trainer in ranker_trainers(rankers).items()
+    }
+    raised = {name: one for name, one in fitted.items() if isinstance(one, Exception)}
+    lacks = {name: _said(error) for name, error in raised.items()}
+    if raised and len(raised) == len(fitted):
+        raise _first_of(raised, lacks)
+    made = [one for one in fitted.values() if isinstance(one, Artefact)]
     extra: dict[str, Any] = {
         "models": {artefact.model: artefact.manifest["data"] | {"artefact": artefact.sha256} for artefact in made},
         "days": [day.isoformat() for day in days],
@@ -206,4 +212,30 @@ def _fitted_rankers(
     }
     if not made:
         extra["baselines_only"] = "no context of these days holds both an engaged and an unengaged title"
-    return Built(partition, {RANKER_MODELS.name: to_rows(made)}, extra)
+    return Built(partition, {RANKER_MODELS.name: to_rows(made)}, extra, lacks=lacks)
+
+
+def _tried(fit: Callable[[], Artefact | None]) -> Artefact | Exception | None:
+    """What a fit gives, or what it raises; where the lake cannot be read it is no ranker's fault, and all of them stop."""
+    try:
+        return fit()
+    except StorageFault:
+        raise
+    except Exception as error:
+        return error
+
+
+def _said(error: Exception) -> str:
+    """What a ranker raised: a user's file is named with its line, of anything else the innermost line is told."""
+    if isinstance(error, PlatformError):
+        return str(error)
+    innermost = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__}: {error} ({Path(innermost.filename).name}, line {innermost.lineno})"
+
+
+def _first_of(raised: Mapping[str, Exception], said: Mapping[str, str]) -> Exception:
+    """What the first ranker raised, with a note of each other one."""
+    first, *others = raised
+    for name in others:
+        raised[first].add_note(f"{name}: {said[name]}")
+    return raised[first]

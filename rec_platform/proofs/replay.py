@@ -57,6 +57,9 @@ def replayed(lake: Lake, stage: Stage, partition: Partition, settings: Settings)
         stage.name, stage.code_version, stage.config(settings), settings.seed, index.resolve(inputs)
     )
     (built,) = stage.build([partition], LakeReader(index, stage.name, inputs), settings)
+    if built.lacks.keys() != state.lacks.keys():
+        now, then = (", ".join(one) or "nothing" for one in (built.lacks, state.lacks))
+        return Finding(False, f"it lacks {now} made again, {then} as published")
     for spec in stage.tables:
         then = lake.state(spec.name)[partition].content_hash
         now = content_hash_like(then, built.tables[spec.name])
