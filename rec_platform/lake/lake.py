@@ -224,8 +224,9 @@ class Lake:
         if not self.exists(table):
             return []
         with _storage(table):
-            commits = DeltaTable(self._path(table), version=version).history()
-        return [json.loads(commit[KEY]) | {"version": commit["version"]} for commit in commits if KEY in commit]
+            return [
+                json.loads(commit[KEY]) | {"version": commit["version"]} for commit in self._commits(table, version)
+            ]
 
     def files(self, table: str, partitions: Iterable[Partition] | None = None, version: int | None = None) -> list[str]:
         """Paths of the Parquet files of these partitions (all if None), in partition order."""
@@ -283,17 +284,26 @@ class Lake:
         saved = _saved_index(index)
         since, entries = saved if saved[0] <= version else (-1, {})
         if since < version:
-            delta = DeltaTable(self._path(table), version=version)
-            for commit in reversed(delta.history(version - since)):
-                if KEY in commit and commit["version"] > since:
-                    entries |= {
-                        key: body | {"version": commit["version"]}
-                        for key, body in json.loads(commit[KEY])["partitions"].items()
-                    }
+            for commit in reversed(self._commits(table, version, since)):
+                entries |= {
+                    key: body | {"version": commit["version"]}
+                    for key, body in json.loads(commit[KEY])["partitions"].items()
+                }
             if version > saved[0]:
                 _save_index(index, version, entries)
         states = {Partition.parse(key): PartitionState.from_json(body) for key, body in entries.items()}
         return dict(sorted(states.items(), key=lambda pair: pair[0].key))
+
+    def _commits(self, table: str, version: int | None, since: int = -1) -> list[dict[str, Any]]:
+        """The commits with a manifest after one version and up to another (newest if None), newest first.
+
+        Asked of the table as it is: opened at an older version it gives the newest commits all the same, numbered as if the
+        older one had been the last (deltalake 1.6).
+        """
+        delta = DeltaTable(self._path(table))
+        last = delta.version() if version is None else version
+        found = delta.history(max(delta.version() - since, 1))
+        return [commit for commit in found if KEY in commit and since < commit["version"] <= last]
 
 
 def _versions(log: Path) -> list[int]:

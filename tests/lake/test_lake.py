@@ -100,6 +100,28 @@ def test_equal_rows_from_equal_inputs_make_no_commit(tmp_path: Path) -> None:
     assert publish(lake, {FR: tiles(1)}, fingerprint="other inputs, same rows") == first + 1
 
 
+def test_what_a_partition_lacks_is_part_of_its_state(tmp_path: Path) -> None:
+    """Rows and fingerprint may be what they were, where what was lacking turns out to have nothing to add."""
+
+    def publish_lacking(**lacks: str) -> PartitionState:
+        lake = Lake(tmp_path)
+        with lake.staging("run") as staging:
+            staged = [staging.write(PROFILE_TILES, FR, tiles(1), lacks=lacks).made_from("f")]
+            lake.publish(staged, Manifest("run", "facts"))
+        return Lake(tmp_path).state("profile_tiles")[FR]
+
+    first = publish_lacking(sign="line 3: KeyError")
+    assert (dict(first.lacks), first.whole, publish_lacking(sign="line 3: KeyError")) == (
+        {"sign": "line 3: KeyError"}, False, first,
+    )  # fmt: skip
+    assert publish_lacking(sign="line 4: KeyError").version == first.version + 1
+    whole = publish_lacking()
+    assert (dict(whole.lacks), whole.whole, whole.version) == ({}, True, first.version + 2)
+    assert (whole.content_hash, whole.fingerprint) == (first.content_hash, first.fingerprint)
+    (tmp_path / "index" / "profile_tiles.json").unlink()
+    assert Lake(tmp_path).state("profile_tiles", first.version)[FR] == first
+
+
 @pytest.mark.parametrize("fault", ["gone", "cut short", "one bit"])
 def test_a_file_that_is_lost_or_damaged_is_written_again_from_equal_rows(tmp_path: Path, fault: str) -> None:
     lake = Lake(tmp_path)
@@ -140,6 +162,24 @@ def test_the_state_survives_the_loss_of_its_index(tmp_path: Path) -> None:
     for index in (tmp_path / "index").iterdir():
         index.write_text("{ torn")
     assert Lake(tmp_path).state("profile_tiles") == before
+
+
+@pytest.mark.parametrize("saved", [None, 1, 2, 4])
+def test_states_and_manifests_of_an_older_version_are_those_it_had(tmp_path: Path, saved: int | None) -> None:
+    """Whatever the index holds: nothing, an older version, this one, a newer; and what is then read of the newest."""
+    lake, cells = Lake(tmp_path), [FR, DE, FR, NEXT]
+    had = {}
+    for n, cell in enumerate(cells):
+        version = publish(lake, {cell: tiles(*range(n + 1))}, fingerprint=f"run {n}")
+        had[version] = dict(Lake(tmp_path).state("profile_tiles", version))
+    index = tmp_path / "index" / "profile_tiles.json"
+    for version, states in had.items():
+        index.unlink(missing_ok=True)
+        if saved is not None:
+            Lake(tmp_path).state("profile_tiles", saved)
+        assert dict(Lake(tmp_path).state("profile_tiles", version)) == states
+        assert [one["version"] for one in lake.manifests("profile_tiles", version)] == list(range(version, 0, -1))
+        assert dict(Lake(tmp_path).state("profile_tiles")) == had[4]
 
 
 def test_the_visible_hash_ignores_rows_known_from_the_cut_on(tmp_path: Path) -> None:
