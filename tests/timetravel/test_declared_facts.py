@@ -84,6 +84,26 @@ def test_every_declaration_is_the_oracles(world: World, ask: Asked, wanted: list
         assert not differing, (fact, differing)
 
 
+#: The same sums and ends by both kinds of tick, beside each other: of all time, and of one tick.
+BY_BOTH_TICKS = [
+    Fact(f"{measure}_{tick}_{window}", entity, measure, window and f"1{window}", tick=tick)
+    for entity, measure in (("title_country", "plays"), ("title", "watched_ms"), ("platform", "last_played_at"))
+    for tick, window in (("day", None), ("hour", None), ("day", "d"), ("hour", "h"))
+]  # type: ignore[arg-type]
+
+
+@settings(max_examples=20, derandomize=True)
+@given(worlds(), asked(), st.booleans())
+def test_facts_of_the_same_sums_by_day_and_by_hour_do_not_share_them(
+    world: World, ask: Asked, hours_first: bool
+) -> None:
+    wanted = BY_BOTH_TICKS[::-1] if hours_first else BY_BOTH_TICKS
+    values, oracle = found(world, wanted, ask), world.oracle()
+    for fact in wanted:
+        pairs = zip(values[fact.name].tolist(), expected(oracle, fact, ask), strict=True)
+        assert all(same(*pair) for pair in pairs), fact
+
+
 @settings(max_examples=40, derandomize=True)
 @given(worlds(), asked(), filters, st.sampled_from([c.GENRES, c.TAGS, c.RUNTIME_MS, c.RELEASED_AT, c.NAME]))
 def test_a_later_row_about_a_title_changes_no_filtered_fact(world: World, ask: Asked, where: str, column: str) -> None:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
-from test_declared_facts import several
+from test_declared_facts import BY_BOTH_TICKS, several
 from timeline_worlds import RULES, Asked, World, asked, every_fact, worlds
 
 from rec_platform import columns as c
@@ -105,6 +105,12 @@ def test_every_fact_with_all_ticks_and_with_a_day_of_them_at_a_time(
     for room in (1 << 29, 1):
         with patch.object(records, "TICK_BYTES", room):
             check(world, ask, every_fact(), world.plays, rows, buckets)
+
+
+@settings(max_examples=5, derandomize=True, deadline=None)
+@given(worlds(), asked(max_contexts=6), _buckets)
+def test_the_same_sums_by_day_and_by_hour(world: World, ask: Asked, buckets: int) -> None:
+    check(world, ask, BY_BOTH_TICKS, world.plays, 100, buckets)
 
 
 @pytest.mark.parametrize("buckets", [1, 3, 7])

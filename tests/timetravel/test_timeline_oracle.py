@@ -5,10 +5,14 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import pyarrow as pa
+import pytest
 from hypothesis import given, settings
-from timeline_worlds import COUNTRIES, Asked, World, asked, every_fact, worlds
+from timeline_worlds import COUNTRIES, PLAY_SCHEMA, START, Asked, World, asked, every_fact, worlds
 
-from rec_platform.clock import DAY
+from rec_platform import columns as c
+from rec_platform.clock import DAY, HOUR
+from rec_platform.tables import AVAILABILITY, PROFILES, TITLES
 from rec_platform.testing.timeline_oracle import TimelineOracle
 from rec_platform.timetravel.facts import Fact
 from rec_platform.timetravel.reading import compute
@@ -63,6 +67,39 @@ def test_every_lookup_is_the_oracles(world: World, ask: Asked) -> None:
             assert timeline.available(country, at).tolist() == oracle.available(country, at)
             ids, counts = timeline.country_title_plays(country, at, 7)
             assert list(zip(ids.tolist(), counts.tolist(), strict=True)) == oracle.country_title_plays(country, at, 7)
+
+
+@pytest.mark.parametrize("first, last", [(-1, 0), (0, 1), (-1, 1), (1, 2)])
+def test_genres_change_between_neighbouring_contexts_from_the_instant_after_they_are_known(
+    first: int, last: int
+) -> None:
+    """A profile is asked twice, microseconds apart, about dramas and crimes; in between what it played becomes a crime."""
+    changed = START + DAY
+    titles = [
+        {c.TITLE: title, c.KNOWN_AT: known, c.SOURCE_ID: str(title), c.GENRES: [genre], c.TAGS: [genre]}
+        for title, known, genre in (
+            (3, START, "drama"), (3, changed, "crime"), (5, START, "drama"), (8, START, "crime"),
+        )
+    ]  # fmt: skip
+    play = {
+        c.PROFILE: 1, c.TITLE: 3, c.PLAYED_AT: START + HOUR, c.KNOWN_AT: START + HOUR, c.WATCHED_MS: 7, c.ENGAGED: 1,
+        c.COUNTRY: "FR",
+    }  # fmt: skip
+    world = World(
+        pa.Table.from_pylist([play], schema=PLAY_SCHEMA), pa.Table.from_pylist(titles, schema=TITLES.schema),
+        PROFILES.schema.empty_table(), AVAILABILITY.schema.empty_table(),
+    )  # fmt: skip
+    ask = Asked(
+        np.array([1, 1]), np.array(["FR", "FR"], dtype=object), np.array([changed + first, changed + last]),
+        np.array([0, 2, 4]), np.array([5, 8, 5, 8]),
+    )  # fmt: skip
+    alike = [fact for fact in FACTS if fact.entity == "profile_attribute"]
+    found, oracle = compute(world.timeline(), alike, **vars(ask)), world.oracle()
+    for fact in alike:
+        assert found[fact.name].tolist() == expected(oracle, fact, ask), fact
+    assert found["profile_attribute_plays_None_genres_mean"].tolist() == [
+        float(drama is (offset <= 0)) for offset in (first, last) for drama in (True, False)
+    ]
 
 
 @settings(max_examples=25, derandomize=True)
