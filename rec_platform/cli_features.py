@@ -39,6 +39,7 @@ from rec_platform.terminal import (
     progress,
     to_write,
 )
+from rec_platform.wording import counted
 
 Row = dict[str, Any]
 
@@ -97,7 +98,7 @@ def _print_checked(checked: CheckedFile) -> None:
         print(f"note  {text}")
     if not checked.faults:
         n, m = len(checked.facts), len(checked.encoders)
-        print(f"{checked.file}: {n} facts and {m} features, nothing wrong")
+        print(f"{checked.file}: {counted(n, 'fact')} and {counted(m, 'feature')}, nothing wrong")
 
 
 @features.command("list")

@@ -20,6 +20,7 @@ from rec_platform.models.registry import known_rankers, ranker_trainers
 from rec_platform.partition import Partition
 from rec_platform.tables import RANKER_MODELS
 from rec_platform.terminal import DEFAULT_HOME, AsJson, Home, next_step, of_home, plain, print_rows
+from rec_platform.wording import counted
 
 Row = dict[str, Any]
 
@@ -67,7 +68,7 @@ def _print_checked(checked: CheckedRankers) -> None:
         print(f"note  {name}.py beside it is part of it")
     if not checked.faults:
         n = len(checked.rankers)
-        print(f"{checked.file}: {n} ranker{'' if n == 1 else 's'}, nothing wrong")
+        print(f"{checked.file}: {counted(n, 'ranker')}, nothing wrong")
 
 
 def _row(one: CheckedRanker) -> Row:

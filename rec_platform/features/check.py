@@ -11,7 +11,7 @@ from __future__ import annotations
 import ast
 import contextlib
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -23,7 +23,7 @@ from rec_platform.clock import DAY, window_text
 from rec_platform.errors import ConfigError, PlatformError
 from rec_platform.features import standard
 from rec_platform.features.encoders import COLUMNS, Array, Encoder
-from rec_platform.features.feature_set import FeatureSet, encoded, faults
+from rec_platform.features.feature_set import FeatureSet, declarations, encoded, faults
 from rec_platform.features.own_file import FEATURES, OwnFile, line_in, line_of
 from rec_platform.features.sample import LAST, Sample
 from rec_platform.timetravel.declared import OF_RECORDS, Fact
@@ -164,6 +164,7 @@ class _Run:
         for node in tree.body:
             code = compile(ast.Module([*future, node], type_ignores=[]), str(file), "exec")
             before = dict(vars(module))
+            declared = {id(one) for value in before.values() for one in declarations(value)}
             try:
                 exec(code, module.__dict__)
             except Exception as error:
@@ -171,19 +172,23 @@ class _Run:
                 if not (isinstance(error, NameError) and error.name in run.lost):
                     run.faults.append(_raised(error, node, file))
             if not isinstance(node, ast.Import | ast.ImportFrom) or getattr(node, "module", None) in beside:
-                run._take(before, vars(module), node)
+                run._note_lost(before, vars(module), node)
+                run._take([one for value in vars(module).values() for one in declarations(value)], declared, node)
         return run
 
-    def _take(self, before: Mapping[str, Any], after: Mapping[str, Any], node: ast.stmt) -> None:
-        """What a statement declared, or took from a module beside the file; what other imports bring is not its own."""
-        for name, thing in after.items():
-            if before.get(name) is thing or not isinstance(thing, Fact | Encoder):
-                continue
-            if isinstance(before.get(name), Fact | Encoder):
-                lost = f"{name!r} is given a second time, so the first (line {self.lines[before[name].name]}) is lost"
+    def _note_lost(self, before: Mapping[str, Any], after: Mapping[str, Any], node: ast.stmt) -> None:
+        """Names of a declaration that now stand for another one."""
+        for name, first in before.items():
+            second = after.get(name)
+            if second is not first and isinstance(first, Fact | Encoder) and isinstance(second, Fact | Encoder):
+                lost = f"{name!r} is given a second time, so the first (line {self.lines[first.name]}) is lost"
                 self.faults.append(
                     Fault(lost, node.lineno, "Rename one of them: a fact and a function may not share one name.")
                 )
+
+    def _take(self, after: Iterable[Fact | Encoder], known: set[int], node: ast.stmt) -> None:
+        """What a statement declared, or took from a module beside the file; what other imports bring is not its own."""
+        for thing in {id(one): one for one in after if id(one) not in known}.values():
             self.lines[thing.name] = node.lineno
             if isinstance(thing, Fact):
                 self.facts += [thing] if thing not in standard.FACTS else []
@@ -192,12 +197,14 @@ class _Run:
 
 
 def _assigned(node: ast.stmt) -> set[str]:
-    """The names that a statement would have given a value to."""
+    """The names that a statement would have given a value to, or that it gives to what it would have made."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
         return {node.name}
     if isinstance(node, ast.Import | ast.ImportFrom):
         return {alias.asname or alias.name.split(".")[0] for alias in node.names}
-    return {one.id for one in ast.walk(node) if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
+    parts = list(ast.walk(node))
+    texts = {one.value for one in parts if isinstance(one, ast.Constant) and isinstance(one.value, str)}
+    return texts | {one.id for one in parts if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Store)}
 
 
 def _raised(error: Exception, node: ast.stmt, file: Path) -> Fault:

@@ -363,8 +363,9 @@ class OwnEncoder(Encoder):
 def declared_in(file: Path) -> tuple[Sequence[Fact], Sequence[Encoder]]:
     """The facts and encoders that a user's Python file declares, in the order of the file.
 
-    The file is run, once per content; it may import modules of its own folder (own_file.py). Facts and encoders that it
-    takes from those by name are its own, those of the platform are not.
+    Declared is what a name of the file stands for, alone or in a list or tuple. The file is run, once per content; it may
+    import modules of its own folder (own_file.py). Facts and encoders that it takes from those by name are its own, those of
+    the platform are not.
 
     Raises:
         ConfigError: the file is not there, is not Python, raises, or declares nothing.
@@ -372,10 +373,16 @@ def declared_in(file: Path) -> tuple[Sequence[Fact], Sequence[Encoder]]:
     return _declared(OwnFile.read(FEATURES, file))
 
 
+def declarations(value: object) -> list[Fact | Encoder]:
+    """The facts and encoders that a value of a module is, or holds in a list or tuple."""
+    held = value if isinstance(value, list | tuple) else [value]
+    return [one for one in held if isinstance(one, Fact | Encoder)]
+
+
 @lru_cache(maxsize=64)
 def _declared(file: OwnFile) -> tuple[Sequence[Fact], Sequence[Encoder]]:
     module = file.run()
-    own = list(vars(module).values())
+    own = list({id(one): one for value in vars(module).values() for one in declarations(value)}.values())
     standard_facts = set(standard.FACTS)
     facts = tuple(thing for thing in own if isinstance(thing, Fact) and thing not in standard_facts)
     features = tuple(

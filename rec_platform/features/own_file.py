@@ -209,6 +209,7 @@ def line_of(file: Path, error: BaseException) -> str:
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         if frame.filename == str(file):
             return f"line {frame.lineno}"
-        if Path(frame.filename).parent == file.parent:
-            return f"{Path(frame.filename).name}, line {frame.lineno}"
+        beside = Path(frame.filename)
+        if beside.parent == file.parent and beside.suffix == ".py":  # code made from text is in "<string>"
+            return f"{beside.name}, line {frame.lineno}"
     return ""

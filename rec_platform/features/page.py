@@ -44,10 +44,11 @@ def my_hour_share(my_hour_plays, profile_plays_28d):
     return (my_hour_plays + 1) / (profile_plays_28d + 24)
 ```
 
-The function is named for the feature, its parameters for what it reads: facts (yours and those below), columns of the
-context or item ({columns}), or other encoders. It gets NumPy arrays of equal length, returns a float per row, and NaN
-means "missing"; an infinity is an error. It touches no storage and no clock. Unknown parameters, rings, doubled names
-and code that raises are refused with the name of the encoder. `[features] leave_out` takes features away.
+Facts and encoders stand under names of their own, or in lists. The function is named for the feature, its parameters
+for what it reads: facts (yours and those below), columns of the context or item ({columns}), or other encoders. It gets
+NumPy arrays of equal length, returns a float per row, and NaN means "missing"; an infinity is an error. It touches no
+storage and no clock. Unknown parameters, rings, doubled names and code that raises are refused with the name of the
+encoder. `[features] leave_out` takes features away.
 
 The file may import modules of its own folder by name (`from shared import tv_plays_7d`): facts and encoders that it takes
 from them are its own, and a change there is a change of the features, as in the file

@@ -9,7 +9,7 @@ platform are exact as of the last tick at or before it (docs/clocks.md). How the
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any, Final, Literal
@@ -91,6 +91,14 @@ FACTS_VERSION: Final = 2
 def column_of(measure: str) -> str | None:
     """The column of the plays that a measure sums; None where plays are counted."""
     return _SUMMED.get(measure, measure)
+
+
+#: What people call what is called otherwise here.
+_MEANT: Final[Mapping[str, tuple[str, ...]]] = {
+    **dict.fromkeys(("seconds", "minutes", "hours", "milliseconds", "duration"), (c.WATCHED_MS,)),
+    **dict.fromkeys(("profile_tag", "profile_genre", "profile_tags", "profile_genres"), ("profile_attribute",)),
+    **dict.fromkeys(("count", "number"), (c.PLAYS,)),
+}
 
 
 @dataclass(frozen=True)
@@ -189,7 +197,8 @@ class Fact:
         names = list(allowed)
         if value in names:  # facts are made anew for every reader: no looking for likeness where all is well
             return
-        near = difflib.get_close_matches(str(value), names, n=1, cutoff=0.6)
+        near = [one for one in _MEANT.get(str(value), ()) if one in names]
+        near = near or difflib.get_close_matches(str(value), names, n=1, cutoff=0.6)
         said = f"one of {names}" + (f"; did you mean {near[0]!r}" if near else "")
         self._require(False, fault, said)
 

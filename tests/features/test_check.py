@@ -13,6 +13,7 @@ from rec_platform.config import load_settings
 from rec_platform.errors import ConfigError
 from rec_platform.features import FeatureSet
 from rec_platform.features.check import CheckedFile, arguments_of, check_file, impurities, values_of
+from rec_platform.features.feature_set import declared_in
 from rec_platform.features.sample import Sample
 from rec_platform.features.standard import FACTS
 from rec_platform.timetravel.kernels import NONE
@@ -106,6 +107,42 @@ def test_all_faults_are_told_at_once_and_none_twice(tmp_path: Path) -> None:
     found = checked(tmp_path, body)
     assert [one.line for one in found.faults] == [3, 8, 14]
     assert "'nowhere'" in found.faults[2].fault
+
+
+def test_facts_and_encoders_may_stand_in_lists(tmp_path: Path) -> None:
+    """As the standard set itself holds them; what a later statement adds to a list is there, too."""
+    body = (
+        'FACTS = [Fact("tv", "profile", "plays", 3, where="device == \'tv\'"), Fact("all", "profile", "plays", 3)]\n'
+        'FACTS.append(Fact("films", "profile", "plays", 5))\n'
+        + declared("of_tv", "tv, all", "return tv - all")
+        + "both = (of_tv,)\n"
+        + declared("of_films", "films", "return 1.0 * films")
+    )
+    found = checked(tmp_path, body)
+    assert not found.faults
+    assert [fact.name for fact in found.facts] == ["tv", "all", "films"]
+    assert [found.lines[name] for name in ("tv", "all", "films", "of_tv", "of_films")] == [3, 3, 4, 6, 10]
+    facts, encoders = declared_in(found.file)
+    assert [one.name for one in (*facts, *encoders)] == ["tv", "all", "films", "of_tv", "of_films"]
+
+
+def test_of_a_list_with_a_fault_the_other_facts_are_not_missed_as_well(tmp_path: Path) -> None:
+    body = 'FACTS = [Fact("tv", "profile", "plays", 3), Fact("all", "profile", "seconds", 3)]\n' + declared(
+        "of_tv", "tv, all", "return tv - all"
+    )
+    (fault,) = checked(tmp_path, body).faults
+    assert (fault.line, fault.fault) == (3, "fact 'all': measure 'seconds' of entity profile cannot be declared")
+    assert "did you mean 'watched_ms'" in fault.repair
+
+
+def test_a_file_named_by_a_relative_path_has_the_same_faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code that Python makes from text, such as the start of a dataclass, is in no file beside it."""
+    body = 'one = Fact("one", "profile_tag", "plays", 3)\n'
+    whole = checked(tmp_path, body).faults
+    monkeypatch.chdir(tmp_path)
+    assert check_file(Path("mine.py")).faults == whole
+    assert whole[0].fault == "fact 'one': entity 'profile_tag' cannot be declared"
+    assert "did you mean 'profile_attribute'" in whole[0].repair
 
 
 def test_what_is_odd_but_harmless_is_a_note(tmp_path: Path) -> None:
