@@ -69,6 +69,69 @@ def test_every_lookup_is_the_oracles(world: World, ask: Asked) -> None:
             assert list(zip(ids.tolist(), counts.tolist(), strict=True)) == oracle.country_title_plays(country, at, 7)
 
 
+#: Ana's evening, known two days later; a play that begins as clocks change in Paris, known at once; one known at a tick.
+EVENING, STEP, AT_A_TICK = (
+    (START + 20 * HOUR, START + 2 * DAY + 6 * HOUR), (START + DAY + HOUR, START + DAY + HOUR),
+    (START + 5 * HOUR, START + 3 * DAY),
+)  # fmt: skip
+#: When a title and a profile are described, and an offer is made, corrected, begins and ends.
+TOLD = [START + 4 * DAY + n * HOUR for n in range(6)]
+
+
+def world_of_edges(*, offers: bool) -> World:
+    plays = [
+        {
+            c.PROFILE: 1,
+            c.TITLE: 3,
+            c.PLAYED_AT: played,
+            c.KNOWN_AT: known,
+            c.WATCHED_MS: 7,
+            c.ENGAGED: 1,
+            c.COUNTRY: "FR",
+        }
+        for played, known in (EVENING, STEP, AT_A_TICK)
+    ]
+    titles = [
+        {c.TITLE: 3, c.KNOWN_AT: TOLD[n], c.SOURCE_ID: "3", c.GENRES: genres, c.TAGS: [], c.RUNTIME_MS: n,
+         c.RELEASED_AT: START}
+        for n, genres in enumerate((["drama"], ["crime", "noir"], ["noir"]))
+    ]  # fmt: skip
+    profiles = [
+        {c.PROFILE: 1, c.KNOWN_AT: TOLD[n], c.SOURCE_ID: "1", c.SIGNUP_AT: START + n, c.HOME_COUNTRY: None}
+        for n in (0, 1)
+    ]
+    made = [
+        {c.TITLE: 3, c.COUNTRY: "FR", c.AVAILABLE_FROM: begin, c.AVAILABLE_TO: end, c.KNOWN_AT: known}
+        for begin, end, known in ((TOLD[1], None, TOLD[0]), (TOLD[1], TOLD[4], TOLD[3]), (START, TOLD[2], START))
+    ]
+    rows = zip((titles, profiles, made * offers), (TITLES, PROFILES, AVAILABILITY), strict=True)
+    return World(
+        pa.Table.from_pylist(plays, schema=PLAY_SCHEMA),
+        *(pa.Table.from_pylist(told, schema=spec.schema) for told, spec in rows),
+    )
+
+
+@pytest.mark.parametrize("offers", [False, True])
+def test_every_fact_is_the_oracles_at_each_edge_and_a_microsecond_beside_it(offers: bool) -> None:
+    """Where a play begins, is known, leaves a window; where rows are told, offers begin and end; ticks; the changed clock."""
+    clocks = {instant for play in (EVENING, STEP, AT_A_TICK) for instant in play}
+    edges = clocks | {played + days * DAY for played, _ in (EVENING, STEP, AT_A_TICK) for days in (1, 28)} | set(TOLD)
+    edges |= {START + day * DAY for day in (1, 2, 3, 4, 28, 29, 30)} | {STEP[0] + DAY + n * HOUR for n in (-1, 0, 1, 2)}
+    at = sorted(edge + beside for edge in edges for beside in (-1, 0, 1))
+    world, n = world_of_edges(offers=offers), len(at)
+    ask = Asked(
+        np.ones(n, np.int64),
+        np.array(["FR"] * n, dtype=object),
+        np.array(at),
+        2 * np.arange(n + 1),
+        np.array([3, 5] * n),
+    )
+    found, oracle = compute(world.timeline(), FACTS, **vars(ask)), world.oracle()
+    for fact in FACTS:
+        pairs = zip(found[fact.name].tolist(), expected(oracle, fact, ask), strict=True)
+        assert all(same(*pair) for pair in pairs), fact
+
+
 @pytest.mark.parametrize("first, last", [(-1, 0), (0, 1), (-1, 1), (1, 2)])
 def test_genres_change_between_neighbouring_contexts_from_the_instant_after_they_are_known(
     first: int, last: int
