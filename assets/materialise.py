@@ -27,7 +27,20 @@ SINGLE_RUN: Final = dg.BackfillPolicy.single_run()
 
 def check_specs(stage: str) -> list[dg.AssetCheckSpec]:
     """The checks of a stage's tables, and the proofs made of a sample of what it published, as Dagster lists them."""
-    return [*_rule_specs(stage), *(_proof_spec(stage, one) for one in FLOW_PROOFS.get(stage, ()))]
+    proofs = (_proof_spec(stage, one) for one in FLOW_PROOFS.get(stage, ()))
+    return [*_rule_specs(stage), *_whole_specs(stage), *proofs]
+
+
+def _whole_specs(stage: str) -> list[dg.AssetCheckSpec]:
+    """Of a stage whose partitions have parts: the check that all of them could be made."""
+    about = (
+        "A part of a partition (a ranker) raised; the rest was published. Correct what is said; the next run makes it."
+    )
+    return [dg.AssetCheckSpec(check_name(stage, "whole"), asset=stage, description=about)] if _has_parts(stage) else []
+
+
+def _has_parts(stage: str) -> bool:
+    return STAGES[stage].rebuilds
 
 
 def _proof_spec(stage: str, proof: FlowProof) -> dg.AssetCheckSpec:
@@ -73,14 +86,13 @@ def materialise(
 ) -> Iterator[dg.AssetCheckResult | dg.MaterializeResult[Any]]:
     """The body of every asset: run the stage over the run's partitions, with its checks and metadata.
 
-    If a partition failed, or lacks what raised, those that passed are logged one by one and the step fails naming the
-    others (Dagster cannot fail one key of a range).
+    If a partition failed, or lacks what raised, or the stage raised, those that passed are logged one by one and the step
+    fails naming the others (Dagster cannot fail one key of a range).
     """
     report, seconds = run(context, home, stage, keys_of(context))
-    proofs = proofs_of(home, report)
-    yield from check_results(stage, report)
-    yield from proof_results(stage, proofs)
-    wrong = fault(report, proofs)
+    proofs, unproven = proofs_of(home, report)
+    yield from results(stage, report, proofs, unproven)
+    wrong = fault(report, proofs) or unproven
     if wrong is not None:
         log_materialisations(context, home, stage, report, seconds)
         raise wrong
@@ -106,7 +118,7 @@ def run(
     except StorageFault as fault:
         raise dg.RetryRequested(max_retries=RETRIES, seconds_to_wait=2 ** (context.retry_number + 1)) from fault
     except PlatformError as fault:
-        raise dg.Failure(description=_said(fault), allow_retries=False) from fault
+        raise _as_failure(fault) from fault
     return report, perf_counter() - started
 
 
@@ -132,12 +144,22 @@ def _log_progress(context: dg.AssetExecutionContext | dg.OpExecutionContext) -> 
     return show
 
 
-def proofs_of(home: Home, report: Report) -> dict[str, tuple[FlowProof, Proof]]:
-    """The proofs of what the run published, by name."""
+def proofs_of(home: Home, report: Report) -> tuple[dict[str, tuple[FlowProof, Proof]], Exception | None]:
+    """The proofs of what the run published, by name; where making them raised: none, and the step's error."""
     try:
-        return {one.name: (one, made) for one, made in sample_proofs(home.platform(), report)}
+        return {one.name: (one, made) for one, made in sample_proofs(home.platform(), report)}, None
     except PlatformError as error:
-        raise dg.Failure(description=str(error), allow_retries=False) from error
+        return {}, _as_failure(error)
+
+
+def results(
+    stage: str, report: Report, proofs: Mapping[str, tuple[FlowProof, Proof]], unproven: Exception | None
+) -> Iterator[dg.AssetCheckResult]:
+    """The results of checks and proofs; none of those that a stage that raised, or a proof, never came to."""
+    if report.raised is None or report.checks:
+        yield from check_results(stage, report)
+    if unproven is None and (report.raised is None or proofs):
+        yield from proof_results(stage, proofs)
 
 
 def proof_results(stage: str, proofs: Mapping[str, tuple[FlowProof, Proof]]) -> Iterator[dg.AssetCheckResult]:
@@ -160,7 +182,7 @@ def _proof_metadata(made: Proof) -> dict[str, Any]:
     return shown | ({"numbers": table(rows)} if rows else {})
 
 
-def fault(report: Report, proofs: Mapping[str, tuple[FlowProof, Proof]]) -> dg.Failure | None:
+def fault(report: Report, proofs: Mapping[str, tuple[FlowProof, Proof]]) -> Exception | None:
     """The step's error: what did not get published, or not whole, or what was published and does not hold."""
     if not report.ok:
         return failure(report)
@@ -174,17 +196,30 @@ def fault(report: Report, proofs: Mapping[str, tuple[FlowProof, Proof]]) -> dg.F
     return dg.Failure(description=f"published, but a proof fails: {'; '.join(broken)}", allow_retries=False)
 
 
-def failure(report: Report) -> dg.Failure:
-    """What did not get published, or not whole, and why."""
+def failure(report: Report) -> Exception:
+    """What did not get published, or not whole, and why. A fault of ours is itself, not hidden in another."""
     try:
         report.raise_if_failed()
     except PlatformError as fault:
-        return dg.Failure(description=_said(fault), allow_retries=False)
+        return _as_failure(fault)
+    except Exception as fault:
+        return fault
     raise AssertionError("a report that is ok has no failure")
 
 
+def _as_failure(fault: PlatformError) -> dg.Failure:
+    made = dg.Failure(description=_said(fault), allow_retries=False)
+    made.__cause__ = fault
+    return made
+
+
+def told(wrong: Exception) -> str:
+    """A step's error in a line or more."""
+    return str(wrong.description) if isinstance(wrong, dg.Failure) else f"{type(wrong).__name__}: {wrong}"
+
+
 def check_results(stage: str, report: Report) -> Iterator[dg.AssetCheckResult]:
-    """One result per check over all partitions of the run; the partitions that broke it stand in its table."""
+    """One result per check over all partitions of the run; those that broke it, or lack something, stand in its table."""
     for name, results in by_check(stage, report).items():
         broken = [result for result in results if not result.passed]
         yield dg.AssetCheckResult(
@@ -194,6 +229,23 @@ def check_results(stage: str, report: Report) -> Iterator[dg.AssetCheckResult]:
             severity=severity(results),
             metadata={"partitions": len(results), **_cost(results, report), **_broken_table(broken)},
         )
+    if _has_parts(stage):
+        yield _whole(stage, report)
+
+
+def _whole(stage: str, report: Report) -> dg.AssetCheckResult:
+    """Whether what the run built lacks nothing. It stops nobody: what reads the partition goes on with what is there."""
+    rows = [
+        {"partition": partition.key, "lacks": name, "raised": reason}
+        for partition, lacks in report.lacking.items()
+        for name, reason in lacks.items()
+    ]
+    return dg.AssetCheckResult(
+        passed=not rows,
+        asset_key=stage,
+        check_name=check_name(stage, "whole"),
+        metadata={"partitions": len(report.published), **({"lacking": table(rows[:50])} if rows else {})},
+    )
 
 
 def _cost(results: Sequence[CheckResult], report: Report) -> dict[str, float]:

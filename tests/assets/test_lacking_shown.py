@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
+import dagster as dg
 import pytest
 from daemon import DAY
 from deployment import Deployment
 
 from assets.launch import plan_notes, plan_rows
-from assets.materialise import fault
+from assets.materialise import check_name, check_results, check_specs, fault
 from assets.metadata import of_partition
 from rec_platform.flow import Report
 from rec_platform.flow.plan import Fate, Planned
@@ -22,9 +24,9 @@ from rec_platform.partition import Partition
 WINDOW = ("--from", DAY.isoformat(), "--to", DAY.isoformat())
 DAYS = [Partition(date(2025, 1, day)) for day in range(1, 6)]
 SAID = "line 3: KeyError: 'x' (ranker file sign.py). Correct the file."
-REPORT = Report(
-    "ranker_models", {one: {"ranker_models": 7} for one in DAYS}, lacking={one: {"sign": SAID} for one in DAYS[1:]}
-)
+STAGE = "ranker_models"
+WHOLE = Report(STAGE, {one: {STAGE: 7} for one in DAYS})
+REPORT = replace(WHOLE, lacking={one: {"sign": SAID} for one in DAYS[1:]})
 #: A ranker that cannot be fitted: raises in its line 10.
 RAISING = """
 from rec_platform.models.contract import RankerTrainer
@@ -63,6 +65,19 @@ def test_the_materialisation_of_a_partition_shows_what_it_lacks() -> None:
     assert "lacks_sign" not in of_partition(REPORT, DAYS[0])
 
 
+def test_a_check_of_the_asset_fails_and_names_what_is_lacking() -> None:
+    lacking, whole = ({one.check_name: one for one in check_results(STAGE, report)} for report in (REPORT, WHOLE))
+    name = check_name(STAGE, "whole")
+    assert name in {spec.name for spec in check_specs(STAGE)}
+    assert not any(spec.blocking for spec in check_specs(STAGE) if spec.name == name), "later layers go on"
+    found = lacking[name]
+    assert (found.passed, found.severity) == (False, dg.AssetCheckSeverity.ERROR)
+    rows = [record.data for record in found.metadata["lacking"].value.records]
+    assert rows == [{"partition": one.key, "lacks": "sign", "raised": SAID} for one in DAYS[1:]]
+    assert whole[name].passed
+    assert check_name("scores", "whole") not in {spec.name for spec in check_specs("scores")}
+
+
 def test_a_plan_says_in_one_line_what_is_tried_again() -> None:
     planned = [
         Planned("ranker_models", dict.fromkeys(DAYS, Fate.MAKE), {}, {DAYS[0]: {"sign": SAID, "evidence": "other"}})
@@ -89,6 +104,7 @@ with dg.DagsterInstance.get() as instance:
     print(json.dumps({
         "success": result.success, "said": failed.user_failure_data.description, "this run": record.run_id == result.run_id,
         "partition": record.partition_key, "lacks": record.asset_materialization.metadata["lacks_sign"].value,
+        "failed checks": [one.check_name for one in result.get_asset_check_evaluations() if not one.passed],
     }))
 """
 
@@ -107,10 +123,12 @@ def test_the_command_goes_on_without_it_says_so_and_fails(deployment: Deployment
     why = rows["ranker_models"]["lacking"][DAY.isoformat()]["sign"]
     assert why.startswith("line 10: KeyError: 'of no use'")
     assert (rows["scores"]["lacking"], rows["ranker_models"]["stale"], rows["ranker_models"]["failed"]) == ({}, 0, 0)
-    planned: dict[str, Any] = {str(row["stage"]): row for row in ours.rows("run", *WINDOW, "--plan")}
-    assert planned["ranker_models"]["lacking"] == {DAY.isoformat(): {"sign": why}}
-    assert planned["ranker_models"]["keys"]["to make"] == [DAY.isoformat()]
-    assert planned["scores"]["up to date"] == 0 < planned["scores"]["if input changes"]
     shown = json.loads(ours.python("-c", _MATERIALISED, DAY.isoformat()).splitlines()[-1])
     assert shown.pop("said").startswith(f"{DAY} lacks sign: line 10: KeyError: 'of no use' (ranker file")
-    assert shown == {"success": False, "this run": True, "partition": DAY.isoformat(), "lacks": why}
+    assert shown == {
+        "success": False,
+        "this run": True,
+        "partition": DAY.isoformat(),
+        "lacks": why,
+        "failed checks": ["ranker_models__whole"],
+    }

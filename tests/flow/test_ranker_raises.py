@@ -19,7 +19,7 @@ from rec_platform.dmc12.frame import Frame, flat
 from rec_platform.errors import Incomplete, StorageFault
 from rec_platform.flow import Platform, Report, Window
 from rec_platform.flow.plan import Fate, Planned, foreseen
-from rec_platform.lake import PartitionState
+from rec_platform.lake import Manifest, PartitionState
 from rec_platform.models.artefact import from_rows
 from rec_platform.models.boosted_trees import BoostedTreesTrainer
 from rec_platform.models.contract import RankerTrainer
@@ -35,7 +35,9 @@ pytestmark = pytest.mark.slow
 
 BEFORE = LAST - timedelta(days=1)
 DATES = (Partition(BEFORE), Partition(LAST))
-SETTINGS = f"{THREE_TRAINING_DAYS}{{files}}[evaluation]\nreplicates = 20\n"
+SETTINGS = f"{THREE_TRAINING_DAYS}{{rankers}}[evaluation]\nreplicates = 20\n"
+#: The planted ranker is the first to be fitted, so that the others come after what it does.
+NAMED = "models = ['popular', 'logistic', 'xgboost']\nfiles = ['popular.py']\n"
 #: The baseline `popularity` said once more, by a ranker that writes into what it is given and then raises on one date.
 POPULAR = """
 from dataclasses import dataclass
@@ -86,11 +88,6 @@ GATE = 'if int(EARLY.read_text()) in frames[0].contexts.column("context_id").to_
 LINE = 1 + POPULAR.split("of that date")[0].count("\n")
 
 
-def name_files(home: Path, *files: str) -> None:
-    listed = "".join(f"'{file}', " for file in files)
-    (home / "platform.toml").write_text(SETTINGS.format(files=f"files = [{listed}]\n"), encoding="utf-8")
-
-
 def flow(home: Path) -> dict[str, Report]:
     """What every stage did for both dates; what some partitions lack is no error here."""
     platform = Platform(home)
@@ -102,7 +99,7 @@ def flow(home: Path) -> dict[str, Report]:
 def without(nine_days: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A home run for both dates with the platform's rankers alone."""
     home = Path(shutil.copytree(nine_days, tmp_path_factory.mktemp("raises") / "without"))
-    name_files(home)
+    (home / "platform.toml").write_text(SETTINGS.format(rankers=""), encoding="utf-8")
     run(home, BEFORE, LAST)
     return home
 
@@ -127,7 +124,7 @@ def planted(without: Path) -> Planted:
     home = Path(shutil.copytree(without, without.parent / "planted"))
     (home / "popular.py").write_text(POPULAR, encoding="utf-8")
     (home / "early.txt").write_text(str(early(home)), encoding="utf-8")
-    name_files(home, "popular.py")
+    (home / "platform.toml").write_text(SETTINGS.format(rankers=NAMED), encoding="utf-8")
     return Planted(home, flow(home))
 
 
@@ -219,6 +216,13 @@ def test_the_plan_says_that_it_is_tried_again(planted: Planted) -> None:
     assert not any(one.lacking for stage, one in plan.items() if stage != "ranker_models")
 
 
+def test_a_date_that_lacks_a_ranker_is_made_whatever_its_training_sets_turn_out_to_be(home: Path) -> None:
+    """The other date hangs on what its training set, that is made again, will hold."""
+    later = Partition(LAST - timedelta(days=2), "US")
+    Platform(home).lake.publish([], Manifest("test", "training_sets"), failed={later: "too_good_feature"})
+    assert planned(home)["ranker_models"].fates == {DATES[0]: Fate.AFTER, DATES[1]: Fate.IF_CHANGED}
+
+
 def test_the_next_run_tries_that_one_alone_and_makes_no_commit_if_it_raises_again(home: Path, fits: list[str]) -> None:
     before = Platform(home).index.versions
     again = flow(home)
@@ -285,13 +289,13 @@ def test_where_all_rankers_of_a_date_raise_the_stage_does(home: Path, monkeypatc
 
         monkeypatch.setattr(kind, "fit", fit)
     before = Platform(home).index.versions
-    with pytest.raises(ValueError, match="nothing for logistic") as raised:
-        force(home, *DATES)
-    xgboost, popular, built, lacks = raised.value.__notes__
+    with pytest.raises(ValueError, match="nothing for popular") as raised:
+        force(home, *DATES).raise_if_failed()
+    logistic, xgboost, built, lacks = raised.value.__notes__
+    assert logistic.startswith("logistic: ValueError: nothing for logistic (test_ranker_raises.py, line ")
     assert xgboost.startswith("xgboost: ValueError: nothing for xgboost (test_ranker_raises.py, line ")
-    assert popular.startswith("popular: ValueError: nothing for popular (")
     assert built == f"ranker_models: 1 of 2 partitions were built; the first left is {LAST}."
-    assert lacks.startswith(f"ranker_models: {BEFORE} lacks popular: line {LINE}: KeyError")
+    assert f"{BEFORE} lacks popular: line {LINE}: KeyError" in lacks
     assert Platform(home).index.versions == before
 
 
