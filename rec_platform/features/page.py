@@ -25,8 +25,14 @@ _HEAD = """# Features
 
 A **fact** is a count, a sum or an instant about the past; a **feature** is the number an **encoder** makes of facts.
 Both are declared, so only the facts that some encoder needs are ever computed, and the same code gives training sets
-of old dates, batch scores and live requests. When facts are read, and by which clock, is told in
-[clocks.md](clocks.md).
+of old dates, batch scores and live requests.
+
+| you want | read |
+|---|---|
+| a feature of your own | the next section, then [declaring facts](#declaring-facts) |
+| what an idea is worth, before anything is run with it | [trying-features.md](trying-features.md) |
+| when facts are read, and by which clock | [clocks.md](clocks.md) |
+| what there is already | the tables at the end |
 
 This page is generated from the standard set: `python -m rec_platform.features.page > docs/features.md`.
 
@@ -44,32 +50,19 @@ def my_hour_share(my_hour_plays, profile_plays_28d):
     return (my_hour_plays + 1) / (profile_plays_28d + 24)
 ```
 
-Facts and encoders stand under names of their own, or in lists. The function is named for the feature, its parameters
-for what it reads: facts (yours and those below), columns of the context or item ({columns}), or other encoders. It gets
-NumPy arrays of equal length, returns a float per row, and NaN means "missing"; an infinity is an error. It touches no
-storage and no clock. Unknown parameters, rings, doubled names and code that raises are refused with the name of the
-encoder. `[features] leave_out` takes features away.
+Facts and encoders stand under names of their own, or in lists. Of an encoder:
+
+- The function is named for the feature, its parameters for what it reads: facts (yours and those below), other encoders, or
+  columns of the context or item ({columns}).
+- It gets NumPy arrays of equal length and returns a float per row. NaN means "missing"; an infinity is an error.
+- It touches no storage and no clock.
+- Unknown parameters, rings, doubled names and code that raises are refused with the name of the encoder.
+
+`[features] leave_out` takes features away.
 
 The file may import modules of its own folder by name (`from shared import tv_plays_7d`): facts and encoders that it takes
 from them are its own, and a change there is a change of the features, as in the file
 ([0133](decisions/0133-modules-beside-a-ranker-file-are-part-of-it.md)).
-
-## Logs that do not fit into memory
-
-A `Timeline` holds about 48 bytes a play. Where that is too much, the stages sweep the log by themselves
-([training-sets.md](training-sets.md#logs-that-do-not-fit-into-memory)). In a notebook, `rec_platform.features.sweep` computes
-the same bytes bucket by bucket of the contexts' profiles, from a log that it reads twice:
-
-```python
-past = Past(lambda: dataset.to_batches(columns=columns), titles, profiles, availability, rules)
-for rows, part in parts(frame, past, features, buckets=32, scratch=folder):
-    ...  # `part` is frame.take(rows) with its features: write it, drop it
-```
-
-`columns` are `PLAY_COLUMNS` of `rec_platform.timetravel.timeline` and `features.play_columns`; plays may come in any order.
-`swept(...)`, with the same arguments, returns the whole frame. Everything that can be declared is served, filters and facts
-by the hour included; many frames and whole pipelines, certificates too, go through `Swept` of `rec_platform.features.by_bucket`.
-What it costs is in [performance.md](performance.md).
 
 ## Declaring facts
 
@@ -127,7 +120,23 @@ facts, and the wholes of shares, are computed once.
 
 Whole files to start from: `examples/features/binge.py`, `examples/features/moods.py`.
 """
-_TAIL = "What an idea is worth before anything is run with it: [trying-features.md](trying-features.md)."
+_TAIL = """## Logs that do not fit into memory
+
+A `Timeline` holds about 48 bytes a play. Where that is too much, the stages sweep the log by themselves
+([training-sets.md](training-sets.md#logs-that-do-not-fit-into-memory)). In a notebook, `rec_platform.features.sweep` computes
+the same bytes bucket by bucket of the contexts' profiles, from a log that it reads twice:
+
+```python
+past = Past(lambda: dataset.to_batches(columns=columns), titles, profiles, availability, rules)
+for rows, part in parts(frame, past, features, buckets=32, scratch=folder):
+    ...  # `part` is frame.take(rows) with its features: write it, drop it
+```
+
+- `columns` are `PLAY_COLUMNS` of `rec_platform.timetravel.timeline` and `features.play_columns`; plays may come in any order.
+- `swept(...)`, with the same arguments, returns the whole frame.
+- Everything that can be declared is served, filters and facts by the hour included.
+- Many frames and whole pipelines, certificates too, go through `Swept` of `rec_platform.features.by_bucket`.
+- What it costs is in [performance.md](performance.md)."""
 _WHOSE = {
     "profile": "the profile's plays, in all countries",
     "profile_hour": "those in the context's local hour of the day",
