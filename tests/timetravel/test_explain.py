@@ -120,6 +120,16 @@ def test_a_play_that_a_fact_of_titles_does_not_count_yet_though_it_is_known_is_s
     assert of_title.left_out.column("why").to_pylist() == [KNOWN_AFTER_THE_TICK]
 
 
+def test_a_play_known_at_the_very_instant_is_left_out_and_a_microsecond_later_counted() -> None:
+    """The evening becomes known as the third day's hour 6 begins, which is a tick of an hour, too."""
+    facts = [Fact("mine", "profile", "plays", 7), Fact("hourly", "title", "plays", 7, tick="hour")]
+    for beside, of_mine, of_title in ((0, 3, 3), (1, 4, 3), (HOUR, 4, 4)):
+        one = ANA._replace(at=START + 2 * DAY + 6 * HOUR + beside)
+        mine, title = explained(past_of(ana()), facts, one, values_of(ana(), facts, one))
+        assert (mine.value, title.value) == (of_mine, of_title)
+        assert (mine.plays.num_rows, title.plays.num_rows) == (of_mine, of_title)
+
+
 def test_a_number_that_the_plays_do_not_give_is_refused_with_the_facts_name() -> None:
     fact = Fact("mine", "profile", "plays", 7)
     with pytest.raises(
