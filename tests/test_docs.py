@@ -141,9 +141,9 @@ def test_files_of_the_project_that_a_page_names_exist(page: Path) -> None:
 
 
 def pictures(page: Path) -> list[Path]:
-    """The pictures that a page shows."""
-    shown = re.findall(r"!\[[^\]]+\]\(([^)\s]+)\)", prose(page))
-    return [(page.parent / target).resolve() for target in shown]
+    """The pictures that a page shows with words for those who do not see them, in Markdown or, where narrower, as HTML."""
+    shown = re.findall(r"!\[[^\]]+\]\(([^)\s]+)\)|<img src=\"([^\"]+)\"[^>]* alt=\"[^\"]+\">", prose(page))
+    return [(page.parent / (markdown or html)).resolve() for markdown, html in shown]
 
 
 def test_every_picture_is_shown_with_its_words_and_is_small() -> None:
@@ -154,8 +154,11 @@ def test_every_picture_is_shown_with_its_words_and_is_small() -> None:
 
 def test_a_picture_without_words_is_not_shown(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
-    page.write_text("![](a.png) ![what is\nseen](b.png) [no picture](c.png) `![code](d.png)`\n")
-    assert [picture.name for picture in pictures(page)] == ["b.png"]
+    page.write_text(
+        "![](a.png) ![what is\nseen](b.png) [no picture](c.png) `![code](d.png)`\n"
+        '<img src="e.png" width="9" alt="words"> <img src="f.png" alt=""> <img src="g.png">\n'
+    )
+    assert [picture.name for picture in pictures(page)] == ["b.png", "e.png"]
 
 
 def drawn_hours(fact: str) -> tuple[float, float]:
