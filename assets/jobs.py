@@ -11,7 +11,7 @@ from typing import Any, Final
 import dagster as dg
 
 from assets.home import Home
-from assets.materialise import check_results, fault, log_materialisations, proof_results, proofs_of, run
+from assets.materialise import fault, log_materialisations, proofs_of, results, run, told
 from rec_platform.flow import LAYERS, STAGES
 from rec_platform.partition import Partition
 
@@ -49,16 +49,16 @@ def stage_op(stage: str) -> dg.OpDefinition:
             return list(failed_before)
         keys = [Partition.parse(key) for key in config.partitions]
         report, seconds = run(context, home, stage, keys, force=config.force, allow_stale=config.allow_stale)
-        proofs = proofs_of(home, report)
-        for result in (*check_results(stage, report), *proof_results(stage, proofs)):
+        proofs, unproven = proofs_of(home, report)
+        for result in results(stage, report, proofs, unproven):
             context.log_event(_evaluation(result, stage))  # type: ignore[arg-type]  # taken, though not declared
         log_materialisations(context, home, stage, report, seconds)
-        wrong = fault(report, proofs)
+        wrong = fault(report, proofs) or unproven
         if wrong is None:
             return list(failed_before)
         if not config.go_on:
             raise wrong
-        return [*failed_before, str(wrong.description)]
+        return [*failed_before, told(wrong)]
 
     return make
 

@@ -11,7 +11,7 @@ from rec_platform.config import SOURCE_FILE, Settings, load_settings
 from rec_platform.errors import MissingInput, PlatformError
 from rec_platform.facts.stage import Facts
 from rec_platform.flow.index import Index
-from rec_platform.flow.raised import FOLDER, Raised, note, told_of
+from rec_platform.flow.raised import FOLDER, Raised, Versions, note, told_of
 from rec_platform.flow.reader import LakeReader
 from rec_platform.flow.registry import stages_for
 from rec_platform.flow.run import Progress, Report, Todo, note_left_behind, plan_stage, quiet, run_stage
@@ -107,7 +107,7 @@ class Platform:
         """Bring partitions of a stage up to date; see `flow.run.run_stage`. What it raises is noted in the home, too."""
         before = dict(self.index.versions)
         try:
-            return run_stage(
+            report = run_stage(
                 self.lake,
                 self.stages[stage],
                 partitions,
@@ -119,16 +119,22 @@ class Platform:
                 progress=progress,
             )
         except Exception as error:
-            left = self._stale(stage, partitions, allow_stale=allow_stale)
-            note(self.index, self.stages[stage], self.settings, left, before, run_id=run_id, error=error)
+            self._note(stage, partitions, before, run_id, error, allow_stale=allow_stale)
             raise
+        if report.raised is not None:
+            self._note(stage, partitions, before, run_id, report.raised, allow_stale=allow_stale)
+        return report
 
-    def _stale(self, stage: str, partitions: Sequence[Partition], *, allow_stale: bool) -> Sequence[Partition]:
-        """Those that a run would make; all of them where that cannot be told."""
+    def _note(
+        self, stage: str, partitions: Sequence[Partition], versions: Versions, run_id: str, error: Exception, *,
+        allow_stale: bool,
+    ) -> None:  # fmt: skip
+        """Note what a run that raised has left: what would still be made; all of it where that cannot be told."""
         try:
-            return list(self.plan(stage, partitions, allow_stale=allow_stale).stale)
+            left: Sequence[Partition] = list(self.plan(stage, partitions, allow_stale=allow_stale).stale)
         except PlatformError:
-            return partitions
+            left = partitions
+        note(self.index, self.stages[stage], self.settings, left, versions, run_id=run_id, error=error)
 
     def raised(self) -> dict[str, list[Raised]]:
         """The runs in which a stage raised and left what no run has made since, newest first, by stage."""

@@ -67,6 +67,7 @@ class Report:
         extra: what the stage said of each partition.
         cpu_seconds: what parts of the work took for each partition, as the stage counted them.
         lacking: what could not be made of partitions that were built without it.
+        raised: what building raised; what was built before is among the others.
     """
 
     stage: str
@@ -79,21 +80,27 @@ class Report:
     extra: Mapping[Partition, Mapping[str, Any]] = field(default_factory=dict)
     cpu_seconds: Mapping[Partition, Mapping[str, float]] = field(default_factory=dict)
     lacking: Lacking = field(default_factory=dict)
+    raised: Exception | None = None
 
     @property
     def ok(self) -> bool:
-        return not self.failed and not self.blocked and not self.lacking
+        return not self.failed and not self.blocked and not self.lacking and self.raised is None
 
     def raise_if_failed(self) -> None:
-        """Raise for what did not get published, or not whole, naming it and why; of several kinds the others are notes."""
+        """Raise what building raised, or for what did not get published, or not whole, naming it and why.
+
+        Of several kinds the others are notes.
+        """
         faults = list(self._faults())
         for other in faults[1:]:
             faults[0].add_note(str(other))
         if faults:
             raise faults[0]
 
-    def _faults(self) -> Iterator[PlatformError]:
+    def _faults(self) -> Iterator[Exception]:
         place = f"stage {self.stage}"
+        if self.raised is not None:
+            yield self.raised
         if self.failed:
             repair = "The rest was published. Correct the source and run again; readers keep the last good version."
             yield AuditFailed(_listing(self.failed, 3), place=place, repair=repair)
@@ -184,8 +191,11 @@ def run_stage(
     that passed in one commit per table and marks what failed. Returns what happened; `Report.raise_if_failed` turns
     failures, and what partitions were built without, into an error. `index` is advanced to the new versions.
 
-    Where building raises, what was built before is audited and published all the same, and then the error goes on. What
-    was not built, or is blocked, is noted in `index`: nothing later in this run is made from it unless `allow_stale`.
+    Where building raises, what was built before is audited and published all the same, and the error stands in the report.
+    What was not built, or is blocked, is noted in `index`: nothing later in this run is made from it unless `allow_stale`.
+
+    Raises:
+        StorageFault: files could not be read or written; nothing was published.
     """
     todo = plan_stage(index, stage, partitions, settings, force=force, allow_stale=allow_stale)
     note_left_behind(index, stage, todo)
@@ -212,15 +222,13 @@ def run_stage(
         made.raised.add_note(
             f"{stage.name}: {len(built)} of {len(todo.stale)} partitions were built; the first left is {left}."
         )
-        for said in lacks_told(made.lacking):
-            made.raised.add_note(f"{stage.name}: {said}")
-        raise made.raised
     rows: dict[Partition, dict[str, int]] = {}
     for one in passed:
         rows.setdefault(one.partition, {})[one.spec.name] = one.rows
     extra = {one.partition: one.extra for one in made.staged if one.extra}
     return Report(
-        stage.name, rows, todo.current, failed, todo.blocked, tuple(checks), versions, extra, made.spent, made.lacking
+        stage.name, rows, todo.current, failed, todo.blocked, tuple(checks), versions, extra, made.spent, made.lacking,
+        made.raised,
     )  # fmt: skip
 
 
@@ -251,7 +259,7 @@ def _collected(building: Iterator[tuple[list[Staged], Built]]) -> _Made:
                 made.lacking[built.partition] = built.lacks
     except StorageFault:
         raise
-    except Exception as error:  # whatever it is: `run_stage` raises it again when what was built is safe
+    except Exception as error:  # whatever it is: what was built before is kept, and the report has it
         made.raised = error
     return made
 

@@ -53,7 +53,7 @@ def make(home: Path, stage: Stage, cells: Sequence[Partition] = CELLS, run: str 
 def breaking(home: Path, cells: Sequence[Partition] = CELLS, *, run: str = "0123456789", at: int = AT) -> None:
     """A run in which the stage raises, at this time."""
     with pytest.raises(type(Breaking.fault)):
-        make(home, Breaking(), cells, run)
+        make(home, Breaking(), cells, run).raise_if_failed()
     os.utime(home / FOLDER / "facts" / f"{run}.json", (at, at))
 
 

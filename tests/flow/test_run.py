@@ -247,11 +247,13 @@ class Breaking(Facts):
 
 
 def test_what_was_built_before_a_stage_raised_is_published(lake: Lake) -> None:
-    index = fresh(lake)
+    index, built = fresh(lake), CELLS[: CELLS.index(Breaking.bad)]
+    report = run_stage(lake, Breaking(), CELLS, Settings(), index=index, run_id="test")
+    assert (list(report.published), report.raised, report.ok) == (built, Breaking.fault, False)
     with pytest.raises(ConfigError, match="`share` raised KeyError") as raised:
-        run_stage(lake, Breaking(), CELLS, Settings(), index=index, run_id="test")
+        report.raise_if_failed()
     assert raised.value.__notes__[-1] == "facts: 4 of 12 partitions were built; the first left is DE|2025-01-03."
-    assert set(fresh(lake).state("play_facts")) == set(CELLS[: CELLS.index(Breaking.bad)])
+    assert set(fresh(lake).state("play_facts")) == set(built)
     assert all(set(index.state(spec.name)) == set(index.state("play_facts")) for spec in Facts.tables)
 
 
@@ -275,7 +277,7 @@ def test_a_run_makes_nothing_from_what_its_stage_raised_at(
     monkeypatch.setattr(Breaking, "fault", fault)
     index = fresh(lake)
     with pytest.raises(type(fault)):
-        run_stage(lake, Breaking(), CELLS, Settings(), index=index, run_id="test")
+        run_stage(lake, Breaking(), CELLS, Settings(), index=index, run_id="test").raise_if_failed()
     assert hashes(lake, "play_facts") == before
 
     def snapshots(**options: bool) -> Report:
@@ -298,8 +300,7 @@ def test_nothing_is_made_from_what_stands_on_partitions_that_were_not_made_again
     make(lake, FeatureSnapshots(), [standing])
     index = fresh(lake)
     snapshots = (Input("profile_snapshot", DAYS[4], DAYS[4], countries=("FR",)),)
-    with pytest.raises(ConfigError, match="`share` raised"):
-        run_stage(lake, Breaking(), CELLS, Settings(), index=index, run_id="test")
+    assert run_stage(lake, Breaking(), CELLS, Settings(), index=index, run_id="test").raised
 
     def behind_after(**options: bool) -> tuple[str, ...]:
         run_stage(lake, FeatureSnapshots(), [standing], Settings(), index=index, run_id="test", **options)
@@ -338,7 +339,7 @@ def test_a_stage_that_reads_what_it_does_not_name_is_refused(lake: Lake) -> None
             yield from super().build(partitions, reader, settings)
 
     with pytest.raises(MissingInput, match="which its inputs do not name"):
-        make(lake, Peeking(), CELLS[:1])
+        make(lake, Peeking(), CELLS[:1]).raise_if_failed()
 
 
 def test_what_a_killed_sweep_left_goes_when_the_next_run_starts(lake: Lake, tmp_path: Path) -> None:
