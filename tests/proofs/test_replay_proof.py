@@ -93,6 +93,15 @@ def test_libraries_that_changed_are_named(made: Path, last: date, monkeypatch: p
     )
 
 
+def test_a_fingerprint_of_other_inputs_is_named_though_the_rows_are_the_same(
+    made: Path, last: date, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(replaying, "fingerprint", lambda *_: "of other inputs")
+    proof = replay(Platform(made), "feature_snapshots", Partition(last, "US"))
+    assert not proof.passed
+    assert "the same rows, but the fingerprint on record is of other inputs" in proof.observed
+
+
 def test_a_raised_code_version_is_named(made: Path, last: date) -> None:
     platform = Platform(made)
     raised = type("Raised", (TrainingSets,), {"code_version": 99})
