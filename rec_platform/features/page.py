@@ -85,13 +85,14 @@ cannot be meant is refused when the file is read, naming the fact, the fault and
 - **Instants** are int64 microseconds with the least int64 for "none": `days_since` of `rec_platform.features.encoders`
   turns them into days. Everything else is float64.
 - **`profile_attribute`** takes `attribute` ({lists}) and `over` (`"mean"` or `"max"` over the item's values); it is missing
-  for an item without values. A play counts under the values its title is known to have at the context's instant.
+  for an item without values. A play counts under the values its title is known to have at the context's instant. Its instants
+  are those of a play that shares any of the values, and take no `over`.
 - **`profile_hour`, `profile_weekday`**: the hour and weekday are local, on the declared clock of the context's country.
 
 **Windows** are whole days as a number, text such as `"30min"`, `"6h"`, `"7d"`, or None for all time. Facts of a profile end at
 the context's own instant, to the microsecond. Facts of a title, a country and the platform end at the last tick, 00:00 UTC,
-or with `tick="hour"` the last full hour: their windows are whole days, or whole hours. `first_played_at` of these, and what
-is read from records, is over all time.
+or with `tick="hour"` the last full hour: their windows are whole days, or whole hours. `first_played_at` of these and of
+`profile_attribute`, and what is read from records, is over all time.
 
 **Filters.** `where` is a condition in Python's syntax on a play and its title. It is parsed to an allow-list and typed when it is
 declared; nothing of it is run or becomes part of a query. It may hold:

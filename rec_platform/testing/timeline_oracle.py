@@ -183,8 +183,10 @@ class TimelineOracle:
         row = newest(self.titles, at, **{c.TITLE: title_id})
         return set() if row is None else {value for value in row[attribute] or () if value is not None}
 
-    def _over_values(self, fact: Fact, plays: list[Row], at: int, title_id: int | None) -> float:
+    def _over_values(self, fact: Fact, plays: list[Row], at: int, title_id: int | None) -> float | int:
         values = self.values(fact.attribute, title_id, at)
+        if fact.kind == "instant":
+            return measured(fact.measure, [p for p in plays if values & self.values(fact.attribute, p[c.TITLE], at)])
         if not values:
             return float("nan")
         had = [(play, self.values(fact.attribute, play[c.TITLE], at)) for play in plays]

@@ -53,7 +53,7 @@ MEASURES: Final[dict[str, tuple[Measure, ...]]] = {
     "profile_hour": (*SUMS, *NUMERIC, DISTINCT, SHARE),
     "profile_weekday": (*SUMS, *NUMERIC, DISTINCT, SHARE),
     "profile_title": (*SUMS, *NUMERIC, SHARE, *_ENDS),
-    "profile_attribute": (*SUMS, *NUMERIC, DISTINCT, SHARE),
+    "profile_attribute": (*SUMS, *NUMERIC, DISTINCT, SHARE, *_ENDS),
     "title": (*SUMS, *NUMERIC, SHARE, *_ENDS, "released_at", "runtime_ms"),
     "title_country": (*SUMS, *NUMERIC, SHARE, *_ENDS, "available_from"),
     "country": (*SUMS, *NUMERIC, DISTINCT, SHARE, *_ENDS),
@@ -114,13 +114,14 @@ class Fact:
             plays).
         measure: plays, watched_ms, engaged_plays and the integer columns of a play (sums, float64; a missing value adds
             0); distinct_titles (float64); share (float64, NaN where the whole is 0); last_played_at, first_played_at
-            (int64 instants, NONE if there is none); or of records: signup_at, released_at, available_from (instants),
+            (int64 instants, NONE if there is none; of profile_attribute those of a play that shares any value, and the
+            first over all time only); or of records: signup_at, released_at, available_from (instants),
             runtime_ms (float64, NaN if there is none).
         window: back from the instant (or tick): days as a number, text such as "30min", "6h", "7d", or None for all
             time. Kept as a number where it is whole days.
         about: one line for the docs.
         attribute: profile_attribute only: a list attribute of the title, genres or tags.
-        over: profile_attribute only: mean or max over the item's values.
+        over: profile_attribute only, and not of instants: mean or max over the item's values.
         where: only plays for which this condition holds (`filters`); "" for all. Kept in one way of writing it.
         of: share only: of whose plays in the same window, filter or not; by default the first of `WHOLES`.
         tick: facts about titles, countries and the platform only: as of the last full day or hour, UTC.
@@ -143,6 +144,8 @@ class Fact:
         self._check_measure()
         self._among(self.attribute, LISTS, f"attribute {self.attribute!r}")
         self._among(self.over, ("mean", "max"), f"over {self.over!r}")
+        self._require(self.over == "mean" or self.measure not in _ENDS, f"over {self.over!r} of {self.measure}",
+                      "left out: it is that of a play which shares any of the item's values")  # fmt: skip
         self._among(self.tick, _TICKS, f"tick {self.tick!r}")
         self._check_window()
         self._check_filter()
@@ -158,7 +161,8 @@ class Fact:
         self._among(self.measure, MEASURES[self.entity], f"measure {self.measure!r} of entity {self.entity}")
 
     def _check_window(self) -> None:
-        fixed = self.measure in OF_RECORDS or (self.measure == "first_played_at" and self.by_tick)
+        no_first = self.by_tick or self.entity == "profile_attribute"
+        fixed = self.measure in OF_RECORDS or (self.measure == "first_played_at" and no_first)
         self._require(not fixed or self.window is None, f"window of {self.measure} of {self.entity}", "None: all time")
         self._require(self.by_tick or self.tick == "day", f"tick of {self.measure} of {self.entity}",
                       "left out: it is read at the instant itself")  # fmt: skip

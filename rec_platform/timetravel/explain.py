@@ -170,7 +170,7 @@ class _Near:
         as_of = self.asked.at // fact.tick_micros * fact.tick_micros if fact.by_tick else self.asked.at
         since = None if fact.micros == ALL_TIME else as_of - fact.micros
         counted, left = self._split(self._about(fact) & self._passing(fact), as_of, since)
-        of_values = fact.entity == "profile_attribute"
+        of_values = fact.entity == "profile_attribute" and fact.kind != "instant"
         value = self._over_values(fact, counted) if of_values else measured(fact, counted)
         return Explanation(fact, value, as_of, since, counted, left)
 

@@ -256,6 +256,12 @@ class FactReader:
     def _profile_attribute(self, asked: Asked, fact: Fact) -> Values:
         titles, attribute = self._timeline.title_rows, self._timeline.title_rows.lists[fact.attribute]
         moves = asked.moves_between(self._timeline.changes(fact.attribute), fact.attribute, fact.micros)
+        if fact.measure in INSTANTS:
+            return kernels.moved_attribute_ends(
+                moves.bounds, moves.opens, moves.moves, self._timeline.histories.played, moves.titles, asked.at,
+                asked.offsets, asked.item, titles.starts, titles.known, attribute.starts, attribute.values,
+                len(attribute.names), fact.micros, fact.measure == "last_played_at",
+            )  # fmt: skip
         newest = titles.newest[fact.attribute]
         return kernels.moved_attributes(
             moves.bounds, moves.opens, moves.titles, self._amounts(moves, fact), asked.at, asked.offsets, asked.item,

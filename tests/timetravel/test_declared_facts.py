@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import hypothesis.strategies as st
 import numpy as np
 import pyarrow as pa
@@ -12,10 +14,11 @@ from test_timeline_oracle import expected, same
 from timeline_worlds import PLAY_SCHEMA, RULES, Asked, World, asked, filters, worlds
 
 from rec_platform import columns as c
-from rec_platform.clock import DAY
+from rec_platform.clock import DAY, HOUR
 from rec_platform.errors import ConfigError
 from rec_platform.tables import AVAILABILITY, PROFILES, TITLES
 from rec_platform.timetravel.declared import (
+    INSTANTS,
     LISTS,
     MEASURES,
     OF_RECORDS,
@@ -26,6 +29,7 @@ from rec_platform.timetravel.declared import (
 )  # fmt: skip
 from rec_platform.timetravel.facts import Values
 from rec_platform.timetravel.filters import values as filters_values
+from rec_platform.timetravel.kernels import NONE
 from rec_platform.timetravel.reading import compute, timeline_of
 from rec_platform.timetravel.timeline import PLAY_COLUMNS, Timeline
 
@@ -46,9 +50,12 @@ def facts(draw: st.DrawFn, name: str = "x") -> Fact:
         where = draw(filters) if of == entity else where
     ticked = entity in ("title", "title_country", "country", "platform")
     tick = draw(st.sampled_from(["day", "hour"])) if ticked else "day"
-    fixed = ticked and measure == "first_played_at"
+    fixed = (ticked or entity == "profile_attribute") and measure == "first_played_at"
     window = None if fixed else draw(st.sampled_from(_WINDOWS[tick if ticked else "instant"]))
-    attribute, over = draw(st.sampled_from(LISTS)), draw(st.sampled_from(["mean", "max"]))
+    attribute, over = (
+        draw(st.sampled_from(LISTS)),
+        draw(st.sampled_from(["mean", "max"][: 1 if measure in INSTANTS else 2])),
+    )
     return Fact(name, entity, measure, window, attribute=attribute, over=over, where=where, of=of, tick=tick)  # type: ignore[arg-type]
 
 
@@ -82,6 +89,59 @@ def test_every_declaration_is_the_oracles(world: World, ask: Asked, wanted: list
             if not same(got, want)
         ]  # fmt: skip
         assert not differing, (fact, differing)
+
+
+ENDS_OF_VALUES = [
+    Fact(f"{measure}_{window}_{attribute}_{n}", "profile_attribute", measure, window, attribute=attribute, where=where)
+    for measure, windows in (("last_played_at", (None, "30min", "6h", 7)), ("first_played_at", (None,)))
+    for window in windows
+    for attribute in LISTS
+    for n, where in enumerate(("", "engaged == 1"))
+]  # type: ignore[arg-type]
+
+
+def crowded(draw: Random) -> tuple[World, Asked]:
+    """Two profiles, five titles whose genres change, and many contexts: most items share a value with some play."""
+    titles, hours = (3, 5, 8, 13, 21), lambda most: draw.randrange(most) * HOUR // 2
+    plays = [
+        {c.PROFILE: draw.choice((1, 2)), c.TITLE: draw.choice(titles), c.PLAYED_AT: (began := hours(400)),
+         c.KNOWN_AT: began + draw.choice((0, 1, HOUR, 5 * HOUR, DAY, 8 * DAY)), c.WATCHED_MS: 1,
+         c.ENGAGED: draw.randrange(2), c.COUNTRY: "FR"}
+        for _ in range(40)
+    ]  # fmt: skip
+    rows = [
+        {c.TITLE: draw.choice(titles), c.KNOWN_AT: draw.choice((0, hours(500))), c.SOURCE_ID: "t",
+         c.GENRES: draw.sample(("drama", "crime", "noir", "war"), draw.randrange(4)),
+         c.TAGS: draw.sample(("old", "new"), draw.randrange(3))}
+        for _ in range(12)
+    ]  # fmt: skip
+    n = 30
+    offsets = np.arange(n + 1) * 3
+    ask = Asked(
+        np.array([draw.choice((1, 2, 99)) for _ in range(n)]), np.array(["FR"] * n, dtype=object),
+        np.array([hours(600) for _ in range(n)]), offsets, np.array([draw.choice((*titles, 77)) for _ in range(3 * n)]),
+    )  # fmt: skip
+    empty = [spec.schema.empty_table() for spec in (PROFILES, AVAILABILITY)]
+    tables = pa.Table.from_pylist(plays, schema=PLAY_SCHEMA), pa.Table.from_pylist(rows, schema=TITLES.schema)
+    return World(*tables, *empty), ask
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_the_last_and_first_play_that_shares_a_value_are_the_oracles(seed: int) -> None:
+    """Titles whose values change, plays that come late or too late, windows that plays leave."""
+    world, ask = crowded(Random(seed))
+    values, oracle = found(world, ENDS_OF_VALUES, ask), world.oracle()
+    for fact in ENDS_OF_VALUES:
+        assert values[fact.name].tolist() == expected(oracle, fact, ask), fact
+    there = sum(int((values[fact.name] != NONE).sum()) for fact in ENDS_OF_VALUES)
+    assert there > 60, "else little is proved"
+
+
+def test_how_the_ends_of_values_may_be_declared() -> None:
+    with pytest.raises(ConfigError, match=r"over 'max' of last_played_at cannot be declared.*left out"):
+        Fact("x", "profile_attribute", "last_played_at", over="max")
+    with pytest.raises(ConfigError, match=r"window of first_played_at of profile_attribute.*all time"):
+        Fact("x", "profile_attribute", "first_played_at", 7)
 
 
 #: The same sums and ends by both kinds of tick, beside each other: of all time, and of one tick.

@@ -14,7 +14,7 @@ from rec_platform.config import SourceRules
 from rec_platform.errors import ConfigError
 from rec_platform.tables import AVAILABILITY, INSTANT, PROFILES, TITLES
 from rec_platform.testing.timeline_oracle import TimelineOracle
-from rec_platform.timetravel.declared import MEASURES, NUMERIC, OF_RECORDS, SHARE, Fact
+from rec_platform.timetravel.declared import INSTANTS, MEASURES, NUMERIC, OF_RECORDS, SHARE, Fact
 from rec_platform.timetravel.filters import parse_filter
 from rec_platform.timetravel.timeline import Timeline
 
@@ -152,12 +152,13 @@ def every_fact() -> list[Fact]:
             if measure == SHARE or measure in NUMERIC:
                 continue
             fixed = measure in OF_RECORDS or (
-                measure == "first_played_at" and entity in ("title", "title_country", "country", "platform")
+                measure == "first_played_at"
+                and entity in ("title", "title_country", "country", "platform", "profile_attribute")
             )
             for window in (None,) if fixed else (None, 1, 28):
                 ways = [("genres", "mean"), ("genres", "max"), ("tags", "mean")] if entity == "profile_attribute" else [
                     ("genres", "mean")]  # fmt: skip
-                for attribute, over in ways:
+                for attribute, over in ways[:: 2 if measure in INSTANTS else 1]:
                     name = f"{entity}_{measure}_{window}_{attribute}_{over}"
                     facts.append(Fact(name, entity, measure, window, attribute=attribute, over=over))
     return facts

@@ -57,7 +57,13 @@ from rec_platform.timetravel.kernels.histories import (
 )
 from rec_platform.timetravel.kernels.instants import first_played, local_keys
 from rec_platform.timetravel.kernels.rankings import count_above, keep_best
-from rec_platform.timetravel.kernels.records import moved_attributes, revision, revisions_at, seen_titles
+from rec_platform.timetravel.kernels.records import (
+    moved_attribute_ends,
+    moved_attributes,
+    revision,
+    revisions_at,
+    seen_titles,
+)
 from rec_platform.timetravel.kernels.search import lower_bound
 from rec_platform.timetravel.kernels.ticks import (
     add_ends,
@@ -121,6 +127,7 @@ __all__ = [
     "lower_bound",
     "mark",
     "marked",
+    "moved_attribute_ends",
     "moved_attributes",
     "moved_keys",
     "moved_lasts",

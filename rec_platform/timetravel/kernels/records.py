@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from rec_platform.timetravel.kernels.compiling import Bools, Float64, Int32, Int64, compiled
+from rec_platform.timetravel.kernels.compiling import NONE, Bools, Float64, Int32, Int64, compiled
+from rec_platform.timetravel.kernels.search import row_of
 
 
 @compiled
@@ -79,6 +80,59 @@ def moved_attributes(
             else:
                 begin, end = _values_of(revision_starts, revision_known, value_starts, t, now)
                 out[j] = _over(sums, values, begin, end, greatest)
+    return out
+
+
+@compiled
+def moved_attribute_ends(
+    bounds: Int64,
+    opens: Bools,
+    moves: Int32,
+    played: Int64,
+    titles: Int32,
+    at: Int64,
+    offsets: Int64,
+    item: Int32,
+    revision_starts: Int64,
+    revision_known: Int64,
+    value_starts: Int64,
+    values: Int32,
+    n_values: int,
+    window: int,
+    last: bool,
+) -> Int64:
+    """Per item, when the last (else the first) of the profile's visible plays in the window began, of titles that share a
+    value of a list attribute with the item's; `NONE` if there is none.
+
+    As of values, and of runs, as `moved_attributes`. Plays stand in order of `played`, so of a value the last that ever came
+    in goes out last: where it is too old, nothing is left. The first is asked for over all time only, and never goes out.
+    """
+    out = np.full(len(item), NONE, dtype=np.int64)
+    held = np.full(n_values, -1, dtype=np.int32)
+    for i in range(len(at)):
+        now = at[i]
+        if opens[i]:
+            held[:] = -1
+        for m in range(bounds[i], bounds[i + 1]):
+            if moves[m] < 0:
+                continue
+            row = row_of(moves[m])
+            begin, end = _values_of(revision_starts, revision_known, value_starts, titles[m], now)
+            for v in range(begin, end):
+                other = held[values[v]]
+                if other < 0 or (row > other) == last:
+                    held[values[v]] = row
+        for j in range(offsets[i], offsets[i + 1]):
+            if item[j] < 0:
+                continue
+            found = np.int32(-1)
+            begin, end = _values_of(revision_starts, revision_known, value_starts, item[j], now)
+            for v in range(begin, end):
+                other = held[values[v]]
+                if other >= 0 and (found < 0 or (other > found) == last):
+                    found = other
+            if found >= 0 and (window < 0 or played[found] >= now - window):
+                out[j] = played[found]
     return out
 
 
