@@ -117,7 +117,7 @@ def said(fact: Fact) -> str:
     parts = [f"{fact.measure} of {fact.entity}"]
     if fact.entity == "profile_attribute":
         parts.append(
-            f"of any shared of its {fact.attribute}" if fact.kind == "instant" else f"{fact.over} over {fact.attribute}"
+            f"sharing any of the {fact.attribute}" if fact.kind == "instant" else f"{fact.over} over {fact.attribute}"
         )
     if fact.measure not in OF_RECORDS:
         parts.append("all time" if fact.window is None else window_text(fact.micros))
