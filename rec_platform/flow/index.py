@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
@@ -23,8 +24,6 @@ from rec_platform.tables import LANDING, table
 
 #: Tables with a partition for every delivered cell: a delivered cell that is not there was forgotten, not empty.
 COMPLETE: Final = ("raw_plays", "play_facts", "title_tiles", "profile_tiles")
-
-Day = Mapping[str, PartitionState]
 
 
 @dataclass(frozen=True)
@@ -53,6 +52,9 @@ class Index:
         self._days: dict[str, dict[date | None, dict[str, PartitionState]]] = {}
         self._marked: dict[str, list[tuple[Partition, str]]] = {}
         self._digests: dict[tuple[object, ...], str] = {}
+        self._ordered: dict[str, list[date]] = {}
+        self._newest: dict[str, dict[date | None, str]] = {}
+        self._unmade: dict[str, list[Partition]] = {}
         self._resolved: dict[Input, Resolved] = {}
         self._keys: dict[str, dict[date | None, list[Partition]]] = {}
         self._behind: dict[str, dict[Partition, str]] = {}
@@ -67,6 +69,9 @@ class Index:
         """What was worked out from a table's states: they are others now."""
         self._days.pop(name, None)
         self._marked.pop(name, None)
+        self._ordered.pop(name, None)
+        self._newest.pop(name, None)
+        self._unmade.pop(name, None)
         self._keys.pop(name, None)
         self._digests = {key: digest for key, digest in self._digests.items() if key[0] != name}
         self._forget_resolved(name)
@@ -155,25 +160,30 @@ class Index:
         states = self.days(one.table).get(day, {})
         # All is seen without a cut and with a late one, but hashed as a whole or by known date: each has its own place here.
         asked = (one.table, "day", day, one.countries, one.every_country)
-        key = (*asked, one.cut is None, self._effective_cut(states, one.cut))
+        key = (*asked, one.cut is None, self._effective_cut(one, day))
         if key not in self._digests:
             chosen = ((country, state) for country, state in states.items() if wanted(one, country) and state.rows)
             parts = [f"{country}:{seen}" for country, state in chosen if (seen := state.visible_hash(one.cut))]
             self._digests[key] = f"{day}={','.join(parts)}" if parts else ""
         return self._digests[key]
 
-    @staticmethod
-    def _effective_cut(states: Day, cut: date | None) -> date | None:
-        """None where all rows of the day were known before the cut, so that all later cuts share one digest."""
-        newest = max((state.newest_known for state in states.values()), default="")
-        return cut if cut and newest >= cut.isoformat() else None
+    def _effective_cut(self, one: Input, day: date | None) -> date | None:
+        """The cut; None where all rows of the day were known before it, so that all later cuts share one digest."""
+        if one.cut is None:
+            return None
+        if one.table not in self._newest:
+            days = self.days(one.table).items()
+            self._newest[one.table] = {of: max(state.newest_known for state in states.values()) for of, states in days}
+        return one.cut if self._newest[one.table].get(day, "") >= one.cut.isoformat() else None
 
     def range(self, one: Input) -> Sequence[date | None]:
         """The days of an input that the table has, in order; `[None]` for a table that is not partitioned."""
         if table(one.table).grain is Grain.NONE:
             return [None]
-        first, last = one.first or FIRST_DAY, one.last or LAST_DAY
-        return sorted(day for day in self.days(one.table) if day is not None and first <= day <= last)
+        if one.table not in self._ordered:
+            self._ordered[one.table] = sorted(day for day in self.days(one.table) if day is not None)
+        days = self._ordered[one.table]
+        return days[bisect_left(days, one.first or FIRST_DAY) : bisect_right(days, one.last or LAST_DAY)]
 
     def _missing(self, one: Input) -> list[str]:
         if table(one.table).grain is Grain.NONE:
@@ -190,16 +200,19 @@ class Index:
     def _forgotten(self, one: Input, first: date, last: date) -> list[str]:
         if one.table == LANDING.name:
             return []
-        known, holes = self.days(one.table), self._hole_states(one.table)
+        holes = self._hole_states(one.table)
         return [
-            f"{one.table} {country}|{day}"
-            for day in sorted(self.delivered)
-            if first <= day <= last
-            for country in sorted(self.delivered[day])
-            if wanted(one, country)
-            and country not in known.get(day, {})
-            and (not one.every_country or Partition(day, country) not in holes)
+            f"{one.table} {cell.key}"
+            for cell in self._not_made(one.table)
+            if first <= cell.day <= last and wanted(one, cell.place) and not (one.every_country and cell in holes)
         ]
+
+    def _not_made(self, name: str) -> list[Partition]:
+        """The delivered cells of which a table has no state, in order: mostly none, and asked for every input."""
+        if name not in self._unmade:
+            delivered = (Partition(day, country) for day, countries in self.delivered.items() for country in countries)
+            self._unmade[name] = sorted(cell for cell in delivered if cell not in self.state(name))
+        return self._unmade[name]
 
     def _places(self, one: Input) -> tuple[str | None, ...]:
         if table(one.table).grain is Grain.DATE:
@@ -262,5 +275,18 @@ def wanted(one: Input, country: str) -> bool:
 
 def fingerprint(stage: str, code_version: int, config: Mapping[str, Any], seed: int, resolved: Resolved) -> str:
     """What a partition is made from, as one hash: equal fingerprint, nothing to do."""
-    body = [stage, code_version, dict(config), seed, resolved.digests]
-    return hashlib.sha256(json.dumps(body, sort_keys=True, default=str).encode()).hexdigest()
+    return of_recipe(recipe(stage, code_version, config, seed), resolved)
+
+
+def recipe(stage: str, code_version: int, config: Mapping[str, Any], seed: int) -> str:
+    """What a fingerprint covers besides inputs: the same for all partitions of a stage, and far longer than those."""
+    return _json([stage, code_version, dict(config), seed]).removesuffix("]")
+
+
+def of_recipe(recipe: str, resolved: Resolved) -> str:
+    """The fingerprint of a recipe over these inputs: the hash of both as one JSON list."""
+    return hashlib.sha256(f"{recipe}, {_json(resolved.digests)}]".encode()).hexdigest()
+
+
+def _json(body: object) -> str:
+    return json.dumps(body, sort_keys=True, default=str)

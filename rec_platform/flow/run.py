@@ -13,7 +13,7 @@ from rec_platform.checks import CheckResult, audit, cost
 from rec_platform.config import Settings
 from rec_platform.errors import AuditFailed, Incomplete, MissingInput, PlatformError, StorageFault
 from rec_platform.flow.earlier import earlier_of
-from rec_platform.flow.index import Index, Resolved, fingerprint
+from rec_platform.flow.index import Index, Resolved, of_recipe, recipe
 from rec_platform.flow.lacking import Lacking, lacks_told
 from rec_platform.flow.reader import LakeReader
 from rec_platform.flow.standing import standing_of
@@ -122,7 +122,7 @@ def plan_stage(
     index: Index, stage: Stage, partitions: Sequence[Partition], settings: Settings, *, force: bool, allow_stale: bool
 ) -> Todo:
     """Which of the partitions are stale (with their fingerprint), current, or blocked by their inputs."""
-    config = stage.config(settings)
+    made_by = recipe(stage.name, stage.code_version, stage.config(settings), settings.seed)
     stale: dict[Partition, str] = {}
     current: list[Partition] = []
     blocked: dict[Partition, str] = {}
@@ -131,7 +131,7 @@ def plan_stage(
     used: set[str] = set()
     for partition in sorted(set(partitions), key=lambda p: (p.date is None, p)):
         resolved = index.resolve(stage.inputs(partition, settings))
-        made_from = fingerprint(stage.name, stage.code_version, config, settings.seed, resolved)
+        made_from = of_recipe(made_by, resolved)
         is_current = not force and _is_current(index, stage, partition, made_from)
         reason = _forbids(resolved, is_current=is_current, allow_stale=allow_stale)
         if resolved.behind and (reason or is_current):
