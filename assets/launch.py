@@ -31,17 +31,22 @@ _MEANINGS: Final = {
     Fate.AFTER: "will be made as soon as earlier stages of this run have made what it reads",
     Fate.IF_CHANGED: "an earlier stage makes again what it reads; it is made again only if that turns out different",
 }
+_LEFT: Final = "left: as they are, for what they read should have been made again and was not."
 _SILENT: Final = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What happened to one stage."""
+    """What happened to one stage, in partitions.
+
+    `left` stand on inputs that this run should have made again and could not; `up_to_date` are the other current ones.
+    """
 
     stage: str
     partitions: int
     made: int
     up_to_date: int
+    left: int
     events_only: int
     failed: int
     seconds: float
@@ -73,7 +78,7 @@ def _run_stage(
     started = perf_counter()
     partitions = platform.needed(stage, window)
     todo = platform.due(stage, partitions, force=asked.force, allow_stale=asked.allow_stale)
-    unseen = _without_event(stage, todo.current, instance)
+    unseen, left = _without_event(stage, todo.current, instance), set(todo.current) & set(todo.behind)
     keys = [*unseen, *todo.stale, *todo.blocked]
     error = ""
     if keys:
@@ -85,7 +90,8 @@ def _run_stage(
         stage,
         len(partitions),
         len(todo.stale) - len(set(todo.stale) & set(after.stale)),
-        len(todo.current),
+        len(todo.current) - len(left),
+        len(left),
         len(unseen),
         failed,
         round(perf_counter() - started, 2),
@@ -147,13 +153,13 @@ def _progress(console: Console, stage: str, partitions: int) -> Any:
 def table_of(outcomes: Sequence[Outcome]) -> Table:
     """The outcomes as a table for the terminal."""
     table = Table(title="What was run", **LOOK)
-    for heading in ("stage", "partitions", "made", "up to date", "failed", "seconds"):
+    left = ["left"] if any(one.left for one in outcomes) else []
+    for heading in ("stage", "partitions", "made", "up to date", *left, "failed", "seconds"):
         table.add_column(heading, justify="left" if heading == "stage" else "right")
     for one in outcomes:
+        counts = [one.partitions, one.made, one.up_to_date, *([one.left] if left else [])]
         failed = f"[red]{one.failed}[/red]" if one.failed else "0"
-        table.add_row(
-            one.stage, f"{one.partitions:,}", f"{one.made:,}", f"{one.up_to_date:,}", failed, f"{one.seconds:.1f}"
-        )  # fmt: skip
+        table.add_row(one.stage, *(f"{count:,}" for count in counts), failed, f"{one.seconds:.1f}")
     return table
 
 
@@ -234,6 +240,8 @@ def main(arguments: Sequence[str]) -> int:
         print(json.dumps([asdict(one) for one in outcomes]))
     else:
         Console().print(table_of(outcomes))
+        if any(one.left for one in outcomes):
+            console.print(_LEFT, style="dim", highlight=False, soft_wrap=True)
     for one in outcomes:
         if one.error:
             console.print(f"[red]{one.stage}[/red]: {plain(one.error)}", highlight=False)

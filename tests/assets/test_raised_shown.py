@@ -14,6 +14,7 @@ from daemon import DAY
 from deployment import Deployment
 from test_commands import copy_of, hashes
 
+from assets.launch import Outcome, table_of
 from assets.materialise import failure, results, told
 from rec_platform.checks import CheckResult
 from rec_platform.errors import ConfigError
@@ -46,6 +47,14 @@ def test_checks_that_a_stage_never_came_to_are_not_shown_as_passed() -> None:
     assert not any(name.startswith("proof__") for name in part if name)
     unproven = {one.check_name for one in results(STAGE, Report(STAGE), {}, dg.Failure("a proof raised"))}
     assert unproven == part
+
+
+def test_what_stands_on_inputs_that_were_not_made_again_is_not_counted_as_up_to_date() -> None:
+    made, left = Outcome("facts", 4, 4, 0, 0, 0, 0, 1.0), Outcome("metrics", 3, 0, 1, 2, 0, 0, 1.0)
+    assert [column.header for column in table_of([made]).columns][2:5] == ["made", "up to date", "failed"]
+    told_of = table_of([made, left])
+    assert [column.header for column in told_of.columns][2:5] == ["made", "up to date", "left"]
+    assert [list(column.cells)[1] for column in told_of.columns] == ["metrics", "3", "0", "1", "2", "0", "1.0"]
 
 
 ODD = '''"""Raises for DE of one date, as long as the file beside it is there."""
@@ -132,7 +141,8 @@ def test_the_asset_shows_what_was_made_before_it_raised_and_why_no_more(odd: Dep
     assert (found["success"], found["failed checks"], found["checks"]) == (False, [], [STAGE])
     after = hashes(odd.home)[STAGE]
     assert {key for key in before if before[key] != after[key]} == made
-    (run,) = next(row for row in odd.rows("status") if row["table"] == STAGE)["raised_in"]
+    rows: dict[str, Any] = {str(row["table"]): row for row in odd.rows("status")}
+    (run,) = rows[STAGE]["raised_in"]
     assert (run["run"], run["left"], run["first"]) == (found["run"], 2, f"DE|{BAD}")
 
 
