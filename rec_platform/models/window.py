@@ -22,12 +22,19 @@ import pyarrow.compute as pc
 from rec_platform import columns as c
 from rec_platform.config import Settings
 from rec_platform.dmc12.frame import Frame, concat, flat
+from rec_platform.errors import SchemaError
 from rec_platform.models.features import feature_notes
 from rec_platform.models.training import Thinned, both_labels, compact, draws
 from rec_platform.partition import Partition
 from rec_platform.stage import Reader
 from rec_platform.tables import TRAINING_SETS
+from rec_platform.wording import counted
 
+#: `--allow-stale` can lead there, where some training sets were made again and others were not.
+_MIXED: Final = (
+    "Rankers learn from training sets of the same features: correct what keeps this one from being made again, then "
+    "`rec-platform run` for its date."
+)
 #: How much more than the share of a window is held of its days, so that the next windows find it there.
 _ROOM: Final = 1.25
 
@@ -106,7 +113,15 @@ class TrainingWindow:
 
     def _frame(self, partition: Partition) -> Frame:
         read = flat(self._reader.read(TRAINING_SETS.name, [partition], (c.CONTEXT_ID, c.KNOWN_BY, c.ITEMS)))
-        return replace(read, features=read.features.select(self._names)) if read.n_items else read
+        if not read.n_items:
+            return read
+        absent = [name for name in self._names if name not in read.features.column_names]
+        if absent:
+            raise SchemaError(
+                f"it was made without {counted(len(absent), 'feature')} that rankers read now: {', '.join(absent[:3])}",
+                place=f"{TRAINING_SETS.name} {partition.key}", repair=_MIXED,
+            )  # fmt: skip
+        return replace(read, features=read.features.select(self._names))
 
 
 @cache

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from rec_platform import columns as c
 from rec_platform.config import RankerConfig, Settings
 from rec_platform.dmc12.frame import Frame, concat, flat, nested
+from rec_platform.errors import SchemaError
 from rec_platform.models.features import feature_notes
 from rec_platform.models.training import READ_OF_ITEMS, TrainingFrames
 from rec_platform.models.window import TrainingWindow, thinned
@@ -100,6 +101,17 @@ def test_fits_of_any_sliding_window_read_what_they_read_of_whole_days(
         assert read_of(thinned(held), max_items) == read_of(expected, max_items)
         assert sum(one.frame.n_items for one in held.values()) <= 1.25**2 * max_items * 1.2 + 400
     assert {part.place for part in reader.reads} <= {"DE", "FR"}
+
+
+def test_a_training_set_of_other_features_is_named_and_not_taken_for_one_without_values() -> None:
+    reader = reader_of([[8, 8]])
+    cell, gone = Partition(FIRST, "FR"), [note.name for note in NOTES[:4]]
+    frame = flat(reader.tables[TRAINING_SETS.name][cell])
+    fewer = {c.FEATURES: frame.features.drop_columns(gone)}
+    reader.tables[TRAINING_SETS.name][cell] = nested(frame, item_columns=(c.TITLE, *READ_OF_ITEMS), structs=fewer)
+    said = rf"without 4 features that rankers read now: {', '.join(gone[:3])} \(training_sets FR\|2025-03-01\)"
+    with pytest.raises(SchemaError, match=said):
+        TrainingWindow(reader, settings_of(1_000)).days([FIRST])
 
 
 def test_a_day_is_read_again_only_when_a_window_proves_much_smaller() -> None:
