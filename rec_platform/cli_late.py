@@ -67,7 +67,7 @@ def late(
     note(f"{said}; late plays among them are listed after {taking_in}" if said else "")
     if not found.lines:
         among = " among those taken in" if waiting else ""
-        print(f"No late plays{among}: nothing that stands was made without a play that came later.")
+        print(f"No late plays{among}: no play came in after something that it belongs to was made.")
     else:
         _show(platform, whole, found, contexts, every=every)
         _show_models(platform, found, contexts, models, every=every)

@@ -167,7 +167,7 @@ def test_plays_that_landed_since_the_last_run_are_not_passed_over(tmp_path: Path
     assert len(Platform(home).waiting()) == len(delivered(home))
     run(home, first, first, FLOW[:3])
     assert Platform(home).waiting() == ()
-    assert late_of(home).output == "No late plays: nothing that stands was made without a play that came later.\n"
+    assert late_of(home).output == "No late plays: no play came in after something that it belongs to was made.\n"
 
     ingest(home, Platform(home).mapping, [held_back])
     waiting = Platform(home).waiting()
