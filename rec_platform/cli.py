@@ -174,9 +174,9 @@ def report(
     first: First,
     last: Last,
     countries: Countries = "",
-    out: Annotated[
-        Path, typer.Option("--out", help="The file to write.", dir_okay=False, callback=to_write())
-    ] = Path("report.html"),
+    out: Annotated[Path, typer.Option("--out", help="The file to write.", dir_okay=False, callback=to_write())] = Path(
+        "report.html"
+    ),
     ageing: Annotated[
         bool, typer.Option("--ageing", help="Score the later days with the first day's models, too: takes a while.")
     ] = False,

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from rec_platform.config import Settings
-from rec_platform.errors import PlatformError
+from rec_platform.errors import PlatformError, StorageFault
 from rec_platform.flow.index import Index
 from rec_platform.flow.run import plan_stage
 from rec_platform.partition import Partition
@@ -56,8 +56,8 @@ def note(
     """
     folder = index.lake.home / FOLDER / stage.name
     since = {spec.name: versions.get(spec.name) for spec in stage.tables}
-    unmade = [one.key for one in left if not _named_since(index, since, one)]
-    with suppress(OSError):  # a full disk may be what was raised
+    with suppress(OSError, StorageFault):  # a full disk may be what was raised
+        unmade = [one.key for one in left if not _named_since(index, since, one)]
         folder.mkdir(parents=True, exist_ok=True)
         fresh = folder / f"{run_id}.{os.getpid()}"
         fresh.write_text(json.dumps({"left": unmade, "fault": _first_line(error), "versions": since}), encoding="utf-8")

@@ -17,7 +17,7 @@ from rec_platform.cli import app
 from rec_platform.config import SOURCE_FILE
 from rec_platform.errors import StorageFault
 from rec_platform.facts.stage import Facts
-from rec_platform.flow import Platform, Report
+from rec_platform.flow import Platform, Report, raised
 from rec_platform.flow import run as flow_run
 from rec_platform.flow.raised import FOLDER
 from rec_platform.lake import Lake
@@ -144,6 +144,14 @@ def test_a_storage_fault_is_noted_and_what_it_hid_is_not_raised_in_its_place(
     assert left(home) == [("0123456789", CELLS)], "nothing of that run was published"
     shutil.rmtree(home / FOLDER)
     (home / FOLDER).touch()
+    with pytest.raises(StorageFault, match="the disk is full"):
+        make(home, Breaking())
+    (home / FOLDER).unlink()
+
+    def unreadable(*_: object) -> None:
+        raise StorageFault("nor can the log be read", place="lake", repair="")
+
+    monkeypatch.setattr(raised, "_named_since", unreadable)
     with pytest.raises(StorageFault, match="the disk is full"):
         make(home, Breaking())
 
