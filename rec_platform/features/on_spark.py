@@ -91,7 +91,7 @@ def with_features(contexts: DataFrame, past: SparkPast, step: FeatureGenerator, 
     _require(contexts, [*(_written_name(one.name) for one in step.reads if one.level == Level.CONTEXT), c.ITEMS],
              (c.AT,), "contexts")  # fmt: skip
     plays, country = past.plays.select(*read), _written_name(c.COUNTRY)
-    where = contexts.selectExpr(country, f"unix_micros({c.AT}) div {HOUR} AS hour").distinct().toArrow()
+    where = contexts.selectExpr(country, f"{_whole(HOUR)} AS hour").distinct().toArrow()
     hours = np.unique(where.column("hour").to_numpy()).astype(np.int64) * HOUR
     job = Job(
         step, _seen(plays), past.titles, past.availability, past.rules, contexts.limit(0).toArrow(),
@@ -107,13 +107,19 @@ def _served(
     """The contexts of some days with their features."""
     mine = hours[np.isin(hours // DAY, list(days))]
     sides, schema = _gathered(plays, job, mine), _schema(contexts, job.step)
-    wanted = contexts.where(f"unix_micros({c.AT}) div {DAY} IN ({', '.join(str(day) for day in days) or 'NULL'})")
+    wanted = contexts.where(f"{_whole(DAY)} IN ({', '.join(str(day) for day in days) or 'NULL'})")
     bucket = f"pmod(xxhash64({c.PROFILE}), {buckets}) AS {_BUCKET}"
     records = profiles.select(*_RECORD)
     rows = plays.unionByName(records, allowMissingColumns=True)
     rows = rows.join(wanted.select(c.PROFILE).distinct(), on=c.PROFILE, how="left_semi")
     left, right = (one.selectExpr("*", bucket).groupBy(_BUCKET) for one in (rows, wanted))
     return left.cogroup(right).applyInArrow(lambda past, asked: job.served(sides, past, asked), schema)
+
+
+def _whole(unit: int) -> str:
+    """A context's instant in whole units since 1970, rounded down, as `//` does and Spark's `div` does not."""
+    micros = f"unix_micros({c.AT})"
+    return f"({micros} - pmod({micros}, {unit})) div {unit}"
 
 
 def _seen(plays: DataFrame) -> Seen:
@@ -203,7 +209,8 @@ class Job:
         made = {one.name: frame.contexts.column(one.name) for one in self.step.adds if one.level == Level.CONTEXT}
         rows = rows.set_column(rows.schema.get_field_index(c.ITEMS), c.ITEMS, _items(rows, frame.features))
         for name, column in made.items():
-            rows = rows.append_column(name, column)
+            place = rows.schema.get_field_index(name)
+            rows = rows.append_column(name, column) if place < 0 else rows.set_column(place, name, column)
         return rows.cast(pa.schema([one.with_type(_in_utc(one.type)) for one in rows.schema]))
 
 

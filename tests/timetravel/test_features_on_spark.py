@@ -159,6 +159,14 @@ def test_every_fact_in_two_tasks() -> None:
     require_same(in_order(tasks(frame, sample, step, (150,), 2)), from_all(frame, sample, step))
 
 
+def test_certificates_that_were_there_are_made_again() -> None:
+    sample = Sample.drawn(plays=300)
+    step = FeatureGenerator(FeatureSet.standard().select(["profile_plays_7d"]), certified=True)
+    at = sample.frame.contexts.column(c.AT)
+    frame = numbered(sample.frame).with_contexts({c.NEWEST_PLAYED_AT: at, c.NEWEST_KNOWN_AT: at})
+    require_same(in_order(tasks(frame, sample, step, (), 2)), from_all(frame, sample, step))
+
+
 def test_features_that_were_there_stay_and_those_of_the_same_name_are_made_again() -> None:
     sample = Sample.drawn()
     step = FeatureGenerator(FeatureSet.standard().select(["profile_plays_7d", "title_plays_7d"]))
