@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import sys
-import time
 from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
@@ -44,6 +43,9 @@ telemetry:
 run_coordinator:
   module: dagster._core.run_coordinator
   class: DefaultRunCoordinator
+run_launcher:
+  module: dagster._core.launcher.sync_in_memory_run_launcher
+  class: SyncInMemoryRunLauncher
 compute_logs:
   module: dagster._core.storage.noop_compute_log_manager
   class: NoOpComputeLogManager
@@ -68,8 +70,7 @@ def small_home(folder: Path) -> Path:
 def main(arguments: list[str]) -> None:
     """Backfill the assets and partitions of a JSON object (null: not partitioned) at once; write what was run to a file.
 
-    In the environment that `rec-platform ui` would set, with runs launched at once instead of queued, each in a process of
-    its own, as Dagster does.
+    In the environment that `rec-platform ui` would set, with runs launched at once, in this process, instead of queued.
     """
     keys: dict[str, list[str] | None] = json.loads(arguments[0])
     (Path(os.environ["DAGSTER_HOME"]) / "dagster.yaml").write_text(_QUIET_INSTANCE)
@@ -112,19 +113,7 @@ def backfill(instance: dg.DagsterInstance, keys: dict[str, list[str] | None]) ->
             assert state is not None
             if state.status not in (BulkActionStatus.REQUESTED,):
                 return state
-            _wait(instance)
     raise AssertionError("the backfill did not end")
-
-
-def _wait(instance: dg.DagsterInstance) -> None:
-    """Until no run of the instance is under way: Dagster tells only those who ask."""
-    busy = dg.RunsFilter(
-        statuses=[dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.QUEUED]
-    )
-    for _ in range(1200):
-        if not instance.get_runs(filters=busy):
-            return
-        time.sleep(0.25)
 
 
 if __name__ == "__main__":

@@ -206,7 +206,7 @@ def test_the_next_command_names_the_home_it_was_asked_for(deployment: Deployment
         cwd=deployment.home, env={name: value for name, value in os.environ.items() if name != "REC_PLATFORM_HOME"},
     )  # fmt: skip
     assert f"--to {DAY} --home {deployment.home}" in named.stdout.replace("\n", " ")
-    assert "--home" not in deployment.command("run", *WINDOW)
+    assert "--home" not in deployment.command("metrics", *WINDOW)
 
 
 def test_an_empty_home_says_what_to_do(tmp_path: Path) -> None:
