@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from simulated_homes import FLOW, THREE_TRAINING_DAYS, run
 from simulated_homes import NINE_DAYS_LAST as LAST
+from test_ranker_file import POPULAR as SOUND
 
 from rec_platform import columns as c
 from rec_platform.dmc12.frame import Frame, flat
@@ -39,51 +40,18 @@ SETTINGS = f"{THREE_TRAINING_DAYS}{{rankers}}[evaluation]\nreplicates = 20\n"
 #: The planted ranker is the first to be fitted, so that the others come after what it does.
 NAMED = "models = ['popular', 'logistic', 'xgboost']\nfiles = ['popular.py']\n"
 #: The baseline `popularity` said once more, by a ranker that writes into what it is given and then raises on one date.
-POPULAR = """
-from dataclasses import dataclass
-from pathlib import Path
-import numpy as np
-from rec_platform.models.artefact import Artefact
-from rec_platform.models.contract import RankerTrainer, Scorer, base_manifest, column
-from rec_platform.models.training import TrainingFrames, notes_of
-
+EARLY = """
 #: Holds a context that one date alone learns from.
 EARLY = Path(__file__).with_name("early.txt")
-
-@dataclass(frozen=True)
-class PopularScorer(Scorer):
-    notes: tuple
-    name = "popular"
-
-    @property
-    def features(self):
-        return self.notes
-
-    def score(self, frame):
-        return np.nan_to_num(column(frame, "candidate_popularity")).astype(np.float64)
-
-    def contributions(self, frame, rows):
-        return self.score(frame)[rows][:, None]
-
-class PopularTrainer(RankerTrainer):
-    name = "popular"
-    code_version = 1
-
-    def fit(self, frames, *, features, config, seed):
+"""
+RAISES = """
         if int(EARLY.read_text()) in frames[0].contexts.column("context_id").to_pylist():
             for frame in frames:
                 frame.offsets[1:-1] = frame.offsets[-1]
             {}["of that date"]
-        mine = [note for note in features if note.name == "candidate_popularity"]
-        training = TrainingFrames.of(frames, mine, max_items=config.max_items, seed=seed)
-        manifest = base_manifest(
-            kind="ranker", code_version=1, seed=seed, data=training.data(), features=training.notes(), parameters={}
-        )
-        return Artefact.of(self.name, manifest, {})
-
-    def load(self, artefact):
-        return PopularScorer(notes_of(artefact))
 """
+NOTES, FIT = "import TrainingFrames, notes_of\n", "config, seed):\n"
+POPULAR = "\nfrom pathlib import Path" + SOUND.replace(NOTES, NOTES + EARLY).replace(FIT, FIT.rstrip() + RAISES)
 GATE = 'if int(EARLY.read_text()) in frames[0].contexts.column("context_id").to_pylist():'
 LINE = 1 + POPULAR.split("of that date")[0].count("\n")
 
