@@ -23,9 +23,10 @@ _FLAT_ROWS: Final = 1_000_000
 _NESTED_ROWS: Final = 10_000
 #: Differences from value to value, in blocks of their own width.
 _DIFFERENCES: Final = "DELTA_BINARY_PACKED"
+_ZSTD: Final[Mapping[str, Any]] = {"compression": "zstd", "compression_level": 1}
 #: Where a leaf is looked into: so many places, so many values in a row at each (neighbours repeat as in the file).
 _PLACES: Final = 8
-_IN_A_ROW: Final = 512
+_IN_A_ROW: Final = 128
 #: A leaf gets a dictionary unless more than this share of the values looked at are different ones.
 _DISTINCT_AT_MOST: Final = 0.5
 
@@ -70,23 +71,38 @@ class Staging(HeldFolder):
 def write_parquet(rows: pa.Table, path: Path) -> None:
     """Rows as one Parquet file that every engine reads.
 
-    A table of nothing but whole numbers, days and instants holds differences in as many bits as they need, not
-    compressed again (decision 0109); any other is ZSTD over plain values or dictionaries. Of a nested table each leaf
-    whose values repeat has a dictionary, and none has statistics; of a flat table none has a dictionary (decision 0097).
+    Flat tables: columns of whole numbers, days and instants hold differences in as many bits as they need (decision
+    0109). Beside other columns, those whose values repeat have a dictionary instead, and so have repeating texts; neither
+    is compressed again. What is left is ZSTD over plain values (decision 0139). Nested tables: ZSTD, each leaf whose
+    values repeat with a dictionary, no statistics (decision 0097).
     """
     nested = any(pa.types.is_nested(column.type) for column in rows.schema)
-    if all(pa.types.is_integer(column.type) or pa.types.is_temporal(column.type) for column in rows.schema):
-        how: dict[str, Any] = {"compression": "none", "column_encoding": dict.fromkeys(rows.column_names, _DIFFERENCES)}
-    else:
-        how = {"compression": "zstd", "compression_level": 1}
-    pq.write_table(
-        rows,
-        path,
-        use_dictionary=_repeating(rows) if nested else False,
-        write_statistics=not nested,
-        row_group_size=_NESTED_ROWS if nested else _FLAT_ROWS,
-        **how,
-    )
+    pq.write_table(rows, path, **(_nested(rows) if nested else _flat(rows)))
+
+
+def _nested(rows: pa.Table) -> dict[str, Any]:
+    """How the leaves of a nested table are written."""
+    return {**_ZSTD, "use_dictionary": _repeating(rows), "write_statistics": False, "row_group_size": _NESTED_ROWS}
+
+
+def _flat(rows: pa.Table) -> dict[str, Any]:
+    """How the columns of a flat table are written."""
+    whole = [column.name for column in rows.schema if _whole_numbers(column.type)]
+    texts = [column.name for column in rows.schema if pa.types.is_string(column.type)]
+    mixed = len(whole) < rows.num_columns
+    repeating = _repeating(rows.select([*whole, *texts])) if mixed else []
+    compressed = [name for name in rows.column_names if name not in {*whole, *repeating}]
+    return {
+        "use_dictionary": repeating,
+        "column_encoding": {name: _DIFFERENCES for name in whole if name not in repeating},
+        "compression": dict.fromkeys(rows.column_names, "none") | dict.fromkeys(compressed, _ZSTD["compression"]),
+        "compression_level": dict.fromkeys(compressed, _ZSTD["compression_level"]),
+        "row_group_size": _FLAT_ROWS,
+    }
+
+
+def _whole_numbers(kind: pa.DataType) -> bool:
+    return bool(pa.types.is_integer(kind) or pa.types.is_temporal(kind))
 
 
 def _repeating(rows: pa.Table) -> list[str]:

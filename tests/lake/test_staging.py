@@ -97,12 +97,48 @@ def test_tables_of_whole_numbers_hold_differences(tmp_path: Path, rows: pa.Table
         assert how <= {"DELTA_BINARY_PACKED", "RLE"}
 
 
-def test_one_other_column_and_the_table_is_compressed(tmp_path: Path) -> None:
-    path = tmp_path / "rows.parquet"
-    write_parquet(whole_numbers(1, 2).append_column("text", pa.array(["a", "b"])), path)
+def mixed(rows: int) -> pa.Table:
+    """A flat table with columns of each kind, whose values repeat or not, and one without any."""
+    rng = np.random.default_rng(7)
+    return pa.table(
+        {
+            "played_at": pa.array(np.cumsum(rng.integers(1, 99, rows)), pa.timestamp("us", "UTC")),
+            "session_id": np.repeat(rng.integers(0, LARGEST, rows // 20 + 1), 20)[:rows],
+            "play_id": rng.integers(0, LARGEST, rows),
+            "device": rng.choice(["tv", "web"], rows),
+            "source_id": [f"play {row}" for row in range(rows)],
+            "surface": pa.nulls(rows, pa.string()),
+            "engaged": rng.integers(0, 2, rows).astype(bool),
+            "propensity": rng.random(rows),
+        }
+    )
+
+
+def test_columns_of_a_flat_table_are_written_each_in_its_way(tmp_path: Path) -> None:
+    path, rows = tmp_path / "rows.parquet", mixed(5_000)
+    write_parquet(rows, path)
+    found = encodings(path)
+    assert {name for name, how in found.items() if "DELTA_BINARY_PACKED" in how} == {"played_at", "play_id"}
+    assert {name for name, how in found.items() if "RLE_DICTIONARY" in how} == {"session_id", "device", "surface"}
     group = pq.ParquetFile(path).metadata.row_group(0)
-    assert {group.column(number).compression for number in range(group.num_columns)} == {"ZSTD"}
-    assert set().union(*encodings(path).values()) <= READ_EVERYWHERE
+    columns = [group.column(number) for number in range(group.num_columns)]
+    assert {one.path_in_schema for one in columns if one.compression == "ZSTD"} == {
+        "source_id",
+        "engaged",
+        "propensity",
+    }
+    assert all(one.is_stats_set for one in columns)
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 5_000])
+def test_every_engine_reads_flat_tables_as_they_were(tmp_path: Path, rows: int) -> None:
+    path, written = tmp_path / "rows.parquet", mixed(rows)
+    write_parquet(written, path)
+    assert content_hash(pq.read_table(path)) == content_hash(written)
+    connection = connect()
+    found = connection.sql("SELECT * FROM read_parquet($path)", params={"path": str(path)}).to_arrow_table()
+    assert found.to_pylist() == written.to_pylist()
+    connection.close()
 
 
 @pytest.mark.parametrize("rows", [nested_rows().slice(0, 0), nested_rows().slice(3, 1), EMPTY_LIST])
