@@ -23,7 +23,7 @@ from rec_platform.partition import Grain, Partition
 from rec_platform.proofs.incremental import inputs_of, recounted
 from rec_platform.proofs.placebo import examined
 from rec_platform.proofs.replay import replayed
-from rec_platform.proofs.scramble import chosen_instant, leak_at_midnight, leak_before, subject_of
+from rec_platform.proofs.scramble import chosen_instant, leak_at_midnight, leak_before, subject_of, walks
 from rec_platform.proofs.split import Side, SplitAudit, audit, verdict
 from rec_platform.proofs.verdict import Proof, proven
 from rec_platform.scoring.stage import timeline_inputs
@@ -60,8 +60,9 @@ def leak_of_contexts(platform: Platform, partition: Partition, *, seed: int, at_
 
 def leak_of_midnight(platform: Platform, stage: str, partition: Partition) -> Proof:
     """Future-scramble of what a stage makes as of 00:00 of a date."""
-    reader = _reader(platform, stage, partition)
-    find = partial(leak_at_midnight, platform.stages[stage], partition, reader, platform.settings)
+    maker = platform.stages[stage]
+    partitions = dict.fromkeys(one for walked in walks(maker, partition).values() for one in walked)
+    find = partial(leak_at_midnight, maker, partition, _reader(platform, stage, *partitions), platform.settings)
     return proven("leak", f"{stage} {partition.key}", find)
 
 
@@ -131,8 +132,8 @@ def _exactly(table: str, partition: Partition) -> Input:
     return Input(table, partition.day, partition.day, (partition.place,))
 
 
-def _reader(platform: Platform, stage: str, partition: Partition) -> LakeReader:
-    inputs = platform.stages[stage].inputs(partition, platform.settings)
+def _reader(platform: Platform, stage: str, *partitions: Partition) -> LakeReader:
+    inputs = [one for key in partitions for one in platform.stages[stage].inputs(key, platform.settings)]
     return LakeReader(platform.index, f"proof of {stage}", inputs)
 
 

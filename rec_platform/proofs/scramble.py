@@ -318,15 +318,31 @@ def leak_before(
 
 
 def leak_at_midnight(stage: Stage, partition: Partition, reader: Reader, settings: Settings) -> Finding:
-    """Whether a partition that is as of 00:00 of its date comes out the same whatever comes from then on."""
-    at = midnight(partition.day)
+    """Whether a partition that is as of 00:00 of its date comes out the same whatever comes from then on.
+
+    A stage that rolls is held to it both ways: made from nothing, and rolled from the day before (`walks`), all of it in
+    the scrambled world.
+
+    Args:
+        reader: knows what the stage reads for each of `walks`.
+    """
     (honest,) = stage.build([partition], reader, settings)
-    (other,) = stage.build([partition], Scrambled(reader, at, settings.seed), settings)
-    for name, rows in honest.tables.items():
-        if content_hash(rows) != content_hash(other.tables[name]):
-            return Finding(False, f"{name} {partition.key}: {_first_row(name, rows, other.tables[name])}")
+    told = Scrambled(reader, midnight(partition.day), settings.seed)
+    for way, walked in walks(stage, partition).items():
+        *_, other = stage.build(walked, told, settings)
+        for name, rows in honest.tables.items():
+            if content_hash(rows) != content_hash(other.tables[name]):
+                return Finding(False, f"{name} {partition.key}{way}: {_first_row(name, rows, other.tables[name])}")
     rows_of = ", ".join(f"{rows.num_rows:,} rows of {name}" for name, rows in honest.tables.items())
-    return Finding(True, f"{rows_of}: the same bytes")
+    both = ", from nothing and rolled" if stage.starts_from(partition) else ""
+    return Finding(True, f"{rows_of}: the same bytes{both}")
+
+
+def walks(stage: Stage, partition: Partition) -> dict[str, list[Partition]]:
+    """The ways in which a stage comes to a partition: by itself, and, if it rolls, from the day before."""
+    before = stage.starts_from(partition)
+    rolled = {} if before is None else {", rolled": [Partition(before, partition.country), partition]}
+    return {"": [partition], **rolled}
 
 
 def _first_row(name: str, honest: pa.Table, other: pa.Table) -> str:
@@ -362,5 +378,5 @@ def chosen_instant(starts: Ints, rng: np.random.Generator) -> int:
 
 __all__ = [
     "Difference", "Scrambled", "chosen_instant", "derived", "first_difference", "leak_at_midnight", "leak_before",
-    "subject_of",
+    "subject_of", "walks",
 ]  # fmt: skip

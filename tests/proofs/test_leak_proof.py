@@ -29,6 +29,7 @@ from rec_platform.scoring.stage import timeline_inputs
 from rec_platform.stage import Reader
 from rec_platform.tables import INSTANT, PLAY_FACTS, PROFILE_TILES, PROFILES, TITLE_TILES, TITLES
 from rec_platform.timetravel import timeline as timelines
+from rec_platform.timetravel.rolling import NEVER, Rolling
 from rec_platform.timetravel.snapshots import FeatureSnapshots
 from rec_platform.timetravel.timeline import Timeline
 
@@ -49,6 +50,7 @@ def test_snapshots_and_candidate_models_hold(made: Path, last: date) -> None:
         assert stage in AT_MIDNIGHT
         proof = leak_of_midnight(Platform(made), stage, partition)
         assert proof.passed, proof.observed
+        assert ("from nothing and rolled" in proof.observed) == (stage == "feature_snapshots")
 
 
 class AndTheInstantItself(FeatureGenerator):
@@ -138,6 +140,20 @@ def test_a_snapshot_that_counts_what_became_known_later_is_named(
     proof = leak_of_midnight(Platform(made), "feature_snapshots", Partition(last, "US"))
     assert not proof.passed
     assert "profile_snapshot" in proof.observed
+
+
+def test_a_snapshot_that_counts_it_only_where_it_rolls_is_named(
+    made: Path, last: date, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    honest = Rolling._see
+
+    def as_if_a_day_later(rolling: Rolling, day: int, since: int, until: int) -> None:
+        honest(rolling, day, since, until if since == NEVER else until + 1)
+
+    monkeypatch.setattr(Rolling, "_see", as_if_a_day_later)
+    proof = leak_of_midnight(Platform(made), "feature_snapshots", Partition(last, "US"))
+    assert not proof.passed
+    assert ", rolled: profile_id " in proof.observed
 
 
 def test_the_scramble_changes_everything_hidden_and_nothing_visible(made: Path, last: date) -> None:
