@@ -87,7 +87,8 @@ cannot be meant is refused when the file is read, naming the fact, the fault and
 - **`profile_attribute`** takes `attribute` ({lists}) and `over` (`"mean"` or `"max"` over the item's values); it is missing
   for an item without values. A play counts under the values its title is known to have at the context's instant. Its instants
   are those of a play that shares any of the values, and take no `over`.
-- **`profile_hour`, `profile_weekday`**: the hour and weekday are local, on the declared clock of the context's country.
+- **`profile_hour`, `profile_weekday`**: the hour and weekday are local, on the declared clock of the context's country. When
+  the profile last played at this hour of the day is `Fact("last_at_this_hour", "profile_hour", "last_played_at", 28)`.
 
 **Windows** are whole days as a number, text such as `"30min"`, `"6h"`, `"7d"`, or None for all time. Facts of a profile end at
 the context's own instant, to the microsecond. Facts of a title, a country and the platform end at the last tick, 00:00 UTC,

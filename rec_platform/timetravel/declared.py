@@ -50,8 +50,8 @@ _ENDS: Final = ("last_played_at", "first_played_at")
 #: What can be measured of each entity.
 MEASURES: Final[dict[str, tuple[Measure, ...]]] = {
     "profile": (*SUMS, *NUMERIC, DISTINCT, SHARE, *_ENDS, "signup_at"),
-    "profile_hour": (*SUMS, *NUMERIC, DISTINCT, SHARE),
-    "profile_weekday": (*SUMS, *NUMERIC, DISTINCT, SHARE),
+    "profile_hour": (*SUMS, *NUMERIC, DISTINCT, SHARE, *_ENDS),
+    "profile_weekday": (*SUMS, *NUMERIC, DISTINCT, SHARE, *_ENDS),
     "profile_title": (*SUMS, *NUMERIC, SHARE, *_ENDS),
     "profile_attribute": (*SUMS, *NUMERIC, DISTINCT, SHARE, *_ENDS),
     "title": (*SUMS, *NUMERIC, SHARE, *_ENDS, "released_at", "runtime_ms"),

@@ -229,6 +229,12 @@ class FactReader:
     def _profile_clock(self, asked: Asked, fact: Fact) -> Values:
         z, moves, n_titles = self._zones, asked.moves(fact.micros), len(self._timeline.titles)
         keys, wanted, n = asked.local(fact.entity, fact.micros, z)
+        if fact.measure in INSTANTS:
+            end = kernels.local_firsts if fact.measure == "first_played_at" else kernels.local_lasts
+            return end(
+                moves.bounds, moves.opens, moves.moves, keys, wanted, n, self._timeline.histories.played, asked.at,
+                fact.micros,
+            )  # fmt: skip
         if fact.measure == DISTINCT:
             amounts = moves.distinct(
                 keys.astype(np.int64) * n_titles + moves.titles, _SCRATCH.zeros(n * n_titles, "distinct")

@@ -21,10 +21,11 @@ from rec_platform.pipeline import Sources
 from rec_platform.tables import AVAILABILITY, INSTANT, PROFILES, TITLES
 from rec_platform.testing.timeline_oracle import Row, TimelineOracle, newest
 from rec_platform.timetravel import kernels
-from rec_platform.timetravel.certificate import Witness
+from rec_platform.timetravel.certificate import Witness, most
 from rec_platform.timetravel.declared import Fact
 from rec_platform.timetravel.kernels import NONE
 from rec_platform.timetravel.meter import Meter
+from rec_platform.timetravel.reading import compute
 from rec_platform.timetravel.revisions import Offers, instants
 from rec_platform.timetravel.ticks import TickRoller
 from rec_platform.timetravel.timeline import Timeline
@@ -103,6 +104,28 @@ def hourly() -> FeatureSet:
 def test_features_of_hourly_ticks_are_witnessed_to_the_hour(world: World, ask: Asked) -> None:
     found = certificate(world.timeline(), ask, hourly())
     assert found == [expected(world.oracle(), ask, row, HOUR) for row in range(len(ask.at))]
+
+
+def ends() -> FeatureSet:
+    """A feature per instant that is read on local clocks."""
+    facts = [
+        Fact(f"{entity}_{measure}", entity, measure, window)  # type: ignore[arg-type]
+        for entity in ("profile_hour", "profile_weekday")
+        for measure, window in (("last_played_at", None), ("first_played_at", 28))
+    ]
+    encoders = (Encoder(f"of_{one.name}", (one.name,), lambda values: values.astype(float), "", "") for one in facts)
+    return FeatureSet(tuple(facts), tuple(encoders))
+
+
+@settings(max_examples=15)
+@given(worlds(), asked())
+def test_no_instant_that_a_context_reads_is_newer_than_its_certificate(world: World, ask: Asked) -> None:
+    timeline, features = world.timeline(), ends()
+    found = certificate(timeline, ask, features)
+    values = compute(timeline, features.needed, **vars(ask))
+    for fact in features.needed:
+        newest = values[fact.name] if fact.level == "context" else most(values[fact.name], ask.offsets)
+        assert all(one <= played for one, (played, _) in zip(newest.tolist(), found, strict=True)), fact
 
 
 # --- what it costs ---------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from test_future_scramble import corrupted
 from test_timeline_oracle import expected, same
-from timeline_worlds import PLAY_SCHEMA, RULES, Asked, World, asked, filters, worlds
+from timeline_worlds import PLAY_SCHEMA, RULES, START, Asked, World, asked, filters, worlds
 
 from rec_platform import columns as c
 from rec_platform.clock import DAY, HOUR
@@ -99,42 +99,63 @@ ENDS_OF_VALUES = [
     for n, where in enumerate(("", "engaged == 1"))
 ]  # type: ignore[arg-type]
 
+ENDS_ON_THE_CLOCK = [
+    Fact(f"{entity}_{measure}_{window}_{n}", entity, measure, window, where=where)
+    for entity in ("profile_hour", "profile_weekday")
+    for measure in ("last_played_at", "first_played_at")
+    for window in (None, "30min", "36h", 7)
+    for n, where in enumerate(("", "engaged == 1"))
+]  # type: ignore[arg-type]
 
-def crowded(draw: Random) -> tuple[World, Asked]:
-    """Two profiles, five titles whose genres change, and many contexts: most items share a value with some play."""
-    titles, hours = (3, 5, 8, 13, 21), lambda most: draw.randrange(most) * HOUR // 2
-    plays = [
+
+def crowded(draw: Random, plays: int = 40, contexts: int = 30) -> tuple[World, Asked]:
+    """Two profiles, five titles whose genres change, and many contexts: most items share a value with some play.
+
+    Eight days around a change of the clocks in Paris, on half hours, some plays at the same instant, some there twice.
+    """
+    titles, hours = (3, 5, 8, 13, 21), lambda most: START - 3 * DAY + draw.randrange(most) * HOUR // 2
+    rows = [
         {c.PROFILE: draw.choice((1, 2)), c.TITLE: draw.choice(titles), c.PLAYED_AT: (began := hours(400)),
          c.KNOWN_AT: began + draw.choice((0, 1, HOUR, 5 * HOUR, DAY, 8 * DAY)), c.WATCHED_MS: 1,
          c.ENGAGED: draw.randrange(2), c.COUNTRY: "FR"}
-        for _ in range(40)
+        for _ in range(plays)
     ]  # fmt: skip
-    rows = [
+    told = [
         {c.TITLE: draw.choice(titles), c.KNOWN_AT: draw.choice((0, hours(500))), c.SOURCE_ID: "t",
          c.GENRES: draw.sample(("drama", "crime", "noir", "war"), draw.randrange(4)),
          c.TAGS: draw.sample(("old", "new"), draw.randrange(3))}
         for _ in range(12)
     ]  # fmt: skip
-    n = 30
-    offsets = np.arange(n + 1) * 3
     ask = Asked(
-        np.array([draw.choice((1, 2, 99)) for _ in range(n)]), np.array(["FR"] * n, dtype=object),
-        np.array([hours(600) for _ in range(n)]), offsets, np.array([draw.choice((*titles, 77)) for _ in range(3 * n)]),
-    )  # fmt: skip
+        np.array([draw.choice((1, 2, 99)) for _ in range(contexts)]),
+        np.array([draw.choice(("FR", "FR", "IN")) for _ in range(contexts)], dtype=object),
+        np.array([hours(600) for _ in range(contexts)]),
+        np.arange(contexts + 1) * 3,
+        np.array([draw.choice((*titles, 77)) for _ in range(3 * contexts)]),
+    )
     empty = [spec.schema.empty_table() for spec in (PROFILES, AVAILABILITY)]
-    tables = pa.Table.from_pylist(plays, schema=PLAY_SCHEMA), pa.Table.from_pylist(rows, schema=TITLES.schema)
+    tables = pa.Table.from_pylist(rows + rows[:3], schema=PLAY_SCHEMA), pa.Table.from_pylist(told, schema=TITLES.schema)
     return World(*tables, *empty), ask
+
+
+def require_oracles(wanted: list[Fact], world: World, ask: Asked, at_least: int) -> None:
+    """Each fact is the oracle's, and so many values are there: else little is proved."""
+    values, oracle = found(world, wanted, ask), world.oracle()
+    for fact in wanted:
+        assert values[fact.name].tolist() == expected(oracle, fact, ask), fact
+    assert sum(int((values[fact.name] != NONE).sum()) for fact in wanted) > at_least
 
 
 @pytest.mark.parametrize("seed", range(12))
 def test_the_last_and_first_play_that_shares_a_value_are_the_oracles(seed: int) -> None:
     """Titles whose values change, plays that come late or too late, windows that plays leave."""
-    world, ask = crowded(Random(seed))
-    values, oracle = found(world, ENDS_OF_VALUES, ask), world.oracle()
-    for fact in ENDS_OF_VALUES:
-        assert values[fact.name].tolist() == expected(oracle, fact, ask), fact
-    there = sum(int((values[fact.name] != NONE).sum()) for fact in ENDS_OF_VALUES)
-    assert there > 60, "else little is proved"
+    require_oracles(ENDS_OF_VALUES, *crowded(Random(seed)), at_least=60)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_the_last_and_first_play_in_the_local_hour_and_on_the_local_weekday_are_the_oracles(seed: int) -> None:
+    """The same, and clocks that change, in two zones."""
+    require_oracles(ENDS_ON_THE_CLOCK, *crowded(Random(seed), plays=120, contexts=60), at_least=300)
 
 
 def test_how_the_ends_of_values_may_be_declared() -> None:

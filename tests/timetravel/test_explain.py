@@ -38,6 +38,8 @@ FACTS = [
     Fact("of_genre", "profile_attribute", "share", 28, over="max"),
     Fact("of_country", "title_country", "share", 7, of="title"),
     Fact("engaged", "profile_attribute", "share", None, of="profile_attribute", where="engaged == 1"),
+    Fact("last_at_this_hour", "profile_hour", "last_played_at", 28),
+    Fact("first_on_this_day", "profile_weekday", "first_played_at", "36h", where="engaged == 1"),
 ]
 
 

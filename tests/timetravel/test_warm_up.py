@@ -6,6 +6,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+#: Facts whose kernels no other file needs.
+_INSTANTS = """
+from rec_platform.features import Fact, encoder
+from rec_platform.features.encoders import days_since
+
+hour_last = Fact("hour_last", "profile_hour", "last_played_at")
+weekday_first = Fact("weekday_first", "profile_weekday", "first_played_at", 7)
+
+
+@encoder(unit="days", about="the oldest of some instants")
+def oldest(hour_last, weekday_first, at):
+    return sum(days_since(one, at) for one in (hour_last, weekday_first))
+"""
 MOODS = Path(__file__).parents[2] / "examples" / "features" / "moods.py"
 
 _SCRIPT = """
@@ -24,7 +37,7 @@ from rec_platform.timetravel.warm_up import run_everything
 run_everything()
 before = signatures(kernels)
 assert len(before) > 30
-features, sample = FeatureSet.from_config(FeatureConfig(files=(sys.argv[1],))), Sample.drawn()
+features, sample = FeatureSet.from_config(FeatureConfig(files=tuple(sys.argv[1:]))), Sample.drawn()
 FeatureGenerator(features, certified=True).apply(sample.frame, Sources(sample.timeline(features.needed)))
 past = Past(
     lambda: sample.plays.to_batches(), sample.titles, sample.profiles, sample.availability, sample.rules
@@ -36,6 +49,12 @@ print(sorted(signatures(kernels) - before))
 """
 
 
-def test_features_of_all_and_of_buckets_need_no_kernel_that_was_not_compiled_beforehand() -> None:
-    done = subprocess.run([sys.executable, "-c", _SCRIPT, str(MOODS)], capture_output=True, text=True, check=False)
+def test_features_of_all_and_of_buckets_need_no_kernel_that_was_not_compiled_beforehand(
+    tmp_path: Path,
+) -> None:
+    instants = tmp_path / "instants.py"
+    instants.write_text(_INSTANTS)
+    done = subprocess.run(
+        [sys.executable, "-c", _SCRIPT, str(MOODS), str(instants)], capture_output=True, text=True, check=False
+    )
     assert done.stdout.strip() == "[]", done.stdout + done.stderr

@@ -55,7 +55,7 @@ from rec_platform.timetravel.kernels.histories import (
     take_least,
     unsorted_groups,
 )
-from rec_platform.timetravel.kernels.instants import first_played, local_keys
+from rec_platform.timetravel.kernels.instants import first_played, local_firsts, local_keys, local_lasts
 from rec_platform.timetravel.kernels.rankings import count_above, keep_best
 from rec_platform.timetravel.kernels.records import (
     moved_attribute_ends,
@@ -122,7 +122,9 @@ __all__ = [
     "keep",
     "keep_best",
     "lanes",
+    "local_firsts",
     "local_keys",
+    "local_lasts",
     "look_up",
     "lower_bound",
     "mark",

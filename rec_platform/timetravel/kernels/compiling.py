@@ -34,7 +34,7 @@ HOUR: Final = 3_600_000_000
 
 if "NUMBA_CACHE_DIR" not in os.environ:
     # numba compiles a function again when its own file changes, not when a file it calls does: what files share has a say.
-    _texts = [Path(__file__).with_name(name).read_bytes() for name in ("search.py", "lanes.py")]
+    _texts = [Path(__file__).with_name(name).read_bytes() for name in ("search.py", "lanes.py", "heaps.py")]
     _shared = hashlib.sha256(b"".join(_texts)).hexdigest()[:12]
     numba.config.CACHE_DIR = str(Path(sys.prefix) / "var" / "rec-platform" / "numba" / _shared)
 

@@ -1,10 +1,11 @@
-"""Instants of a profile: local hours, first plays."""
+"""Instants of a profile: local hours, first plays, the first and last plays of a local hour."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from rec_platform.timetravel.kernels.compiling import DAY, HOUR, NONE, Int32, Int64, compiled
+from rec_platform.timetravel.kernels.compiling import DAY, HOUR, NONE, Bools, Int32, Int64, compiled
+from rec_platform.timetravel.kernels.heaps import melded
 from rec_platform.timetravel.kernels.search import lower_bound, row_of
 
 
@@ -72,4 +73,70 @@ def first_played(
                 out[i] = played[row]
                 break
             row += 1
+    return out
+
+
+@compiled
+def local_lasts(
+    bounds: Int64,
+    opens: Bools,
+    moves: Int32,
+    keys: Int32,
+    own: Int32,
+    n_keys: int,
+    played: Int64,
+    at: Int64,
+    window: int,
+) -> Int64:
+    """The last play in each context's window of those in its own local hour, or weekday; `NONE` if none.
+
+    `keys` and `own` are those of `local_keys`. Of a key the last that ever came in goes out last: where it is too old,
+    nothing is left.
+    """
+    out = np.full(len(own), NONE, dtype=np.int64)
+    last = np.empty(n_keys, dtype=np.int32)
+    for i in range(len(own)):
+        if opens[i]:
+            last[:] = -1
+        for m in range(bounds[i], bounds[i + 1]):
+            last[keys[m]] = max(last[keys[m]], moves[m])
+        row = last[own[i]]
+        if row >= 0 and (window < 0 or played[row] >= at[i] - window):
+            out[i] = played[row]
+    return out
+
+
+@compiled
+def local_firsts(
+    bounds: Int64,
+    opens: Bools,
+    moves: Int32,
+    keys: Int32,
+    own: Int32,
+    n_keys: int,
+    played: Int64,
+    at: Int64,
+    window: int,
+) -> Int64:
+    """The first play in each context's window of those in its own local hour, or weekday; `NONE` if none.
+
+    `keys` and `own` are those of `local_keys`. Late plays come in before plays that were known in time, so the plays of
+    each key stand in a heap (of their moves); those that have gone out leave it when their key is next asked for.
+    """
+    out = np.full(len(own), NONE, dtype=np.int64)
+    left, right = np.empty(len(moves), dtype=np.int32), np.empty(len(moves), dtype=np.int32)
+    first = np.empty(n_keys, dtype=np.int32)
+    for i in range(len(own)):
+        if opens[i]:
+            first[:] = -1
+        for m in range(bounds[i], bounds[i + 1]):
+            if moves[m] >= 0:
+                left[m], right[m] = -1, -1
+                first[keys[m]] = melded(moves, left, right, first[keys[m]], m)
+        node = first[own[i]]
+        while node >= 0 and window >= 0 and played[moves[node]] < at[i] - window:
+            node = melded(moves, left, right, left[node], right[node])
+        first[own[i]] = node
+        if node >= 0:
+            out[i] = played[moves[node]]
     return out
