@@ -92,8 +92,8 @@ cannot be meant is refused when the file is read, naming the fact, the fault and
 
 **Windows** are whole days as a number, text such as `"30min"`, `"6h"`, `"7d"`, or None for all time. Facts of a profile end at
 the context's own instant, to the microsecond. Facts of a title, a country and the platform end at the last tick, 00:00 UTC,
-or with `tick="hour"` the last full hour: their windows are whole days, or whole hours. `first_played_at` of these and of
-`profile_attribute`, and what is read from records, is over all time.
+or with `tick="hour"` the last full hour: their windows are whole days, or whole hours. `first_played_at` of these, and what
+is read from records, is over all time.
 
 **Filters.** `where` is a condition in Python's syntax on a play and its title. It is parsed to an allow-list and typed when it is
 declared; nothing of it is run or becomes part of a query. It may hold:

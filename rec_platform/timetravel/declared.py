@@ -114,9 +114,9 @@ class Fact:
             plays).
         measure: plays, watched_ms, engaged_plays and the integer columns of a play (sums, float64; a missing value adds
             0); distinct_titles (float64); share (float64, NaN where the whole is 0); last_played_at, first_played_at
-            (int64 instants, NONE if there is none; of profile_attribute those of a play that shares any value, and the
-            first over all time only); or of records: signup_at, released_at, available_from (instants),
-            runtime_ms (float64, NaN if there is none).
+            (int64 instants, NONE if there is none; of profile_attribute those of a play that shares any value; the first
+            of titles, countries and the platform over all time only); or of records: signup_at, released_at,
+            available_from (instants), runtime_ms (float64, NaN if there is none).
         window: back from the instant (or tick): days as a number, text such as "30min", "6h", "7d", or None for all
             time. Kept as a number where it is whole days.
         about: one line for the docs.
@@ -161,8 +161,7 @@ class Fact:
         self._among(self.measure, MEASURES[self.entity], f"measure {self.measure!r} of entity {self.entity}")
 
     def _check_window(self) -> None:
-        no_first = self.by_tick or self.entity == "profile_attribute"
-        fixed = self.measure in OF_RECORDS or (self.measure == "first_played_at" and no_first)
+        fixed = self.measure in OF_RECORDS or (self.measure == "first_played_at" and self.by_tick)
         self._require(not fixed or self.window is None, f"window of {self.measure} of {self.entity}", "None: all time")
         self._require(self.by_tick or self.tick == "day", f"tick of {self.measure} of {self.entity}",
                       "left out: it is read at the instant itself")  # fmt: skip

@@ -263,11 +263,14 @@ class FactReader:
         titles, attribute = self._timeline.title_rows, self._timeline.title_rows.lists[fact.attribute]
         moves = asked.moves_between(self._timeline.changes(fact.attribute), fact.attribute, fact.micros)
         if fact.measure in INSTANTS:
-            return kernels.moved_attribute_ends(
+            read = (
                 moves.bounds, moves.opens, moves.moves, self._timeline.histories.played, moves.titles, asked.at,
                 asked.offsets, asked.item, titles.starts, titles.known, attribute.starts, attribute.values,
-                len(attribute.names), fact.micros, fact.measure == "last_played_at",
+                len(attribute.names), fact.micros,
             )  # fmt: skip
+            if fact.measure == "first_played_at" and fact.window is not None:
+                return kernels.moved_attribute_firsts(*read)
+            return kernels.moved_attribute_ends(*read, fact.measure == "last_played_at")
         newest = titles.newest[fact.attribute]
         return kernels.moved_attributes(
             moves.bounds, moves.opens, moves.titles, self._amounts(moves, fact), asked.at, asked.offsets, asked.item,

@@ -47,6 +47,7 @@ def run_facts() -> None:
         for measure in MEASURES[entity]
         if measure in (*SUMS, *INSTANTS, *OF_RECORDS, DISTINCT)
     ]
+    facts.append(Fact("attribute_in_window", "profile_attribute", "first_played_at", 1))
     for availability in (offers, AVAILABILITY.schema.empty_table()):
         timeline = Timeline.build(plays, titles, profiles, availability, rules=SourceRules())
         compute(

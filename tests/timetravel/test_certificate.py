@@ -107,10 +107,10 @@ def test_features_of_hourly_ticks_are_witnessed_to_the_hour(world: World, ask: A
 
 
 def ends() -> FeatureSet:
-    """A feature per instant that is read on local clocks."""
+    """A feature per instant that is read on local clocks, or of the item's genres."""
     facts = [
         Fact(f"{entity}_{measure}", entity, measure, window)  # type: ignore[arg-type]
-        for entity in ("profile_hour", "profile_weekday")
+        for entity in ("profile_hour", "profile_weekday", "profile_attribute")
         for measure, window in (("last_played_at", None), ("first_played_at", 28))
     ]
     encoders = (Encoder(f"of_{one.name}", (one.name,), lambda values: values.astype(float), "", "") for one in facts)

@@ -40,6 +40,7 @@ FACTS = [
     Fact("engaged", "profile_attribute", "share", None, of="profile_attribute", where="engaged == 1"),
     Fact("last_at_this_hour", "profile_hour", "last_played_at", 28),
     Fact("first_on_this_day", "profile_weekday", "first_played_at", "36h", where="engaged == 1"),
+    Fact("first_of_genre", "profile_attribute", "first_played_at", 28),
 ]
 
 

@@ -60,6 +60,7 @@ def by_hand(plays: pa.Table, titles: pa.Table, at: int, window: int) -> dict[str
         "genre": [float((seen & (of_title == genre[t])).sum()) for t in (3, 4)],
         "hour_first": [float(played[seen & (played // HOUR % 24 == at // HOUR % 24)].min())],
         "hour_last": [float(played[seen & (played // HOUR % 24 == at // HOUR % 24)].max())],
+        "genre_first": [float(played[seen & (of_title == genre[t])].min()) for t in (3, 4)],
     }  # fmt: skip
 
 
@@ -76,6 +77,7 @@ def test_a_profile_of_a_million_plays_with_many_contexts() -> None:
         Fact("title", "profile_title", "plays", 28), Fact("first", "profile_title", "first_played_at", 28),
         Fact("last", "profile_title", "last_played_at", 28), Fact("genre", "profile_attribute", "plays", 28),
         Fact("hour_first", "profile_hour", "first_played_at", 28), Fact("hour_last", "profile_hour", "last_played_at", 28),
+        Fact("genre_first", "profile_attribute", "first_played_at", 28),
     ]  # fmt: skip
     n = 2_000
     at = np.sort(np.random.default_rng(5).integers(START - 40 * DAY, START, n))

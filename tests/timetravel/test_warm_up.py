@@ -13,11 +13,13 @@ from rec_platform.features.encoders import days_since
 
 hour_last = Fact("hour_last", "profile_hour", "last_played_at")
 weekday_first = Fact("weekday_first", "profile_weekday", "first_played_at", 7)
+genre_first = Fact("genre_first", "profile_attribute", "first_played_at", 28)
+genre_last = Fact("genre_last", "profile_attribute", "last_played_at", 28)
 
 
 @encoder(unit="days", about="the oldest of some instants")
-def oldest(hour_last, weekday_first, at):
-    return sum(days_since(one, at) for one in (hour_last, weekday_first))
+def oldest(hour_last, weekday_first, genre_first, genre_last, at):
+    return sum(days_since(one, at) for one in (hour_last, weekday_first, genre_first, genre_last))
 """
 MOODS = Path(__file__).parents[2] / "examples" / "features" / "moods.py"
 

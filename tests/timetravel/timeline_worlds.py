@@ -152,8 +152,7 @@ def every_fact() -> list[Fact]:
             if measure == SHARE or measure in NUMERIC:
                 continue
             fixed = measure in OF_RECORDS or (
-                measure == "first_played_at"
-                and entity in ("title", "title_country", "country", "platform", "profile_attribute")
+                measure == "first_played_at" and entity in ("title", "title_country", "country", "platform")
             )
             for window in (None,) if fixed else (None, 1, 28):
                 ways = [("genres", "mean"), ("genres", "max"), ("tags", "mean")] if entity == "profile_attribute" else [

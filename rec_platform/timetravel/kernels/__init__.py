@@ -59,6 +59,7 @@ from rec_platform.timetravel.kernels.instants import first_played, local_firsts,
 from rec_platform.timetravel.kernels.rankings import count_above, keep_best
 from rec_platform.timetravel.kernels.records import (
     moved_attribute_ends,
+    moved_attribute_firsts,
     moved_attributes,
     revision,
     revisions_at,
@@ -130,6 +131,7 @@ __all__ = [
     "mark",
     "marked",
     "moved_attribute_ends",
+    "moved_attribute_firsts",
     "moved_attributes",
     "moved_keys",
     "moved_lasts",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from rec_platform.timetravel.kernels.compiling import NONE, Bools, Float64, Int32, Int64, compiled
+from rec_platform.timetravel.kernels.heaps import melded
 from rec_platform.timetravel.kernels.search import row_of
 
 
@@ -105,7 +106,8 @@ def moved_attribute_ends(
     value of a list attribute with the item's; `NONE` if there is none.
 
     As of values, and of runs, as `moved_attributes`. Plays stand in order of `played`, so of a value the last that ever came
-    in goes out last: where it is too old, nothing is left. The first is asked for over all time only, and never goes out.
+    in goes out last: where it is too old, nothing is left. The first is asked for over all time only, and never goes out
+    (`moved_attribute_firsts` is for windows).
     """
     out = np.full(len(item), NONE, dtype=np.int64)
     held = np.full(n_values, -1, dtype=np.int32)
@@ -134,6 +136,85 @@ def moved_attribute_ends(
             if found >= 0 and (window < 0 or played[found] >= now - window):
                 out[j] = played[found]
     return out
+
+
+@compiled
+def moved_attribute_firsts(
+    bounds: Int64,
+    opens: Bools,
+    moves: Int32,
+    played: Int64,
+    titles: Int32,
+    at: Int64,
+    offsets: Int64,
+    item: Int32,
+    revision_starts: Int64,
+    revision_known: Int64,
+    value_starts: Int64,
+    values: Int32,
+    n_values: int,
+    window: int,
+) -> Int64:
+    """Per item, when the first of the profile's visible plays in the window began, of titles that share a value of a list
+    attribute with the item's; `NONE` if there is none.
+
+    As of values, and of runs, as `moved_attributes`. Late plays come in before plays that were known in time, so the plays
+    of each value stand in a heap; those that have gone out leave it when their value is next asked for.
+    """
+    out = np.full(len(item), NONE, dtype=np.int64)
+    room = _most_held(bounds, opens, moves, titles, at, revision_starts, revision_known, value_starts)
+    rows, left, right = np.empty(room, np.int32), np.empty(room, np.int32), np.empty(room, np.int32)
+    first = np.full(n_values, -1, dtype=np.int32)
+    made = 0
+    for i in range(len(at)):
+        now = at[i]
+        if opens[i]:
+            first[:] = -1
+            made = 0
+        for m in range(bounds[i], bounds[i + 1]):
+            if moves[m] < 0:
+                continue
+            begin, end = _values_of(revision_starts, revision_known, value_starts, titles[m], now)
+            for v in range(begin, end):
+                rows[made], left[made], right[made] = moves[m], -1, -1
+                first[values[v]] = melded(rows, left, right, first[values[v]], made)
+                made += 1
+        for j in range(offsets[i], offsets[i + 1]):
+            if item[j] < 0:
+                continue
+            begin, end = _values_of(revision_starts, revision_known, value_starts, item[j], now)
+            for v in range(begin, end):
+                node = first[values[v]]
+                while node >= 0 and played[rows[node]] < now - window:
+                    node = melded(rows, left, right, left[node], right[node])
+                first[values[v]] = node
+                if node >= 0 and (out[j] == NONE or played[rows[node]] < out[j]):
+                    out[j] = played[rows[node]]
+    return out
+
+
+@compiled
+def _most_held(
+    bounds: Int64,
+    opens: Bools,
+    moves: Int32,
+    titles: Int32,
+    at: Int64,
+    revision_starts: Int64,
+    revision_known: Int64,
+    value_starts: Int64,
+) -> int:
+    """The most values, each as often as a play brings it, that come in during one run."""
+    most, held = 0, 0
+    for i in range(len(at)):
+        if opens[i]:
+            held = 0
+        for m in range(bounds[i], bounds[i + 1]):
+            if moves[m] >= 0:
+                begin, end = _values_of(revision_starts, revision_known, value_starts, titles[m], at[i])
+                held += end - begin
+        most = max(most, held)
+    return most
 
 
 @compiled
