@@ -14,7 +14,7 @@ from rec_platform.tables import TABLES, TableSpec
 _HEAD: Final = """\
 # Tables
 
-Written from `rec_platform/tables.py` by `python -m rec_platform.tables_page > docs/tables.md`; change the tables there,
+Written from `rec_platform/tables/` by `python -m rec_platform.tables_page > docs/tables.md`; change the tables there,
 not here.
 
 Every table of the platform in flow order. The partition columns `date` and `country` are folders, not columns of the

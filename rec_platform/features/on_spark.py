@@ -54,7 +54,7 @@ class SparkPast:
         plays: DataFrame of `play_facts`: `PLAY_COLUMNS` and the features' `play_columns`; instants as `timestamp`.
         profiles: DataFrame of `profiles`. Rows of a profile that became known at the same instant must agree: which of them
             is the newest would be their order, and a DataFrame has none.
-        titles, availability: as in tables.py; no availability rows means the source has none.
+        titles, availability: as in rec_platform.tables; no availability rows means the source has none.
         rules: the source's rules.
     """
 

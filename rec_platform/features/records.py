@@ -38,7 +38,7 @@ class Reference:
     """What is known of titles, profiles and offers, and the source's rules.
 
     Attributes:
-        titles, profiles, availability: as in tables.py; no availability rows means the source has none.
+        titles, profiles, availability: as in rec_platform.tables; no availability rows means the source has none.
         rules: the source's rules.
     """
 

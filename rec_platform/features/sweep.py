@@ -49,7 +49,7 @@ class Past:
 
     Attributes:
         plays: called once per pass: batches of plays with `PLAY_COLUMNS` and the features' `play_columns`, in any order.
-        titles, profiles, availability: as in tables.py; no availability rows means the source has none.
+        titles, profiles, availability: as in rec_platform.tables; no availability rows means the source has none.
         rules: the source's rules.
     """
 

@@ -56,7 +56,7 @@ class Past:
 
     Attributes:
         plays: play facts with `country` (the columns of `PLAY_COLUMNS` and what filters read), of all countries, in any order.
-        titles, profiles, availability: as in tables.py.
+        titles, profiles, availability: as in rec_platform.tables.
         rules: the source's; its time zones are read.
     """
 

@@ -84,7 +84,7 @@ class Timeline:
 
         Args:
             plays: play facts with their `country`, in any order (day by day is fastest): a table, or batches of one.
-            titles, profiles, availability: as in tables.py; no availability rows means the source has none.
+            titles, profiles, availability: as in rec_platform.tables; no availability rows means the source has none.
             rules: the source's rules.
             measures: the integer columns of the plays that facts may sum; a missing value adds 0.
             subsets: for each name a predicate: a batch of the plays in, true for those that belong to it out. Asked once
