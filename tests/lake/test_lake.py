@@ -291,16 +291,16 @@ def test_two_runs_that_replace_the_same_partition_do_not_both_win(
 ) -> None:
     lake, other = Lake(tmp_path), Lake(tmp_path)
     publish(lake, {FR: tiles(1)})
-    removes = Lake._removes
+    removed = lake_module.removed
 
-    def meanwhile(self: Lake, *args: object) -> object:
-        planned = removes(self, *args)  # type: ignore[arg-type]
-        monkeypatch.setattr(Lake, "_removes", removes)
+    def meanwhile(*args: object) -> object:
+        planned = removed(*args)  # type: ignore[arg-type]
+        monkeypatch.setattr(lake_module, "removed", removed)
         publish(other, {FR: tiles(2)}, fingerprint="other")
         return planned
 
-    monkeypatch.setattr(Lake, "_removes", meanwhile)
-    monkeypatch.setattr("rec_platform.lake.lake._one_writer", lambda *_: nullcontext())  # another machine
+    monkeypatch.setattr(lake_module, "removed", meanwhile)
+    monkeypatch.setattr(lake_module, "one_writer", lambda *_: nullcontext())  # another machine
     with pytest.raises(StorageFault, match="Run the same command again"):
         publish(lake, {FR: tiles(3)}, fingerprint="mine")
     assert lake.read("profile_tiles").column("profile_id").to_pylist() == [2]
