@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 
 import pytest
-from test_own_rankers import EXAMPLE, FIRST, apart, file
+from ranker_files import EXAMPLE, FIRST, apart, file
 from typer.testing import CliRunner
 
 from rec_platform.cli import app
