@@ -38,6 +38,15 @@ class Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
 
+def known_zone(zone: str) -> str:
+    """The name of a time zone; `ValueError` if the tz database has none of that name."""
+    try:
+        ZoneInfo(zone)
+    except (KeyError, ValueError, OSError):
+        raise ValueError(f"{zone!r} is not a time zone of the tz database") from None
+    return zone
+
+
 class EngagementRule(Frozen):
     """When a play counts as engaged, which is what a label of 1 means.
 
@@ -87,10 +96,7 @@ class SourceRules(Frozen):
         for country, zone in zones.items():
             if country != "default":
                 checked_country(country, place="[rules.time_zones]")
-            try:
-                ZoneInfo(zone)
-            except (KeyError, ValueError, OSError):
-                raise ValueError(f"{zone!r} is not a time zone of the tz database") from None
+            known_zone(zone)
         return {"default": "UTC", **zones}
 
 

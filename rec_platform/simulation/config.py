@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import date
 from math import sqrt
 from typing import Annotated, Any, Final
-from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
-from rec_platform.config import Frozen
+from rec_platform.config import Frozen, known_zone
 from rec_platform.partition import checked_country
 
 Share = Annotated[float, Field(ge=0, le=0.2)]
@@ -37,14 +36,7 @@ class CountryConfig(Frozen):
     def _code(cls, code: str) -> str:
         return checked_country(code, place="countries")
 
-    @field_validator("time_zone")
-    @classmethod
-    def _zone(cls, zone: str) -> str:
-        try:
-            ZoneInfo(zone)
-        except (KeyError, ValueError, OSError):
-            raise ValueError(f"{zone!r} is not a time zone of the tz database") from None
-        return zone
+    _zone = field_validator("time_zone")(known_zone)
 
 
 COUNTRIES: Final = (

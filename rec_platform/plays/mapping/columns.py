@@ -5,23 +5,14 @@ from __future__ import annotations
 import re
 from datetime import UTC, datetime
 from typing import Annotated, Final, Literal, Self
-from zoneinfo import ZoneInfo
 
 from pydantic import Field, field_validator, model_validator
 
-from rec_platform.config import Frozen
+from rec_platform.config import Frozen, known_zone
 from rec_platform.partition import checked_country
 
 _DIRECTIVES: Final = frozenset("YymdHIMSfpbBjz%")
 ColumnName = Annotated[str, Field(min_length=1)]
-
-
-def _known_zone(zone: str) -> str:
-    try:
-        ZoneInfo(zone)
-    except (KeyError, ValueError, OSError):
-        raise ValueError(f"{zone!r} is not a time zone of the tz database") from None
-    return zone
 
 
 def _known_pattern(pattern: str | None) -> str | None:
@@ -54,7 +45,7 @@ class Moment(Frozen):
     time_zone: str = "UTC"
     pattern: str | None = None
 
-    _zone = field_validator("time_zone")(_known_zone)
+    _zone = field_validator("time_zone")(known_zone)
     _group = field_validator("pattern")(_known_pattern)
 
     @field_validator("format")
