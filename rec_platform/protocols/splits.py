@@ -75,6 +75,7 @@ class LeaveOneOut(Split):
 class _Random(Split):
     """A share of each group's interactions judges, drawn by hash; `round(share x n)` of n, never all of them."""
 
+    leaks: ClassVar[str] = "models train on what the same profile, and all others, did after the judged interactions"
     share: float = 0.2
     seed: int = 0
 
@@ -110,7 +111,6 @@ class RandomPerProfile(_Random):
     """A random share of each profile's interactions judges."""
 
     name: ClassVar[str] = "random-per-profile"
-    leaks: ClassVar[str] = "models train on what the same profile, and all others, did after the judged interactions"
 
     def groups(self, log: Interactions) -> Ints:
         return log.profile
@@ -121,7 +121,6 @@ class RandomPerTitle(_Random):
     """A random share of each title's interactions judges."""
 
     name: ClassVar[str] = "random-per-title"
-    leaks: ClassVar[str] = "models train on what the same profile, and all others, did after the judged interactions"
 
     def groups(self, log: Interactions) -> Ints:
         return log.title
