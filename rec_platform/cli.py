@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from rec_platform import clock, commands
 from rec_platform.cli_compare import By, Estimand, ageing, compare
@@ -29,7 +28,7 @@ from rec_platform.terminal import in_numbers as _in_numbers
 from rec_platform.terminal import next_step as _next_step
 from rec_platform.terminal import note as _note
 from rec_platform.terminal import of_home as _of_home
-from rec_platform.terminal import plain as _plain
+from rec_platform.terminal import print_fault as _print_fault
 from rec_platform.terminal import print_pairs as _print_pairs
 from rec_platform.terminal import print_rows as _print_rows
 from rec_platform.terminal import progress as _progress
@@ -316,10 +315,7 @@ def main() -> None:
         app()
     except (PlatformError, OSError) as error:
         fault = error if isinstance(error, PlatformError) else of_files(error)
-        console = Console(stderr=True, soft_wrap=True, highlight=False)
-        console.print(
-            f"[red]error[/red] {_plain(fault.fault)}\n  where  {_plain(fault.place)}\n  repair {_plain(fault.repair)}"
-        )
+        _print_fault(fault.fault, fault.place, fault.repair)
         sys.exit(2)
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from rec_platform import columns as c
 from rec_platform import commands
@@ -34,7 +33,7 @@ from rec_platform.terminal import (
     next_step,
     note,
     of_home,
-    plain,
+    print_fault,
     print_rows,
     progress,
     to_write,
@@ -81,12 +80,8 @@ def _faults_apart() -> Iterator[None]:
 
 
 def _print_faults(checked: CheckedFile) -> None:
-    errors = Console(stderr=True, soft_wrap=True, highlight=False)
     for one in checked.faults:
-        errors.print(
-            f"[red]error[/red] {plain(one.fault)}\n  where  {plain(one.place(checked.file))}\n"
-            f"  repair {plain(one.repair)}"
-        )
+        print_fault(one.fault, one.place(checked.file), one.repair)
 
 
 def _print_checked(checked: CheckedFile) -> None:

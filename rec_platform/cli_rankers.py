@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 
 from rec_platform.config import PLATFORM_FILE, SOURCE_FILE, Settings, load_settings
 from rec_platform.flow import Platform
@@ -19,7 +18,7 @@ from rec_platform.models.own import OwnTrainer
 from rec_platform.models.registry import known_rankers, ranker_trainers
 from rec_platform.partition import Partition
 from rec_platform.tables import RANKER_MODELS
-from rec_platform.terminal import DEFAULT_HOME, AsJson, Home, next_step, of_home, plain, print_rows
+from rec_platform.terminal import DEFAULT_HOME, AsJson, Home, next_step, of_home, print_fault, print_rows
 from rec_platform.wording import counted
 
 Row = dict[str, Any]
@@ -59,9 +58,8 @@ def _named(file: Path, settings: Settings) -> bool:
 
 
 def _print_checked(checked: CheckedRankers) -> None:
-    errors = Console(stderr=True, soft_wrap=True, highlight=False)
     for one in checked.faults:
-        errors.print(f"[red]error[/red] {plain(one.fault)}\n  where  {plain(one.place)}\n  repair {plain(one.repair)}")
+        print_fault(one.fault, one.place, one.repair)
     if checked.rankers:
         print_rows([_row(one) for one in checked.rankers], f"Declared in {checked.file}", as_json=False)
     for name in checked.imports:

@@ -188,6 +188,12 @@ def next_step(command: str) -> None:
         Console().print(f"[dim]Next:[/dim] {plain(command)}", soft_wrap=True, highlight=False)
 
 
+def print_fault(fault: str, place: str, repair: str) -> None:
+    """What is wrong, where, and what to do about it, on standard error."""
+    console = Console(stderr=True, soft_wrap=True, highlight=False)
+    console.print(f"[red]error[/red] {plain(fault)}\n  where  {plain(place)}\n  repair {plain(repair)}")
+
+
 def note(text: str) -> None:
     """Something to know about the numbers, on standard error; nothing if there is nothing to say."""
     if text:
