@@ -29,6 +29,8 @@ from rec_platform.scoring.stage import timeline_inputs
 from rec_platform.stage import Reader
 from rec_platform.tables import INSTANT, PLAY_FACTS, PROFILE_TILES, PROFILES, TITLE_TILES, TITLES
 from rec_platform.timetravel import timeline as timelines
+from rec_platform.timetravel.kernels import Int32, Int64
+from rec_platform.timetravel.revisions import value_at
 from rec_platform.timetravel.rolling import NEVER, Rolling
 from rec_platform.timetravel.snapshots import FeatureSnapshots
 from rec_platform.timetravel.timeline import Timeline
@@ -77,8 +79,11 @@ def test_a_record_read_at_the_instant_it_becomes_known_is_named(
     made: Path, last: date, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     """Of one context alone, that which begins at T; every draw finds it."""
-    honest = timelines.value_at
-    monkeypatch.setattr(timelines, "value_at", lambda *rows_and_key: honest(*rows_and_key[:-1], rows_and_key[-1] + 1))
+
+    def at_the_instant(starts: Int64, known: Int64, values: Int64, key: Int32, at: Int64) -> Int64:
+        return value_at(starts, known, values, key, at + 1)
+
+    monkeypatch.setattr(timelines, "value_at", at_the_instant)
     proof = leak_of_contexts(Platform(made), Partition(last, "US"), seed=seed, at_most=1 << 40)
     assert not proof.passed
     assert "tenure" in proof.observed
