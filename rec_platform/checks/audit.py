@@ -19,6 +19,7 @@ from rec_platform.config import AuditConfig
 from rec_platform.errors import KeyRefused
 from rec_platform.lake import Lake, Staged
 from rec_platform.tables import TABLES, TableSpec
+from rec_platform.wording import counted, measured
 
 Measurer = Callable[[TableSpec, Sequence[Staged], Scene], Measures]
 
@@ -96,5 +97,6 @@ def _observed(rule: Rule, found: Measured, one: Staged) -> str:
         return f"not judged: {found.note}"
     if found.note:
         return found.note
-    of = f" of {one.rows}" if rule.unit == "rows" else ""
-    return f"{found.value:g}{of} {rule.unit}"
+    if rule.unit == "rows":
+        return f"{found.value:,.0f} of {counted(one.rows, 'row')}"
+    return measured(found.value, rule.unit)

@@ -9,6 +9,7 @@ from typing import Final, Literal
 from rec_platform import columns as c
 from rec_platform.config import AuditConfig
 from rec_platform.tables import TableSpec
+from rec_platform.wording import measured
 
 #: A bound: a number, none, or a choice of the deployment by its key in `[audit]`; `1/volume_factor` is its inverse.
 Bound = float | Literal["max_quarantined_share", "volume_factor", "1/volume_factor"] | None
@@ -48,11 +49,11 @@ class Rule:
         if self.wants:
             return self.wants
         low, high = self.bounds(settings)
-        if low == high:
-            return f"{low:g} {self.unit}"
-        if low is None or high is None:
-            return f"at least {low:g} {self.unit}" if high is None else f"at most {high:g} {self.unit}"
-        return f"{low:g} to {high:g} {self.unit}"
+        if low is not None and high is not None:
+            return measured(low, self.unit) if low == high else f"{low:g} to {high:g} {self.unit}"
+        if low is not None:
+            return f"at least {measured(low, self.unit)}"
+        return "" if high is None else f"at most {measured(high, self.unit)}"
 
 
 def _number(bound: Bound, settings: AuditConfig) -> float | None:

@@ -148,6 +148,15 @@ def test_a_faulty_partition_leaves_its_neighbours_alone(tmp_path: Path) -> None:
     assert one(results, "played_at_inside_date", bad).observed == "3 of 3 rows"
 
 
+@pytest.mark.parametrize(("rows", "said"), [(1, "1 of 1 row"), (1200, "1,200 of 1,200 rows")])
+def test_one_row_is_one_row(tmp_path: Path, rows: int, said: str) -> None:
+    lake, bad = Lake(tmp_path), Partition(g.DAY + timedelta(days=3), "FR")
+    with lake.staging("test") as staging:
+        staged = [staging.write(tables.RAW_PLAYS, bad, raw(rows, 4))]
+        results = audit("raw_plays", staged, lake=lake, settings=AuditConfig())
+    assert one(results, "played_at_inside_date", bad).observed == said
+
+
 # --- other tables ----------------------------------------------------------------------------------------------------
 
 
