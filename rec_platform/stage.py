@@ -221,3 +221,10 @@ class Stage(ABC):
         A short cut like `build_on`: whatever the settings did not change may be taken over, and nothing else.
         """
         return self.build(partitions, reader, settings)
+
+    def worded_as(self, published: Mapping[str, pa.Table], tables: Mapping[str, pa.Table]) -> Mapping[str, pa.Table]:
+        """What was built of a partition, per table, in the words of what is published of it.
+
+        For a stage whose rows hold words that its fingerprint does not cover; nothing else may become other.
+        """
+        return tables

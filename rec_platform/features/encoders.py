@@ -11,27 +11,23 @@ of the context or item (`COLUMNS`), or another encoder.
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import inspect
 import re
 import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, Final
-
-import numpy as np
-import numpy.typing as npt
+from typing import Final
 
 from rec_platform import columns as c
-from rec_platform.clock import DAY
 from rec_platform.errors import ConfigError
+from rec_platform.features.arithmetic import Array, Divided, days_since, ratio, same, smoothed_rate
+from rec_platform.features.identity import code_identity
 from rec_platform.timetravel.facts import Fact
-from rec_platform.timetravel.kernels import NONE
 
-Array = npt.NDArray[Any]
+__all__ = [
+    "COLUMNS", "Array", "Encoder", "as_is", "days_since", "encoder", "ratio", "scaled", "smoothed_rate",
+]  # fmt: skip
 
 #: Columns that an encoder may name besides facts, by level. Instants are int64 microseconds, texts object arrays.
 COLUMNS: Final = {
@@ -76,9 +72,10 @@ class Encoder:
     def identity(self) -> str:
         """A hash of the code it was written as: the syntax of its whole file, so that helpers beside it count, too.
 
-        Comments, docstrings and layout do not. `ConfigError` for a function whose source cannot be read.
+        Comments, docstrings, layout and the words of declarations do not (identity.py). `ConfigError` for a function whose
+        source cannot be read.
         """
-        if isinstance(self.function, _Divided):
+        if isinstance(self.function, Divided):
             return repr(self.function)
         file = Path(self.function.__code__.co_filename)
         if file.is_file():
@@ -108,73 +105,9 @@ def encoder(*, unit: str, about: str) -> Callable[[Callable[..., Array]], Encode
 
 def as_is(fact: Fact) -> Encoder:
     """The encoder that passes a fact on under the fact's own name."""
-    return Encoder(fact.name, (fact.name,), _same, fact.unit, fact.about)
+    return Encoder(fact.name, (fact.name,), same, fact.unit, fact.about)
 
 
 def scaled(name: str, fact: Fact, divisor: float, unit: str, about: str) -> Encoder:
     """The encoder that passes a fact on in another unit."""
-    return Encoder(name, (fact.name,), _Divided(divisor), unit, about)
-
-
-def _same(value: Array) -> Array:
-    return value
-
-
-@dataclass(frozen=True)
-class _Divided:
-    divisor: float
-
-    def __call__(self, value: Array) -> Array:
-        return np.asarray(value / self.divisor)
-
-
-@lru_cache(maxsize=256)
-def code_identity(source: str) -> str:
-    """A hash of Python source that comments, docstrings and layout do not change.
-
-    >>> code_identity("x = 1  # one") == code_identity("x=1")
-    True
-    """
-    tree = ast.parse(source)
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list) and body and _is_text(body[0]):
-            node.body = body[1:]  # type: ignore[attr-defined]
-    return hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-
-
-def _is_text(node: ast.stmt) -> bool:
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-
-
-# ------------------------------------------------------------------------------------------- what encoders often need
-
-
-def ratio(part: Array, whole: Array) -> Array:
-    """part / whole; NaN where whole is 0.
-
-    >>> ratio(np.array([1.0, 0.0]), np.array([4.0, 0.0])).tolist()
-    [0.25, nan]
-    """
-    out: Array = np.full(np.broadcast_shapes(np.shape(part), np.shape(whole)), np.nan)
-    np.divide(part, whole, out=out, where=whole != 0)
-    return out
-
-
-def smoothed_rate(successes: Array, trials: Array, *, prior: float, weight: float) -> Array:
-    """(successes + prior * weight) / (trials + weight): the rate, drawn to `prior` as if by `weight` more trials.
-
-    >>> smoothed_rate(np.array([3.0]), np.array([5.0]), prior=0.5, weight=5.0).tolist()
-    [0.55]
-    """
-    return np.asarray((successes + prior * weight) / (trials + weight))
-
-
-def days_since(instant: Array, at: Array) -> Array:
-    """Days from an instant to `at`; NaN where there is no such instant.
-
-    >>> days_since(np.array([0, NONE]), np.array([DAY // 2, DAY])).tolist()
-    [0.5, nan]
-    """
-    missing = instant == NONE
-    return np.where(missing, np.nan, (at - np.where(missing, at, instant)) / DAY)
+    return Encoder(name, (fact.name,), Divided(divisor), unit, about)

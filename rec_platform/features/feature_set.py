@@ -16,8 +16,9 @@ import numpy as np
 from rec_platform import columns as c
 from rec_platform.config import FeatureConfig
 from rec_platform.errors import ConfigError, NumericError, PlatformError
-from rec_platform.features import encoders, standard
-from rec_platform.features.encoders import COLUMNS, Array, Encoder, code_identity
+from rec_platform.features import arithmetic, standard
+from rec_platform.features.encoders import COLUMNS, Array, Encoder
+from rec_platform.features.identity import code_identity
 from rec_platform.features.own_file import FEATURES, OwnFile, line_in
 from rec_platform.timetravel import kernels
 from rec_platform.timetravel.declared import APART, FACTS_VERSION, Fact, filters_of, measures_of, play_columns_of
@@ -228,24 +229,21 @@ class FeatureSet:
                     yield step.encoder.name, result
 
     def to_json(self) -> dict[str, Any]:
-        """The declarations: facts that are read, and encoders with what they read."""
+        """The declarations without their words: facts that are read, and encoders with what they read."""
         return {
-            "facts": [fact.to_json() for fact in self.needed],
-            "features": [
-                {"name": one.name, "reads": list(one.reads), "unit": one.unit, "about": one.about}
-                for one in self.encoders
-            ],
+            "facts": [fact.without_words() for fact in self.needed],
+            "features": [{"name": one.name, "reads": list(one.reads)} for one in self.encoders],
             "hidden": sorted(self.hidden),
         }
 
     @cached_property
     def digest(self) -> str:
-        """A hash that changes whenever a declaration or the code of an encoder does."""
+        """A hash that changes whenever a declaration or the code of an encoder does. Words (`unit`, `about`) change no number."""
         whole = {
             "version": FACTS_VERSION,
             "set": self.to_json(),
             "code": {one.name: one.identity for one in self.encoders},
-            "helpers": code_identity(Path(encoders.__file__).read_text(encoding="utf-8")),
+            "helpers": code_identity(Path(arithmetic.__file__).read_text(encoding="utf-8")),
         }
         return hashlib.sha256(json.dumps(whole, sort_keys=True).encode()).hexdigest()
 

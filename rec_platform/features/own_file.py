@@ -22,7 +22,7 @@ from types import ModuleType
 from typing import Final, NoReturn, TypeVar
 
 from rec_platform.errors import ConfigError, PlatformError
-from rec_platform.features.encoders import code_identity
+from rec_platform.features.identity import identity_of, reads_words
 
 Result = TypeVar("Result")
 
@@ -106,12 +106,13 @@ class OwnFile:
 
     @property
     def code(self) -> str:
-        """The identity of all of the code, which comments and layout do not change."""
-        mine = code_identity(self.text)
-        if not self.beside:
-            return mine
-        parts = [mine, *(f"{name} {code_identity(text)}" for name, text in self.beside)]
-        return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+        """The identity of all of the code, which comments, layout and the words of declarations do not change."""
+        return identity_of(self.text, self.beside)
+
+    @property
+    def reads_words(self) -> bool:
+        """Whether any of it may read what features say of themselves."""
+        return any(map(reads_words, (self.text, *(text for _, text in self.beside))))
 
     def run(self) -> ModuleType:
         """The file as a module of its own; what it raises as a `ConfigError` by line."""

@@ -64,6 +64,12 @@ The file may import modules of its own folder by name (`from shared import tv_pl
 from them are its own, and a change there is a change of the features, as in the file
 ([0133](decisions/0133-modules-beside-a-ranker-file-are-part-of-it.md)).
 
+Correct words whenever you like: `unit`, `about`, comments and docstrings change no number, so nothing is made again for
+them. Lists, reports and `travel` say the new words at once. A model keeps the words it was fitted with, and the reasons in
+lists are in the words of their model. Where code reads words (`.about`, `.unit`), or declares by anything else than the
+names that it imports from `rec_platform`, they count as code
+([0138](decisions/0138-words-are-no-part-of-a-digest.md)).
+
 ## Declaring facts
 
 ```python

@@ -9,31 +9,28 @@ import numpy as np
 from rec_platform import columns as c
 from rec_platform.clock import DAY
 from rec_platform.features.encoders import Array, Encoder, as_is, days_since, encoder, ratio, scaled, smoothed_rate
+from rec_platform.features.words import MEASURED, any_of, over_days
 from rec_platform.tables import WINDOWS
 from rec_platform.timetravel.facts import Entity, Fact, Measure
 from rec_platform.timetravel.kernels import NONE
 
 _LONGEST: Final = WINDOWS[-1]
-_SCOPES: Final[dict[str, tuple[Entity, str]]] = {
-    "profile": ("profile", "of the profile, in all countries"),
-    "country_title": ("title_country", "of the title in the context's country"),
-    "title": ("title", "of the title in all countries"),
-}
-_MEASURES: Final[dict[Measure, str]] = {
-    "plays": "plays", "watched_ms": "milliseconds watched in plays", "engaged_plays": "engaged plays",
-}  # fmt: skip
+_SCOPES: Final[dict[str, Entity]] = {"profile": "profile", "country_title": "title_country", "title": "title"}
+_MEASURES: Final[tuple[Measure, ...]] = ("plays", "watched_ms", "engaged_plays")
 
 
 def _alike(name: str, attribute: Literal["genres", "tags"], over: Literal["mean", "max"]) -> Fact:
-    about = f"the profile's plays of titles that share one of the title's {attribute}, {over} over them, over 90 days"
-    return Fact(name, "profile_attribute", "plays", _LONGEST, about, attribute, over)
+    return Fact(
+        name, "profile_attribute", "plays", _LONGEST, attribute=attribute, over=over,
+        about=f"the profile's plays of titles that share one of the title's {attribute}, {over} over them, over 90 days",
+    )  # fmt: skip
 
 
 #: profile_plays_7d, country_title_watched_ms_28d, ...: three measures over the windows of the snapshots.
 WINDOWED: Final = tuple(
-    Fact(f"{scope}_{measure}_{days}d", entity, measure, days, about=f"{what} {whose}, over {days} days")
-    for scope, (entity, whose) in _SCOPES.items()
-    for measure, what in _MEASURES.items()
+    Fact(f"{scope}_{measure}_{days}d", entity, measure, days, about=over_days(MEASURED[measure], scope, days))
+    for scope, entity in _SCOPES.items()
+    for measure in _MEASURES
     for days in WINDOWS
 )
 FACTS: Final = (
@@ -56,9 +53,8 @@ _BY_NAME: Final = {fact.name: fact for fact in FACTS}
 
 
 def _seconds(scope: str, days: int) -> Encoder:
-    whose = _SCOPES[scope][1]
     fact = _BY_NAME[f"{scope}_watched_ms_{days}d"]
-    return scaled(f"{scope}_seconds_{days}d", fact, 1000.0, "seconds", f"watched in plays {whose}, over {days} days")
+    return scaled(f"{scope}_seconds_{days}d", fact, 1000.0, "seconds", over_days("watched in plays", scope, days))
 
 
 @encoder(unit="days", about="since the profile's last play; missing before its first")
@@ -175,8 +171,7 @@ def _device(group: str, *names: str) -> Encoder:
     def is_one(device: Array) -> Array:
         return np.asarray(np.isin(device.astype(str), names), dtype=np.float64)
 
-    words = " or ".join(names)
-    return Encoder(f"device_{group}", (c.DEVICE,), is_one, "0 or 1", f"1 if the context's device is {words}")
+    return Encoder(f"device_{group}", (c.DEVICE,), is_one, "0 or 1", f"1 if the context's device is {any_of(names)}")
 
 
 DEVICES: Final = (

@@ -79,6 +79,7 @@ class OwnTrainer(RankerTrainer):
         line: where its class begins; None where nothing in the file says so.
         code: the identity of the file's code, which comments and layout do not change.
         imports: the modules beside the file that belong to it.
+        reads_words: whether its code may read what features say of themselves, so that a fit may hang on it.
     """
 
     inner: RankerTrainer
@@ -86,6 +87,7 @@ class OwnTrainer(RankerTrainer):
     line: int | None
     code: str
     imports: tuple[str, ...] = ()
+    reads_words: bool = False
 
     @property
     def name(self) -> str:  # type: ignore[override]
@@ -224,7 +226,7 @@ def declared_anew(file: OwnFile) -> tuple[OwnTrainer, ...]:
     names, found = tuple(name for name, _ in file.beside), dict[str, OwnTrainer]()
     for one in classes:
         line = lines.get(one.__name__)
-        made = OwnTrainer(_made(one, file.path, line), file.path, line, file.code, names)
+        made = OwnTrainer(_made(one, file.path, line), file.path, line, file.code, names, file.reads_words)
         if made.name in found:
             first = type(found[made.name].inner).__name__
             fault = f"class {one.__name__} has the name of {first}, {made.name!r}"

@@ -22,6 +22,7 @@ from rec_platform.models.artefact import Artefact, from_rows, libraries, to_rows
 from rec_platform.models.features import feature_notes
 from rec_platform.models.parallel import in_order
 from rec_platform.models.registry import CANDIDATE_TRAINERS, RANKER_TRAINERS, own_rankers, ranker_trainers
+from rec_platform.models.training import in_words_of
 from rec_platform.models.window import TrainingDay, TrainingWindow, thinned
 from rec_platform.partition import Partition
 from rec_platform.stage import Built, Input, Reader, Stage, Standing
@@ -106,13 +107,18 @@ class RankerModels(Stage):
     def config(self, settings: Settings) -> dict[str, Any]:
         ranker_trainers(settings.rankers)  # a name that is none is refused when a run is planned, not midway
         versions = {trainer.name: trainer.code_version for trainer in RANKER_TRAINERS}
-        own = {one.name: [one.code_version, one.code] for one in own_rankers(settings.rankers.files)}
+        notes = feature_notes(settings)
+        words = [[note.about, note.unit] for note in notes]
+        own = {
+            one.name: [one.code_version, one.code, *([words] if one.reads_words else [])]
+            for one in own_rankers(settings.rankers.files)
+        }
         return {
             "rankers": settings.rankers.model_dump(mode="json", exclude={"files"}),
             **({"own": own} if own else {}),
             "labels": settings.labels.model_dump(mode="json"),
             "trainers": versions,
-            "features": [[note.name, note.about, note.unit] for note in feature_notes(settings)],
+            "features": [note.name for note in notes],
         }
 
     def inputs(self, partition: Partition, settings: Settings) -> tuple[Input, ...]:
@@ -148,6 +154,12 @@ class RankerModels(Stage):
             for partition in partitions
         )
         yield from in_order(fits, job_bytes=rankers.max_items * len(feature_notes(settings)) * BYTES_PER_VALUE)
+
+    def worded_as(self, published: Mapping[str, pa.Table], tables: Mapping[str, pa.Table]) -> Mapping[str, pa.Table]:
+        """Artefacts say of their features what these said of themselves when they were fitted, of which nothing hangs."""
+        then, now = (from_rows(one[RANKER_MODELS.name], place=RANKER_MODELS.name) for one in (published, tables))
+        said = [in_words_of(made, then[name]) if name in then else made for name, made in now.items()]
+        return {RANKER_MODELS.name: to_rows(said)}
 
 
 def known_by(found: Mapping[date, Set[str]]) -> str | None:

@@ -16,7 +16,7 @@ from rec_platform.contexts.hashing import mix, seeded, uniform
 from rec_platform.contexts.segments import ranges
 from rec_platform.dmc12.frame import Frame
 from rec_platform.errors import NumericError
-from rec_platform.models.artefact import Artefact, data_sha256
+from rec_platform.models.artefact import MANIFEST, Artefact, data_sha256
 from rec_platform.models.contract import FeatureNote, Floats, Floats32, column
 
 Ints = npt.NDArray[np.int64]
@@ -136,6 +136,19 @@ def draws(frame: Frame, seed: int) -> Floats:
 def notes_of(artefact: Artefact) -> tuple[FeatureNote, ...]:
     """The features an artefact's manifest names, in order."""
     return tuple(FeatureNote(**note) for note in artefact.manifest["features"])
+
+
+def in_words_of(made: Artefact, other: Artefact) -> Artefact:
+    """An artefact with what another one says of the same features; as it is where theirs are not the same."""
+    if _named(made) != _named(other):
+        return made
+    files = {name: payload for name, payload in made.files.items() if name != MANIFEST}
+    return Artefact.of(made.model, made.manifest | {"features": other.manifest["features"]}, files)
+
+
+def _named(artefact: Artefact) -> list[object]:
+    """The features an artefact's manifest names; a user's ranker may have written them its own way."""
+    return [one.get("name", one) if isinstance(one, dict) else one for one in artefact.manifest["features"]]
 
 
 def numbers(frame: Frame, name: str) -> Floats:

@@ -1,4 +1,5 @@
-"""Replay: a partition is made again from the versions its manifest names, and must come out with the hash it has.
+"""Replay: a partition is made again from the versions its manifest names, and must come out with the hash it has. Words
+that were corrected since (what models say of their features) are put as they are on record first.
 
 Where it does not, the first of these that differs is named, in this order: the partition's own published rows; the code
 version; the configuration; an upstream table and partition whose rows no longer have the hash their commit recorded (in
@@ -11,6 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import pyarrow as pa
+
 from rec_platform.config import Settings
 from rec_platform.errors import MissingInput
 from rec_platform.flow.index import Index, fingerprint
@@ -21,7 +24,7 @@ from rec_platform.lake.content import content_hash_like
 from rec_platform.partition import Partition
 from rec_platform.proofs.verdict import Finding
 from rec_platform.stage import Stage
-from rec_platform.tables import LANDING, TABLES
+from rec_platform.tables import LANDING, TABLES, TableSpec
 from rec_platform.tables import table as table_spec
 
 Manifest = Mapping[str, Any]
@@ -60,16 +63,29 @@ def replayed(lake: Lake, stage: Stage, partition: Partition, settings: Settings)
     if built.lacks.keys() != state.lacks.keys():
         now, then = (", ".join(one) or "nothing" for one in (built.lacks, state.lacks))
         return Finding(False, f"it lacks {now} made again, {then} as published")
-    for spec in stage.tables:
-        then = lake.state(spec.name)[partition].content_hash
-        now = content_hash_like(then, built.tables[spec.name])
+    for spec, then, now in _compared(lake, stage, partition, built.tables):
         if now != then:
             why = _first_upstream(index, stage, partition, settings) or _code(manifest)
             return Finding(False, f"{spec.name} is {now[:12]} made again, {then[:12]} as published: {why}")
     if made_from != state.fingerprint:
         return Finding(False, "the same rows, but the fingerprint on record is of other inputs")
-    tables = ", ".join(f"{spec.name} {lake.state(spec.name)[partition].content_hash[:12]}" for spec in stage.tables)
-    return Finding(True, f"{tables} from {len(manifest['inputs'])} tables at the versions on record: the same bytes")
+    same = ", ".join(f"{spec.name} {lake.state(spec.name)[partition].content_hash[:12]}" for spec in stage.tables)
+    return Finding(True, f"{same} from {len(manifest['inputs'])} tables at the versions on record: the same bytes")
+
+
+def _compared(
+    lake: Lake, stage: Stage, partition: Partition, made: Mapping[str, pa.Table]
+) -> list[tuple[TableSpec, str, str]]:  # fmt: skip
+    """Each table with its hash on record and that of the rows made again, in the words on record."""
+
+    def hashes(tables: Mapping[str, pa.Table]) -> list[tuple[TableSpec, str, str]]:
+        then = [(spec, lake.state(spec.name)[partition].content_hash) for spec in stage.tables]
+        return [(spec, one, content_hash_like(one, tables[spec.name])) for spec, one in then]
+
+    found = hashes(made)
+    if all(then == now for _, then, now in found):
+        return found
+    return hashes(stage.worded_as({spec.name: _published(lake, spec.name, partition) for spec in stage.tables}, made))
 
 
 def _changed_setup(lake: Lake, stage: Stage, partition: Partition, settings: Settings, manifest: Manifest) -> str:
@@ -111,11 +127,15 @@ def _first_upstream(index: Index, stage: Stage, partition: Partition, settings: 
 
 def _hash_of(lake: Lake, table: str, partition: Partition, version: int | None, state: PartitionState) -> str:
     """The hash of the rows read, by the function that made the hash on record."""
+    return content_hash_like(state.content_hash, _published(lake, table, partition, version))
+
+
+def _published(lake: Lake, table: str, partition: Partition, version: int | None = None) -> pa.Table:
+    """The rows of a partition as a stage builds them."""
     spec = table_spec(table)
     columns = None if spec.open_structs else list(spec.schema.names)
     rows = lake.read(table, [partition], columns, version)
-    rows = rows.select(list(spec.schema.names)) if columns is None else rows
-    return content_hash_like(state.content_hash, rows)
+    return rows.select(list(spec.schema.names)) if columns is None else rows
 
 
 def _code(manifest: Manifest) -> str:

@@ -260,6 +260,10 @@ class Fact:
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
+    def without_words(self) -> dict[str, Any]:
+        """All that its values hang on: the declaration without `about`."""
+        return {key: value for key, value in self.to_json().items() if key != "about"}
+
 
 def filters_of(facts: Iterable[Fact]) -> tuple[Filter, ...]:
     """The distinct filters of some facts, in their order."""

@@ -15,6 +15,7 @@ from simulated_homes import THREE_TRAINING_DAYS as SETTINGS
 from rec_platform import columns as c
 from rec_platform.dmc12.frame import Frame, flat
 from rec_platform.errors import ConfigError
+from rec_platform.features import FeatureSet
 from rec_platform.flow import Platform, Report, Window
 from rec_platform.models.artefact import from_rows
 from rec_platform.models.training import notes_of
@@ -71,6 +72,24 @@ def test_rankers_learn_from_them(home: Path, second: dict[str, Report]) -> None:
     assert set(rankers) == {"logistic", "xgboost"}
     for artefact in rankers.values():
         assert set(NEW) <= {note.name for note in notes_of(artefact)}
+
+
+def test_corrected_words_make_nothing_again_and_reach_who_asks(
+    home: Path, second: dict[str, Report], tmp_path: Path
+) -> None:
+    """Models keep the words that they were fitted with, and so do the reasons that they give."""
+    assert second["ranker_models"].published
+    corrected = tmp_path / EXAMPLE.name
+    corrected.write_text(EXAMPLE.read_text(encoding="utf-8").replace('about="', 'about="corrected: '), encoding="utf-8")
+    name_files(home, corrected)
+    reports = run(home, LAST, LAST)
+    assert not any(report.published for report in reports.values())
+    declared = {one.name: one.about for one in FeatureSet.from_config(Platform(home).settings.features).encoders}
+    assert all(declared[name].startswith("corrected: ") for name in NEW)
+    kept = from_rows(Platform(home).lake.read(RANKER_MODELS.name, [Partition(LAST)]), place="test")
+    for artefact in kept.values():
+        assert not any(note.about.startswith("corrected") for note in notes_of(artefact))
+    name_files(home, EXAMPLE)
 
 
 def test_the_new_feature_is_what_it_says(home: Path, second: dict[str, Report]) -> None:

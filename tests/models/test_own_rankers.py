@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from rec_platform import columns as c
 from rec_platform.config import RankerConfig, RecommendConfig, Settings
 from rec_platform.errors import ArtefactError, ConfigError
 from rec_platform.evaluation.stage import Metrics
+from rec_platform.models import stage
+from rec_platform.models.features import feature_notes
 from rec_platform.models.own import declared_in
 from rec_platform.models.registry import known_rankers, load_scorer, ranker_trainers, score_scales
 from rec_platform.models.stage import RankerModels
@@ -24,6 +27,18 @@ from rec_platform.testing.model_contract import NOTES, RankerContract, made_fram
 
 class TestEvidence(RankerContract):
     trainer = declared_in(str(EXAMPLE))[0]
+
+
+@pytest.mark.parametrize(("more", "same"), [("", True), ("\nUNITS = [note.unit for note in ()]\n", False)])
+def test_what_features_say_counts_where_a_ranker_may_read_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: str, same: bool
+) -> None:
+    """`fit` is given the words; a ranker that tells shares from days by them is fitted again after a correction."""
+    settings = Settings(rankers=RankerConfig(files=(file(tmp_path, FIRST + more),)))
+    before = RankerModels().config(settings)
+    said = tuple(replace(note, unit="corrected") for note in feature_notes(settings))
+    monkeypatch.setattr(stage, "feature_notes", lambda _: said)
+    assert (RankerModels().config(settings) == before) is same
 
 
 def test_evidence_of_a_feature_is_what_it_says() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -18,7 +19,10 @@ from rec_platform.contexts.stage import TrainingSets
 from rec_platform.errors import KeyRefused, MissingInput
 from rec_platform.flow import Platform
 from rec_platform.flow.run import libraries
+from rec_platform.models import stage as models
 from rec_platform.models.candidate_features import CandidateFeatures
+from rec_platform.models.contract import FeatureNote
+from rec_platform.models.features import feature_notes
 from rec_platform.partition import Partition
 from rec_platform.proofs import replay as replaying
 from rec_platform.proofs.flow import prove_replay, replay
@@ -35,6 +39,21 @@ def test_published_partitions_come_out_again(made: Path, last: date, stage: str)
     proof = replay(Platform(made), stage, Partition(last, "US"))
     assert proof.passed, proof.observed
     assert "at the versions on record" in proof.observed
+
+
+@pytest.mark.parametrize(("changed", "passes"), [("about", True), ("unit", True), ("name", False)])
+def test_a_model_comes_out_again_beside_corrected_words(
+    made: Path, last: date, monkeypatch: pytest.MonkeyPatch, changed: str, passes: bool
+) -> None:
+    """Artefacts keep the words of their features: those on record, whatever is said now. A name is no word."""
+
+    def reworded(settings: Settings) -> tuple[FeatureNote, ...]:
+        first, *others = feature_notes(settings)
+        return (replace(first, **{changed: "corrected"}), *others)
+
+    monkeypatch.setattr(models, "feature_notes", reworded)
+    proof = replay(Platform(made), "ranker_models", Partition(last))
+    assert proof.passed is passes, proof.observed
 
 
 def changed_in_place(home: Path, table: str, partition: Partition, column: str) -> None:
