@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from rec_platform.wording import counted
+
 #: What is counted or summed of plays.
 MEASURED: Final[Mapping[str, str]] = {
     "plays": "plays", "watched_ms": "milliseconds watched in plays", "engaged_plays": "engaged plays",
@@ -19,10 +21,10 @@ _WHOSE: Final[Mapping[str, str]] = {
 def over_days(what: str, scope: str, days: int) -> str:
     """What is measured of a scope's plays over a window.
 
-    >>> over_days("plays", "title", 7)
-    'plays of the title in all countries, over 7 days'
+    >>> over_days("plays", "title", 1)
+    'plays of the title in all countries, over 1 day'
     """
-    return f"{what} {_WHOSE[scope]}, over {days} days"
+    return f"{what} {_WHOSE[scope]}, over {counted(days, 'day')}"
 
 
 def any_of(names: Sequence[str]) -> str:

@@ -9,6 +9,7 @@ import pyarrow as pa
 from rec_platform import columns as c
 from rec_platform.partition import Grain
 from rec_platform.tables.spec import INSTANT, PROFILE_FIELD, TITLE_FIELD, TableSpec, field
+from rec_platform.wording import counted
 
 #: The rolling windows of the snapshot tables, in days. The last is the longest.
 WINDOWS: Final = (1, 7, 28, 90)
@@ -69,7 +70,7 @@ def _window_fields(scope: str = "") -> list[pa.Field]:
     where = "in this country" if scope else "in all countries"
     units = {c.PLAYS: "plays", c.WATCHED_MS: "milliseconds watched", c.ENGAGED_PLAYS: "engaged plays"}
     return [
-        field(c.windowed(measure, days, scope), pa.int64(), f"{unit} over the last {days} days, {where}")
+        field(c.windowed(measure, days, scope), pa.int64(), f"{unit} over the last {counted(days, 'day')}, {where}")
         for measure, unit in units.items()
         for days in WINDOWS
     ]

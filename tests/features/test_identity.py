@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from rec_platform.config import FeatureConfig
 from rec_platform.features import Fact, FeatureSet, standard
 from rec_platform.features.identity import code_identity, identity_of, reads_words
+from rec_platform.tables import TABLES
 
 FILE = '''
 """A feature file."""
@@ -180,6 +181,15 @@ def test_the_digest_of_the_standard_set_is_without_its_words(monkeypatch: pytest
     )
     assert reworded.digest == whole.digest
     assert reworded.to_json() == whole.to_json()
+
+
+def test_a_window_of_one_day_is_over_1_day() -> None:
+    """Said by a file that no digest covers, so it could be put right."""
+    whole = FeatureSet.standard()
+    said = [one.about for one in (*whole.facts, *whole.encoders)]
+    said += [field.metadata[b"about"].decode() for table in TABLES for field in table.schema]
+    assert "plays of the title in all countries, over 1 day" in said
+    assert not [one for one in said if "1 days" in one]
 
 
 def test_a_fact_without_words_is_all_but_its_words() -> None:
