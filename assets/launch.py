@@ -20,10 +20,12 @@ from rich.table import Table
 from assets import materialise
 from assets.definitions import defs
 from assets.home import share
+from assets.landed import report_landed
 from rec_platform.flow import LAYERS, Platform, Window
 from rec_platform.flow.lacking import lacks_told
 from rec_platform.flow.plan import Fate, Planned, foreseen
 from rec_platform.partition import Partition
+from rec_platform.plays.raw import RawPlays
 from rec_platform.terminal import LOOK, next_step, plain
 
 #: The fates that are not plain.
@@ -68,6 +70,7 @@ def run(platform: Platform, asked: Request, *, instance: dg.DagsterInstance, con
     """Run the stages in order, each over what is stale; goes on past failures with whatever does not depend on them."""
     window = Window.checked(platform.index, platform.settings, asked.first, asked.last, asked.countries)
     share(platform)
+    report_landed(instance, platform.lake, platform.needed(RawPlays.name, window))
     order = [stage for layer in LAYERS for stage in layer]
     return [_run_stage(platform, stage, window, asked, instance, console) for stage in order]
 

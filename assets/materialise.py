@@ -9,6 +9,7 @@ from typing import Any, Final
 import dagster as dg
 
 from assets.home import Home
+from assets.landed import report_landed
 from assets.metadata import of_partition, of_run, table
 from rec_platform.checks import CheckResult
 from rec_platform.checks.rules import CERTIFICATE_CHECKS, RULES
@@ -16,6 +17,7 @@ from rec_platform.contexts.stage import CERTIFICATES
 from rec_platform.errors import PlatformError, StorageFault
 from rec_platform.flow import STAGES, Report
 from rec_platform.partition import Partition
+from rec_platform.plays.raw import RawPlays
 from rec_platform.proofs import Proof
 from rec_platform.proofs.flow import FLOW_PROOFS, FlowProof, sample_proofs
 from rec_platform.tables import TRAINING_SETS
@@ -112,6 +114,8 @@ def run(
     """Run the stage; a storage fault asks Dagster for a retry, any other fault fails at once."""
     started = perf_counter()
     try:
+        if stage == RawPlays.name:
+            report_landed(context.instance, home.platform().lake, partitions)
         report = home.platform().run(
             stage, partitions, run_id=context.run_id, progress=_log_progress(context), **options
         )

@@ -8,8 +8,10 @@ import dagster as dg
 
 from assets.home import home_folder
 from assets.jobs import TAKE_IN, chain_config
+from assets.landed import news
 from rec_platform.errors import PlatformError
 from rec_platform.flow import Platform
+from rec_platform.lake import Lake
 from rec_platform.partition import UNREADABLE_COUNTRY, Partition
 from rec_platform.plays.ingest import ingest
 
@@ -23,7 +25,7 @@ FOLDER: Final = "landing"
     minimum_interval_seconds=60,
     description="Takes in files that appear in HOME/landing and makes raw plays and facts of exactly the partitions they change.",
 )
-def landing_folder(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
+def landing_folder(context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
     home = home_folder()
     folder = home / FOLDER
     present = {path.name: path.stat().st_mtime_ns for path in sorted(folder.glob("*")) if path.is_file()}
@@ -36,8 +38,8 @@ def landing_folder(context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.Sk
     return asked
 
 
-def take_in(home: Path, files: list[Path], context: dg.SensorEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-    """Take the files in and ask for what they changed; files that were refused are told in the sensor's log."""
+def take_in(home: Path, files: list[Path], context: dg.SensorEvaluationContext) -> dg.SensorResult | dg.SkipReason:
+    """Take the files in, tell what landed and ask for what it changed; refused files are told in the sensor's log."""
     arrived = delivered_at(files)
     try:
         result = ingest(home, Platform(home).mapping, files, delivered_at=arrived)
@@ -49,7 +51,8 @@ def take_in(home: Path, files: list[Path], context: dg.SensorEvaluationContext) 
     changed = [partition for partition in result.touched if partition.country != UNREADABLE_COUNTRY]
     keys = {"reference": [Partition()], "raw_plays": changed, "facts": changed}
     names = ",".join(path.name for path in files)
-    return dg.RunRequest(run_key=f"{arrived}-{names}", run_config=chain_config(keys))
+    asked = dg.RunRequest(run_key=f"{arrived}-{names}", run_config=chain_config(keys))
+    return dg.SensorResult([asked], asset_events=news(context.instance, Lake(home), changed))
 
 
 def delivered_at(files: list[Path]) -> int:

@@ -79,7 +79,8 @@ def main(arguments: list[str]) -> None:
         runs = [sorted(key.to_user_string() for key in run.asset_selection or ()) for run in instance.get_runs()]
         partitioned = [name for name, wanted in keys.items() if wanted is not None]
         seen = {name: sorted(instance.get_materialized_partitions(dg.AssetKey(name))) for name in partitioned}
-        found = {"status": ended.status.value, "runs": runs, "seen": seen}
+        landed = sorted(instance.get_materialized_partitions(dg.AssetKey("landing")))
+        found = {"status": ended.status.value, "runs": runs, "seen": seen, "landed": landed}
         Path(arguments[1]).write_text(json.dumps(found))
 
 

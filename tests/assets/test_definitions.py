@@ -89,6 +89,7 @@ def test_a_backfill_of_everything_at_once_ends_as_the_command_line_does(deployme
     assert {name: set(seen) for name, seen in found["seen"].items()} == {
         name: set(wanted) for name, wanted in keys.items() if wanted is not None
     }
+    assert set(found["landed"]) == hashes(home)["landing"].keys() & set(cells)
     ours, theirs = hashes(home), hashes(deployment.home)
     for table in ours:
         common = ours[table].keys() & theirs[table].keys()
@@ -110,14 +111,20 @@ with dg.DagsterInstance.get() as instance:
     asked = request(date.fromisoformat(sys.argv[1]))
     result = defs.resolve_job_def("daily_flow").execute_in_process(instance=instance, run_config=asked.run_config)
     found["daily"] = result.success
+    found["read"] = sorted(instance.get_materialized_partitions(dg.AssetKey("landing")))
     found["seen"] = sorted(instance.get_materialized_partitions(dg.AssetKey("recommendations")))
     context = dg.build_sensor_context(instance=instance)
     found["nothing"] = str(landing_folder(context))
     (Path(sys.argv[2]) / "landing").mkdir()
     (Path(sys.argv[2]) / "landing" / "plays-late.csv").write_text(Path(sys.argv[3]).read_text())
     taken = landing_folder(context)
-    found["asked"] = taken.run_config["ops"]["make_facts"]["config"]["partitions"]
-    found["taken"] = defs.resolve_job_def("take_in").execute_in_process(instance=instance, run_config=taken.run_config).success
+    (asked,) = taken.run_requests
+    found["asked"] = asked.run_config["ops"]["make_facts"]["config"]["partitions"]
+    found["landed"] = [[one.partition, one.metadata["files"].value] for one in taken.asset_events]
+    for event in taken.asset_events:
+        instance.report_runless_asset_event(event)
+    found["taken"] = defs.resolve_job_def("take_in").execute_in_process(instance=instance, run_config=asked.run_config).success
+    found["told"] = len(instance.fetch_materializations(dg.AssetKey("landing"), 1000).records)
     found["again"] = str(landing_folder(context))
 print(json.dumps(found))
 """
@@ -139,7 +146,12 @@ def test_the_schedule_runs_the_day_and_the_sensor_takes_in_a_late_file(deploymen
     assert f"FR|{DAY + timedelta(days=1)}" in found["seen"]
     assert "no new file" in found["nothing"]
     assert found["asked"] == [f"FR|{FIRST}"]
+    ((told, files),) = found["landed"]
+    assert told == f"FR|{FIRST}"
+    assert files.startswith(f"plays-{FIRST}.csv, ") and files.endswith(", plays-late.csv")
     assert found["taken"]
+    assert set(found["read"]) == {key for key in hashes(home)["landing"] if not key.startswith("__")}
+    assert found["told"] == len(found["read"]) + 1, "take_in had heard of it"
     assert "no new file" in found["again"]
     before, after = hashes(deployment.home), hashes(home)
     changed = {key for key in before["play_facts"] if before["play_facts"][key] != after["play_facts"][key]}
