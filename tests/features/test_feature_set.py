@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -120,6 +122,13 @@ def test_the_decorator_reads_the_signature() -> None:
         @encoder(unit="x", about="bad")
         def bad(week, by=3):  # type: ignore[no-untyped-def]
             return week * by
+
+
+@pytest.mark.parametrize(("function", "kind"), [(np.log1p, "ufunc"), (partial(np.add, 1), "partial"), (abs, "builtin")])
+def test_an_encoder_whose_code_cannot_be_told_is_refused(function: Any, kind: str) -> None:
+    """Its digest would be that of any other, or of none."""
+    with pytest.raises(ConfigError, match=f"{kind}.*encoder 'a'.*def"):
+        Encoder("a", ("week",), function, "plays", "")
 
 
 @pytest.mark.parametrize(
