@@ -17,7 +17,6 @@ import textwrap
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from types import FunctionType
 from typing import Final
 
 from rec_platform import columns as c
@@ -65,7 +64,7 @@ class Encoder:
             raise ConfigError(
                 "it has no parameters", place=f"encoder {self.name!r}", repair="Name the facts it needs as parameters."
             )
-        if not isinstance(self.function, Divided | FunctionType):
+        if not (isinstance(self.function, Divided) or hasattr(self.function, "__code__")):
             raise ConfigError(
                 f"its function is a {type(self.function).__name__}, whose code cannot be told from another's",
                 place=f"encoder {self.name!r}", repair="Call it from a function of your own: def, with the facts as parameters.",
