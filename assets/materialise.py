@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from time import perf_counter
 from typing import Any, Final
 
@@ -15,7 +16,7 @@ from rec_platform.checks import CheckResult
 from rec_platform.checks.rules import CERTIFICATE_CHECKS, RULES
 from rec_platform.contexts.stage import CERTIFICATES
 from rec_platform.errors import PlatformError, StorageFault
-from rec_platform.flow import STAGES, Report
+from rec_platform.flow import LAYERS, STAGES, Report
 from rec_platform.partition import Partition
 from rec_platform.plays.raw import RawPlays
 from rec_platform.proofs import Proof
@@ -36,13 +37,19 @@ def check_specs(stage: str) -> list[dg.AssetCheckSpec]:
 def _whole_specs(stage: str) -> list[dg.AssetCheckSpec]:
     """Of a stage whose partitions have parts: the check that all of them could be made."""
     about = (
-        "A part of a partition (a ranker) raised; the rest was published. Correct what is said; the next run makes it."
+        "A part of a partition (a ranker, its scores) raised; the rest was published. Correct what is said; the next run "
+        "makes it."
     )
     return [dg.AssetCheckSpec(check_name(stage, "whole"), asset=stage, description=about)] if _has_parts(stage) else []
 
 
 def _has_parts(stage: str) -> bool:
-    return STAGES[stage].rebuilds
+    return STAGES[stage].has_parts
+
+
+def _goes_on(stage: str) -> bool:
+    """Whether a later stage of its layer hangs on the stage's step."""
+    return any(stage in layer[:-1] for layer in LAYERS)
 
 
 def _proof_spec(stage: str, proof: FlowProof) -> dg.AssetCheckSpec:
@@ -89,12 +96,13 @@ def materialise(
     """The body of every asset: run the stage over the run's partitions, with its checks and metadata.
 
     If a partition failed, or lacks what raised, or the stage raised, those that passed are logged one by one and the step
-    fails naming the others (Dagster cannot fail one key of a range).
+    fails naming the others (Dagster cannot fail one key of a range). What partitions lack fails the check alone where
+    stages of the same layer come after: in their run Dagster would skip them, and they can go on with what is there.
     """
     report, seconds = run(context, home, stage, keys_of(context))
     proofs, unproven = proofs_of(home, report)
     yield from results(stage, report, proofs, unproven)
-    wrong = fault(report, proofs) or unproven
+    wrong = fault(replace(report, lacking={}) if _goes_on(stage) else report, proofs) or unproven
     if wrong is not None:
         log_materialisations(context, home, stage, report, seconds)
         raise wrong

@@ -55,6 +55,10 @@ class ArtefactError(PlatformError):
     """A stored model does not match its manifest, or was made by code that no longer reads it."""
 
 
+class ModelFault(PlatformError):
+    """A model raised when it was loaded or asked for scores."""
+
+
 class NumericError(PlatformError):
     """A number that must not be: a NaN score, an infinite weight."""
 

@@ -50,8 +50,8 @@ class Built:
     `extra` is JSON: counts for the manifest and the UI (duplicates, what was dropped and why, versions of models used).
     `cpu_seconds` is what parts of the work took that somebody asks about, by name (certificates): of the manifest and the UI
     only, never of a hash.
-    `lacks` are parts that could not be made (a ranker), by name, with what was raised: the rows are without them. They are
-    published, but the partition is not current: the next run builds it again.
+    `lacks` are parts that could not be made (a ranker, its scores), by name, with what was raised: the rows are without
+    them. They are published, but the partition is not current: the next run builds it again.
     """
 
     partition: Partition
@@ -171,6 +171,7 @@ class Stage(ABC):
         tables: the tables it publishes; all have the same grain.
         code_version: an integer raised whenever the same inputs would give other rows.
         rebuilds: whether `rebuild` can keep some of what stands.
+        has_parts: whether a partition can be built without some of it (`Built.lacks`).
     """
 
     name: ClassVar[str]
@@ -178,6 +179,7 @@ class Stage(ABC):
     tables: ClassVar[tuple[TableSpec, ...]]
     code_version: ClassVar[int]
     rebuilds: ClassVar[bool] = False
+    has_parts: ClassVar[bool] = False
 
     @abstractmethod
     def config(self, settings: Settings) -> dict[str, Any]:

@@ -29,8 +29,9 @@ from rec_platform.evaluation.sums import MetricSums, merge
 from rec_platform.models.candidate_features import CandidateFeatures, CandidateModelsByDay
 from rec_platform.partition import Partition
 from rec_platform.pipeline import Transformer
+from rec_platform.scoring.rankers import read_rankers
 from rec_platform.scoring.score import ContextScorer
-from rec_platform.scoring.stage import Work, played_titles, read_rankers, timeline_inputs
+from rec_platform.scoring.stage import Work, played_titles, timeline_inputs
 from rec_platform.stage import Input, Reader
 from rec_platform.tables import CANDIDATE_MODELS, CONTEXTS, PLAY_FACTS, RANKER_MODELS
 

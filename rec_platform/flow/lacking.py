@@ -1,4 +1,4 @@
-"""What published partitions lack: parts that raised while they were made (`Built.lacks`), a ranker of a date.
+"""What published partitions lack: parts that raised while they were made (`Built.lacks`): a ranker of a date, its scores.
 
 Such a partition is good for what it holds: stages after it go on with that, and its fingerprint is that of its inputs. It is
 not current until it is whole: every run builds it again, as `Stage.rebuild` can, what stands being taken over.

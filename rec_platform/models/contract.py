@@ -169,8 +169,11 @@ class Scorer(Transformer):
         return (Column(Level.SCORE, self.name, pa.float64()),)
 
     def apply(self, frame: Frame, sources: Sources) -> Frame:
-        """The frame with the model's scores; `NumericError` naming the context for one that is not finite."""
+        """The frame with the model's scores; `NumericError` for another number of them than of items, and for one that is
+        not finite, naming the context."""
         scores = self.score(frame)
+        if np.shape(scores) != (frame.n_items,):
+            raise _not_one_each(self, frame, np.shape(scores))
         bad = np.flatnonzero(~np.isfinite(scores))
         if len(bad):
             raise _not_finite(self, frame, int(bad[0]), float(scores[bad[0]]))
@@ -217,6 +220,13 @@ def _varies(frame: Frame, rows: Ids, names: tuple[str, ...]) -> npt.NDArray[np.b
 def column(frame: Frame, name: str) -> Floats32:
     """A feature column as float32; `SchemaError` naming it if the frame lacks it."""
     return np.asarray(to_numpy(frame.features, name, part=c.FEATURES), dtype=np.float32)
+
+
+def _not_one_each(scorer: Scorer, frame: Frame, shape: tuple[int, ...]) -> NumericError:
+    return NumericError(
+        f"model {scorer.name} gave scores of shape {shape} for {frame.n_items} items", place=f"scores.{scorer.name}",
+        repair="Return one number per item from `score`, or make the model again with --force.",
+    )  # fmt: skip
 
 
 def _not_finite(scorer: Scorer, frame: Frame, row: int, score: float) -> NumericError:

@@ -14,18 +14,19 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from inspect import isabstract
 from pathlib import Path
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import Final
 
 import numpy as np
 
 from rec_platform.config import RankerConfig
 from rec_platform.dmc12.frame import Frame
-from rec_platform.errors import ArtefactError
+from rec_platform.errors import ArtefactError, NumericError
 from rec_platform.features.own_file import RANKERS, OwnFile
 from rec_platform.models.artefact import MANIFEST, Artefact
 from rec_platform.models.contract import FeatureNote, Floats, Ids, RankerTrainer, Scorer
 from rec_platform.models.training import Thinned
+from rec_platform.pipeline import Sources
 
 SCALES: Final = ("", "probability", "log_odds")
 #: Contexts that a ranker scores as soon as it is fitted, to see that it can.
@@ -52,8 +53,25 @@ class OwnScorer(Scorer):
         scores = np.asarray(RANKERS.ran(self.file, lambda: self.inner.score(frame)))
         if scores.shape != (frame.n_items,) or scores.dtype.kind not in "fiu":
             fault = f"ranker {self.name!r} gave {scores.dtype} of shape {scores.shape} for {frame.n_items} items"
-            RANKERS.refuse(self.file, fault, "Return one number per item from `score`.")
+            RANKERS.refuse(self.file, fault, "Return one number per item from `score`.", self._line)
         return scores.astype(np.float64, copy=False)
+
+    def apply(self, frame: Frame, sources: Sources) -> Frame:
+        """As of every scorer; what is said of a score that is not finite names the file."""
+        try:
+            return super().apply(frame, sources)
+        except NumericError as error:
+            if RANKERS.place(self.file) in error.place:
+                raise
+            place = ", ".join(filter(None, (f"{error.place}; {RANKERS.place(self.file)}", self._line)))
+            repair = "Let `score` be finite, also where features are NaN, which is missing."
+            raise NumericError(error.fault, place=place, repair=repair) from error
+
+    @property
+    def _line(self) -> str:
+        """Where `score` begins; empty where it does not stand in the file."""
+        code: CodeType | None = getattr(type(self.inner).score, "__code__", None)
+        return f"line {code.co_firstlineno}" if code is not None and code.co_filename == str(self.file) else ""
 
     def contributions(self, frame: Frame, rows: Ids) -> Floats:
         found = np.asarray(RANKERS.ran(self.file, lambda: self.inner.contributions(frame, rows)))

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from datetime import date, timedelta
 from functools import partial
 from importlib.metadata import PackageNotFoundError
-from pathlib import Path
 from typing import Any, ClassVar, Final
 
 import pyarrow as pa
@@ -17,10 +15,11 @@ import pyarrow.compute as pc
 from rec_platform import columns as c
 from rec_platform.clock import midnight, usable_days
 from rec_platform.config import Settings
-from rec_platform.errors import ConfigError, PlatformError, StorageFault
+from rec_platform.errors import ConfigError
 from rec_platform.models.artefact import Artefact, from_rows, libraries, to_rows
 from rec_platform.models.features import feature_notes
 from rec_platform.models.parallel import in_order
+from rec_platform.models.raising import said, tried
 from rec_platform.models.registry import CANDIDATE_TRAINERS, RANKER_TRAINERS, own_rankers, ranker_trainers
 from rec_platform.models.training import in_words_of
 from rec_platform.models.window import TrainingDay, TrainingWindow, thinned
@@ -103,6 +102,7 @@ class RankerModels(Stage):
     tables: ClassVar[tuple[TableSpec, ...]] = (RANKER_MODELS,)
     code_version: ClassVar[int] = 1
     rebuilds: ClassVar[bool] = True
+    has_parts: ClassVar[bool] = True
 
     def config(self, settings: Settings) -> dict[str, Any]:
         ranker_trainers(settings.rankers)  # a name that is none is refused when a run is planned, not midway
@@ -209,11 +209,11 @@ def _fitted_rankers(
         )
     frames, notes, rankers = thinned(days), feature_notes(settings), settings.rankers
     fitted = {
-        name: kept.get(name) or _tried(partial(trainer.fit, frames, features=notes, config=rankers, seed=settings.seed))
+        name: kept.get(name) or tried(partial(trainer.fit, frames, features=notes, config=rankers, seed=settings.seed))
         for name, trainer in ranker_trainers(rankers).items()
     }
     raised = {name: one for name, one in fitted.items() if isinstance(one, Exception)}
-    lacks = {name: _said(error) for name, error in raised.items()}
+    lacks = {name: said(error) for name, error in raised.items()}
     if raised and len(raised) == len(fitted):
         raise _first_of(raised, lacks)
     made = [one for one in fitted.values() if isinstance(one, Artefact)]
@@ -227,27 +227,9 @@ def _fitted_rankers(
     return Built(partition, {RANKER_MODELS.name: to_rows(made)}, extra, lacks=lacks)
 
 
-def _tried(fit: Callable[[], Artefact | None]) -> Artefact | Exception | None:
-    """What a fit gives, or what it raises; where the lake cannot be read it is no ranker's fault, and all of them stop."""
-    try:
-        return fit()
-    except StorageFault:
-        raise
-    except Exception as error:
-        return error
-
-
-def _said(error: Exception) -> str:
-    """What a ranker raised: a user's file is named with its line, of anything else the innermost line is told."""
-    if isinstance(error, PlatformError):
-        return str(error)
-    innermost = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{type(error).__name__}: {error} ({Path(innermost.filename).name}, line {innermost.lineno})"
-
-
-def _first_of(raised: Mapping[str, Exception], said: Mapping[str, str]) -> Exception:
+def _first_of(raised: Mapping[str, Exception], lacks: Mapping[str, str]) -> Exception:
     """What the first ranker raised, with a note of each other one."""
     first, *others = raised
     for name in others:
-        raised[first].add_note(f"{name}: {said[name]}")
+        raised[first].add_note(f"{name}: {lacks[name]}")
     return raised[first]

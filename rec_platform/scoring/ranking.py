@@ -60,9 +60,8 @@ def standings(scores: Floats, offsets: Ints, n_candidates: Ints, always: Mask, w
     Raises `NumericError` where a score is NaN.
     """
     scores = kernels.plain(scores, np.float64)
-    ends, sizes, kept = kernels.plain(offsets, np.int64), kernels.plain(n_candidates, np.int64), always.copy()
-    _refuse_nan(kernels.keep_best(scores, ends, sizes, kernels.plain(words, np.uint64), top, kept))
-    rows = np.flatnonzero(kept)
+    ends, sizes = kernels.plain(offsets, np.int64), kernels.plain(n_candidates, np.int64)
+    rows = np.flatnonzero(kept(scores, ends, sizes, always, words, top))
     bounds = np.searchsorted(rows, ends)
     values = scores[:, rows]
     for start, stop in pairwise(bounds):
@@ -70,6 +69,15 @@ def standings(scores: Floats, offsets: Ints, n_candidates: Ints, always: Mask, w
     above, equal = np.empty(values.shape, dtype=np.int64), np.empty(values.shape, dtype=np.int64)
     kernels.count_above(scores, ends, sizes, rows, bounds, values, above, equal)
     return Standing(rows, bounds, above, equal)
+
+
+def kept(scores: Floats, offsets: Ints, n_candidates: Ints, always: Mask, words: Words, top: int) -> Mask:
+    """Which items are kept: those of `always` and the union of each model's top (arguments as of `standings`)."""
+    mask = always.copy()
+    scores, order = kernels.plain(scores, np.float64), kernels.plain(words, np.uint64)
+    ends, sizes = kernels.plain(offsets, np.int64), kernels.plain(n_candidates, np.int64)
+    _refuse_nan(kernels.keep_best(scores, ends, sizes, order, top, mask))
+    return mask
 
 
 def standing(scores: Floats, n_candidates: int, always: Mask, words: Words, top: int) -> Standing:

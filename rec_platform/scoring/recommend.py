@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from typing import Final
 
 import numpy as np
@@ -21,7 +22,8 @@ from rec_platform.dmc12.frame import Frame, concat, keep_items
 from rec_platform.errors import ConfigError
 from rec_platform.models.baselines import BASELINES, PopularityScorer
 from rec_platform.models.contract import Scorer
-from rec_platform.pipeline import Pipeline, Sources, Transformer
+from rec_platform.models.raising import naming
+from rec_platform.pipeline import Pipeline, Sources, Transformer, schema_of
 from rec_platform.scoring.candidates import MAX_ITEMS
 from rec_platform.scoring.ranking import best_first, tie_words
 from rec_platform.tables import INSTANT, RECOMMENDATIONS
@@ -29,6 +31,13 @@ from rec_platform.tables import INSTANT, RECOMMENDATIONS
 Ints = npt.NDArray[np.int64]
 #: The features whose best titles make the shortlist.
 SHORTLISTED_BY: Final = ("candidate_collaborative", "candidate_popularity")
+#: The baselines that read candidate models.
+_OF_CANDIDATES: Final = ("popularity", "collaborative")
+#: What to do about a model that makes the lists and raises, where it cannot be corrected at once.
+ANOTHER: Final = (
+    "Lists are made by the first of [recommend] models that exists: name another there first, or fit the model again "
+    "(`rec-platform run --force`)."
+)
 
 
 @dataclass(frozen=True)
@@ -100,7 +109,9 @@ class Recommender:
         known = Pipeline(self.added).apply(chunk, self.sources)
         if steps and self.config.shortlist and self.has_candidate_models:
             known = keep_items(known, self._shortlist(known))
-        return Pipeline([*steps, scorer]).apply(known, self.sources)
+        Pipeline([*steps, scorer]).verify(schema_of(known).values())
+        ready = Pipeline(steps).apply(known, self.sources)
+        return naming(scorer.name, lambda: scorer.apply(ready, self.sources), otherwise=ANOTHER)
 
     def _shortlist(self, frame: Frame) -> Ints:
         """Rows of the items a ranker is asked about, ascending: each candidate model's best, and what was played."""
@@ -125,7 +136,7 @@ class Recommender:
         runs = zip(frame.offsets[:-1], frame.offsets[1:], strict=True)
         best = [a + best_first(scores[a:b], words[a:b], self.config.n) for a, b in runs]
         rows = np.concatenate([np.zeros(0, np.int64), *best])
-        reasons = scorer.explain(frame, rows)
+        reasons = naming(scorer.name, lambda: scorer.explain(frame, rows), otherwise=ANOTHER)
         values = {
             c.RANK: np.concatenate([np.zeros(0, np.int64), *(np.arange(len(part)) + 1 for part in best)]),
             c.TITLE: frame.item(c.TITLE)[rows],
@@ -155,18 +166,16 @@ def _largest(values: npt.NDArray[np.float64], most: int) -> npt.NDArray[np.intp]
 
 
 def chosen_model(config: RecommendConfig, rankers: Mapping[str, Scorer], *, has_candidate_models: bool) -> Scorer:
-    """The first model of `config.models` that exists; popularity if none does."""
-    existing = existing_models(rankers, has_candidate_models=has_candidate_models)
-    return next((existing[name] for name in config.models if name in existing), PopularityScorer())
-
-
-def existing_models(rankers: Mapping[str, Scorer], *, has_candidate_models: bool) -> dict[str, Scorer]:
-    """The models that can rank by name: the rankers, and the baselines whose features exist."""
-    needs_candidates = ("popularity", "collaborative")
+    """The first model of `config.models` that exists; popularity if none does. No other ranker is loaded."""
     baselines = {
-        scorer.name: scorer for scorer in BASELINES if has_candidate_models or scorer.name not in needs_candidates
+        scorer.name: scorer for scorer in BASELINES if has_candidate_models or scorer.name not in _OF_CANDIDATES
     }
-    return {**baselines, **rankers}
+    for name in config.models:
+        if name in rankers:
+            return naming(name, partial(rankers.__getitem__, name), otherwise=ANOTHER)
+        if name in baselines:
+            return baselines[name]
+    return PopularityScorer()
 
 
 def contexts_at(profile_id: Ints, country: str, at: int) -> pa.Table:

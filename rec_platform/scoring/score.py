@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 
@@ -13,12 +13,13 @@ import pyarrow as pa
 from rec_platform import columns as c
 from rec_platform.clock import iso, midnight
 from rec_platform.contexts.candidates import CandidateSets
-from rec_platform.dmc12.frame import Frame, concat, nested
+from rec_platform.dmc12.frame import Frame, concat, keep_items, nested
 from rec_platform.errors import ArtefactError
 from rec_platform.models.contract import Scorer
-from rec_platform.pipeline import Pipeline, Sources, Transformer
+from rec_platform.pipeline import Pipeline, Sources, Transformer, schema_of
 from rec_platform.scoring.candidates import MAX_ITEMS, PLAYED, whole_sets
-from rec_platform.scoring.ranking import Standing, standings, tie_words
+from rec_platform.scoring.rankers import Rankers
+from rec_platform.scoring.ranking import Standing, Words, kept, standings, tie_words
 from rec_platform.tables import SCORES_TABLE
 
 Ints = npt.NDArray[np.int64]
@@ -29,11 +30,33 @@ class Scored:
     """Contexts with their kept items.
 
     Attributes:
-        frame: items title_id, label, weight, item_inclusion_probability, reachable, and int64 counts per model, named
-            n_above.MODEL and n_equal.MODEL; scores per model.
+        frame: items title_id, label, weight, item_inclusion_probability, reachable, played, and int64 counts per model,
+            named n_above.MODEL and n_equal.MODEL; scores per model.
     """
 
     frame: Frame
+
+    def without(self, models: Collection[str], *, keep_top: int, seed: int) -> Scored:
+        """As if the other models alone had scored: what only these models' tops held leaves, too.
+
+        Args:
+            keep_top, seed: those of the `ContextScorer`.
+
+        Exact: all candidates of a top are among the kept items, so they are the top of these as well.
+        """
+        if not models:
+            return self
+        frame, gone = self.frame, [f"{name}.{model}" for name in (c.N_ABOVE, c.N_EQUAL) for model in models]
+        left = frame.scores.drop_columns(list(models))
+        scores = np.stack([np.asarray(left.column(name)) for name in left.column_names])
+        reachable = frame.item(c.REACHABLE).astype(np.bool_)
+        n_candidates = np.bincount(frame.context_of_item[reachable], minlength=frame.n_contexts)
+        mask = kept(
+            scores, frame.offsets, n_candidates, frame.item(PLAYED).astype(np.bool_), _words(frame, seed), keep_top
+        )
+        return Scored(
+            keep_items(replace(frame, items=frame.items.drop_columns(gone), scores=left), np.flatnonzero(mask))
+        )
 
     @property
     def above(self) -> pa.Table:
@@ -67,6 +90,8 @@ class ContextScorer:
         candidates: the candidate sets.
         steps: what adds the features the scorers read.
         scorers: the models, in the order of the columns.
+        rankers: what asks those of the scorers that may raise, and keeps what they raised; without it what one raises is
+            raised. The frame then has columns of these models in all parts: `Scored.without` takes out what is lacking.
         sources: what the steps read.
         keep_top: how many of each model's best are kept beside everything played.
         seed: breaks ties at the border of a top.
@@ -79,6 +104,7 @@ class ContextScorer:
     sources: Sources
     keep_top: int
     seed: int
+    rankers: Rankers | None = None
 
     def score(self, played: Frame, *, max_items: int = MAX_ITEMS) -> Scored:
         """The contexts of `played` (their items: titles of the label window, label NaN where unknown at the cut).
@@ -96,15 +122,26 @@ class ContextScorer:
         return Scored(concat(parts))
 
     def _chunk(self, frame: Frame) -> Frame:
-        scored = Pipeline([*self.steps, *self.scorers]).apply(frame, self.sources)
+        Pipeline([*self.steps, *self.scorers]).verify(schema_of(frame).values())
+        scored = Pipeline(self.steps).apply(frame, self.sources)
+        for scorer in self.scorers:
+            scored = self._asked(scorer, scored)
         names = [scorer.name for scorer in self.scorers]
         return _kept(scored, self._standing(scored, names), names)
 
+    def _asked(self, scorer: Scorer, frame: Frame) -> Frame:
+        if self.rankers is not None and scorer.name in self.rankers.scorers:
+            return self.rankers.apply(scorer, frame, self.sources)
+        return scorer.apply(frame, self.sources)
+
     def _standing(self, frame: Frame, names: list[str]) -> Standing:
         scores = np.stack([np.asarray(frame.scores.column(name)) for name in names])
-        words = tie_words(self.seed, frame.context(c.CONTEXT_ID)[frame.context_of_item], frame.item(c.TITLE))
         played, n_candidates = frame.item(PLAYED).astype(np.bool_), frame.context(c.N_CANDIDATES)
-        return standings(scores, frame.offsets, n_candidates, played, words, self.keep_top)
+        return standings(scores, frame.offsets, n_candidates, played, _words(frame, self.seed), self.keep_top)
+
+
+def _words(frame: Frame, seed: int) -> Words:
+    return tie_words(seed, frame.context(c.CONTEXT_ID)[frame.context_of_item], frame.item(c.TITLE))
 
 
 def refuse_earlier(frame: Frame, as_of: date) -> None:
@@ -120,8 +157,8 @@ def refuse_earlier(frame: Frame, as_of: date) -> None:
 def _kept(frame: Frame, standing: Standing, names: list[str]) -> Frame:
     """The frame of the kept items alone, with their counts."""
     take, ones = pa.array(standing.rows), np.ones(len(standing.rows))
-    items = frame.items.select([c.TITLE, c.LABEL, c.REACHABLE]).take(take)
-    kept = Frame(frame.contexts, standing.bounds, items, pa.table({}), frame.scores.select(names).take(take))
+    items = frame.items.select([c.TITLE, c.LABEL, c.REACHABLE, PLAYED]).take(take)
+    found = Frame(frame.contexts, standing.bounds, items, pa.table({}), frame.scores.select(names).take(take))
     counts = {f"{c.N_ABOVE}.{name}": counted for name, counted in zip(names, standing.above, strict=True)}
     counts |= {f"{c.N_EQUAL}.{name}": counted for name, counted in zip(names, standing.equal, strict=True)}
-    return kept.with_items({c.WEIGHT: ones, c.ITEM_INCLUSION_PROBABILITY: ones, **counts})
+    return found.with_items({c.WEIGHT: ones, c.ITEM_INCLUSION_PROBABILITY: ones, **counts})

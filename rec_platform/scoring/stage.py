@@ -23,13 +23,13 @@ from rec_platform.contexts.tagger import Tagger
 from rec_platform.dmc12.frame import Frame, concat
 from rec_platform.features import FeatureGenerator, FeatureSet
 from rec_platform.features.by_bucket import as_it_is
-from rec_platform.models.artefact import from_rows
 from rec_platform.models.baselines import baselines
 from rec_platform.models.candidate_features import CandidateFeatures, CandidateModelsByDay
 from rec_platform.models.contract import Scorer
-from rec_platform.models.registry import check_listing, load_scorer
+from rec_platform.models.registry import check_listing
 from rec_platform.partition import Partition
 from rec_platform.pipeline import Sources, Transformer
+from rec_platform.scoring.rankers import Rankers, read_rankers
 from rec_platform.scoring.recommend import Recommender, chosen_model, contexts_at, rows_of, who_gets_a_list
 from rec_platform.scoring.score import ContextScorer, Scored
 from rec_platform.stage import Built, Input, Reader, Stage
@@ -59,6 +59,7 @@ class Scores(Stage):
     )
     tables: ClassVar[tuple[TableSpec, ...]] = (SCORES_TABLE,)
     code_version: ClassVar[int] = 1
+    has_parts: ClassVar[bool] = True
 
     def __init__(self, extension: FeatureExtension | None = None) -> None:
         self.extension: FeatureExtension = extension or CandidateFeatures()
@@ -85,15 +86,16 @@ class Scores(Stage):
         days = sorted({partition.day for partition in partitions})
         added, added_sources = self.extension.steps(reader, days, settings)
         steps = (FeatureGenerator(FeatureSet.from_config(settings.features)), *added)
-        rankers = cache(partial(read_rankers, reader, files=settings.rankers.files))
+        files, kept = settings.rankers.files, {"keep_top": settings.evaluation.keep_top, "seed": settings.seed}
+        rankers = cache(lambda day: Rankers.of(day, read_rankers(reader, day, files=files)))
 
         def sources(timeline: Timeline) -> Sources:
             return Sources(timeline, CandidateSets(timeline, settings.rules.seen), *added_sources)
 
         def scored(played: Frame, known: Sources, day: date) -> Frame:
             scorer = ContextScorer(
-                day, known.need(CandidateSets, step=self.name), steps, [*_baselines(steps), *rankers(day).values()], known,
-                keep_top=settings.evaluation.keep_top, seed=settings.seed,
+                day, known.need(CandidateSets, step=self.name), steps,
+                [*_baselines(steps), *rankers(day).scorers.values()], known, rankers=rankers(day), **kept,
             )  # fmt: skip
             return scorer.score(played).frame
 
@@ -102,8 +104,10 @@ class Scores(Stage):
         played = ((partition.day, played_titles(partition, reader, settings)) for partition in partitions)
         made = zip(partitions, timelines.applied([(scored, as_it_is)], played), strict=True)
         for partition, frame in made:
-            extra = _counts(frame) | {"buckets": timelines.buckets}
-            yield Built(partition, {SCORES_TABLE.name: Scored(frame).rows()}, extra)
+            lacks = rankers(partition.day).lacks(partition.place)
+            there = Scored(frame).without(lacks.keys() & set(frame.scores.column_names), **kept)
+            extra = _counts(there.frame) | {"buckets": timelines.buckets}
+            yield Built(partition, {SCORES_TABLE.name: there.rows()}, extra, lacks=lacks)
 
 
 def _counts(frame: Frame) -> dict[str, Any]:
@@ -291,18 +295,6 @@ class Work:
 def _baselines(steps: Sequence[Transformer]) -> tuple[Scorer, ...]:
     """The baselines whose features the steps add."""
     return baselines({column.name for step in steps for column in step.adds})
-
-
-def read_rankers(reader: Reader, day: date, *, files: Sequence[str] = ()) -> dict[str, Scorer]:
-    """The rankers published as of a day by name; none where there were too few days, or nobody published any.
-
-    `files`: those of `[rankers] files`, which read what they made.
-    """
-    if not reader.published(RANKER_MODELS.name, day):
-        return {}
-    rows = reader.read(RANKER_MODELS.name, [Partition(day)])
-    found = from_rows(rows, place=f"{RANKER_MODELS.name} {day}")
-    return {name: load_scorer(artefact, files) for name, artefact in sorted(found.items())}
 
 
 def feature_config(settings: Settings, extension: FeatureExtension) -> dict[str, Any]:

@@ -75,7 +75,8 @@ def test_a_check_of_the_asset_fails_and_names_what_is_lacking() -> None:
     rows = [record.data for record in found.metadata["lacking"].value.records]
     assert rows == [{"partition": one.key, "lacks": "sign", "raised": SAID} for one in DAYS[1:]]
     assert whole[name].passed
-    assert check_name("scores", "whole") not in {spec.name for spec in check_specs("scores")}
+    assert check_name("metrics", "whole") not in {spec.name for spec in check_specs("metrics")}
+    assert check_name("scores", "whole") in {spec.name for spec in check_specs("scores")}
 
 
 def test_a_plan_says_in_one_line_what_is_tried_again() -> None:
@@ -132,3 +133,85 @@ def test_the_command_goes_on_without_it_says_so_and_fails(deployment: Deployment
         "lacks": why,
         "failed checks": ["ranker_models__whole"],
     }
+
+
+#: A ranker that can be fitted and tried, and raises in its line 20 where whole candidate sets are scored.
+RAISING_IN_SCORES = """
+from dataclasses import dataclass
+import numpy as np
+from rec_platform.models.artefact import Artefact
+from rec_platform.models.contract import RankerTrainer, Scorer, base_manifest
+from rec_platform.models.training import TrainingFrames, notes_of
+
+
+@dataclass(frozen=True)
+class SignScorer(Scorer):
+    notes: tuple
+    name = "sign"
+
+    @property
+    def features(self):
+        return self.notes
+
+    def score(self, frame):
+        if "played" in frame.items.column_names:
+            return {}["of no use"]
+        return np.zeros(frame.n_items)
+
+    def contributions(self, frame, rows):
+        return np.zeros((len(rows), len(self.notes)))
+
+
+class SignTrainer(RankerTrainer):
+    name = "sign"
+    code_version = 1
+
+    def fit(self, frames, *, features, config, seed):
+        training = TrainingFrames.of(frames, features[:1], max_items=config.max_items, seed=seed)
+        manifest = base_manifest(
+            kind="ranker", code_version=1, seed=seed, data=training.data(), features=training.notes(), parameters={}
+        )
+        return Artefact.of(self.name, manifest, {})
+
+    def load(self, artefact):
+        return SignScorer(notes_of(artefact))
+"""
+_SCORED = """
+import json, sys
+import dagster as dg
+from assets.definitions import defs
+quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+with dg.DagsterInstance.get() as instance:
+    job = defs.resolve_implicit_global_asset_job_def()
+    assets = [dg.AssetKey("scores"), dg.AssetKey("metrics")]
+    result = job.execute_in_process(
+        instance=instance, asset_selection=assets, partition_key=sys.argv[1], raise_on_error=False, run_config=quiet
+    )
+    made = {event.asset_key.to_user_string(): event.materialization.metadata for event in result.all_node_events
+            if event.is_step_materialization}
+    print(json.dumps({
+        "success": result.success, "made": sorted(made), "lacks": made["scores"]["lacks_sign"].value,
+        "failed checks": [one.check_name for one in result.get_asset_check_evaluations() if not one.passed],
+    }))
+"""
+
+
+@pytest.mark.slow
+def test_one_that_raises_while_scoring_is_told_and_what_is_there_is_measured(
+    deployment: Deployment, tmp_path: Path
+) -> None:
+    """By the command, and in a run of Dagster's UI, where metrics follow in the same run: the check fails, the step does not."""
+    ours = Deployment(tmp_path / "home")
+    shutil.copytree(deployment.home, ours.home, ignore=shutil.ignore_patterns("locks", "index", "dagster"))
+    (ours.home / "sign.py").write_text(RAISING_IN_SCORES)
+    toml = ours.home / "platform.toml"
+    toml.write_text(toml.read_text().replace("[rankers]\n", '[rankers]\nfiles = ["sign.py"]\n'))
+    key = f"FR|{DAY}"
+    said = " ".join(ours.command("run", *WINDOW, code=1).split())
+    assert f"scores: DE|{DAY}, {key} lack sign: line 20: KeyError: 'of no use' (ranker file" in said
+    rows: dict[str, Any] = {str(row["table"]): row for row in ours.rows("status")}
+    why = rows["scores"]["lacking"][key]["sign"]
+    assert why.startswith("line 20: KeyError: 'of no use'")
+    assert (rows["ranker_models"]["lacking"], rows["metrics"]["lacking"]) == ({}, {})
+    shown = json.loads(ours.python("-c", _SCORED, key).splitlines()[-1])
+    assert shown == {"success": True, "made": ["metrics", "scores"], "lacks": why, "failed checks": ["scores__whole"]}

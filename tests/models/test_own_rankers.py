@@ -12,7 +12,7 @@ from ranker_files import EXAMPLE, FIRST, IMPORTS, file, fitted
 
 from rec_platform import columns as c
 from rec_platform.config import RankerConfig, RecommendConfig, Settings
-from rec_platform.errors import ArtefactError, ConfigError
+from rec_platform.errors import ArtefactError, ConfigError, NumericError
 from rec_platform.evaluation.stage import Metrics
 from rec_platform.models import stage
 from rec_platform.models.features import feature_notes
@@ -85,6 +85,32 @@ def test_a_stored_model_is_read_by_the_file_that_made_it(tmp_path: Path) -> None
     Path(files[0]).unlink()
     with pytest.raises(ConfigError, match=r"cannot be read.*mine\.py.*\[rankers\] files"):
         load_scorer(artefact, files)
+
+
+@pytest.mark.parametrize(
+    ("gives", "said"),
+    [
+        (
+            "np.full(frame.n_items, np.nan)",
+            r"model first gave the score nan in context .*scores\.first, .*{file}, line {line}",
+        ),
+        (
+            "np.zeros(frame.n_items + 1)",
+            r"line {line}: ranker 'first' gave float64 of shape .* for .* items \({file}\)",
+        ),
+        ("{}['x']", r"line {inner}: KeyError: 'x' \({file}\)"),
+    ],
+)
+def test_wrong_scores_of_a_stored_model_name_its_file_and_line(tmp_path: Path, gives: str, said: str) -> None:
+    """Of what it raises the line that did, else the line where `score` begins. It was sound on what it was tried on."""
+    odd = f"    def score(self, frame):\n        if frame.n_contexts > 50:\n            return {gives}\n"
+    source = FIRST.replace("    def score(self, frame):\n", odd)
+    line = 1 + source.split("    def score")[0].count("\n")
+    (trainer,) = declared_in(file(tmp_path, source))
+    scorer = load_scorer(stored(fitted(trainer)), [str(tmp_path / "mine.py")])
+    place = r"ranker file .*mine\.py"
+    with pytest.raises((NumericError, ConfigError), match=said.format(file=place, line=line, inner=line + 2)):
+        scorer.apply(made_frame(contexts=60), Sources())
 
 
 def test_a_name_that_makes_no_lists_is_refused_when_they_are_planned(tmp_path: Path) -> None:

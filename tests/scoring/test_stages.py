@@ -1,7 +1,7 @@
 """The four stages on a small made world, from plays to recommendations, through a reader in memory."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import date, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -12,9 +12,11 @@ from rec_platform import columns as c
 from rec_platform.clock import DAY, day_of, days_between
 from rec_platform.config import MemoryConfig, Settings
 from rec_platform.contexts.stage import TrainingSets
-from rec_platform.dmc12.frame import flat
+from rec_platform.dmc12.frame import Frame, flat
+from rec_platform.errors import ArtefactError, ModelFault
 from rec_platform.lake import content_hash
 from rec_platform.models.artefact import from_rows
+from rec_platform.models.boosted_trees import BoostedTreesScorer, BoostedTreesTrainer
 from rec_platform.models.candidate_features import CandidateFeatures
 from rec_platform.models.stage import CandidateModels, RankerModels
 from rec_platform.partition import Partition
@@ -145,7 +147,7 @@ def test_scores_hold_every_model_and_every_positive(world):
 
 def test_scores_agree_with_the_features_of_the_training_set(world):
     """A positive has the same features in training and in scoring, so the same score from the same model."""
-    from rec_platform.scoring.stage import read_rankers
+    from rec_platform.scoring.rankers import read_rankers
 
     frame = flat(world.tables["scores"][Partition(LAST, "FR")])
     training = flat(world.tables["training_sets"][Partition(LAST, "FR")])
@@ -189,6 +191,80 @@ def test_swept_lists_are_the_same_bytes(world, days):
     for whole, other in pairs:
         assert content_hash(whole.tables["recommendations"]) == content_hash(other.tables["recommendations"])
         assert {**other.extra, "buckets": 1} == whole.extra and other.extra["buckets"] == 4
+
+
+def raising_in(monkeypatch: pytest.MonkeyPatch, context: int) -> None:
+    """Let `xgboost` raise while it scores this context."""
+    sound = BoostedTreesScorer.score
+
+    def score(scorer: BoostedTreesScorer, frame: Frame) -> np.ndarray:
+        if context in frame.context(c.CONTEXT_ID):
+            raise MemoryError("no room for trees")
+        return sound(scorer, frame)
+
+    monkeypatch.setattr(BoostedTreesScorer, "score", score)
+
+
+def without_xgboost(world: MemoryReader, day: date) -> MemoryReader:
+    """The world with one ranker less on a day."""
+    models = dict(world.tables["ranker_models"])
+    rows = models[Partition(day)]
+    models[Partition(day)] = rows.filter(pc.not_equal(rows[c.MODEL], "xgboost"))
+    return MemoryReader({**world.tables, "ranker_models": models})
+
+
+@pytest.mark.parametrize("plays_at_once", [MemoryConfig().plays_at_once, 1_000])
+def test_a_ranker_that_raises_is_missing_in_its_partition_and_in_no_other(world, monkeypatch, plays_at_once):
+    """Of one timeline, and of four, where a day's contexts of both countries are scored together."""
+    settings = SETTINGS.model_copy(update={"memory": MemoryConfig(plays_at_once=plays_at_once)})
+    cells = [Partition(day, place) for day in (LAST - timedelta(days=1), LAST) for place in COUNTRIES]
+    sound = list(Scores().build(cells, world, settings))
+    (missing,) = Scores().build(cells[1:2], without_xgboost(world, cells[1].day), settings)
+    raising_in(monkeypatch, world.tables["contexts"][cells[1]][c.CONTEXT_ID].to_pylist()[-1])
+    made = list(Scores().build(cells, world, settings))
+    assert [list(one.lacks) for one in made] == [[], ["xgboost"], [], []]
+    said = made[1].lacks["xgboost"]
+    assert said.startswith("MemoryError: no room for trees (test_stages.py, line ")
+    for one, other in zip(made, [sound[0], missing, *sound[2:]], strict=True):
+        assert content_hash(one.tables["scores"]) == content_hash(other.tables["scores"])
+        assert {**one.extra, "buckets": 0} == {**other.extra, "buckets": 0}
+
+
+def test_a_ranker_that_cannot_be_loaded_is_missing_on_its_date(world, monkeypatch):
+    """Its artefact is of another code version; of a payload that is not what its hash says nothing is loaded at all."""
+    cell = Partition(LAST, "FR")
+    (missing,) = Scores().build([cell], without_xgboost(world, LAST), SETTINGS)
+    monkeypatch.setattr(BoostedTreesTrainer, "code_version", 99)
+    (made,) = Scores().build([cell], world, SETTINGS)
+    assert content_hash(made.tables["scores"]) == content_hash(missing.tables["scores"])
+    assert list(made.lacks) == ["xgboost"]
+    assert made.lacks["xgboost"].startswith("made by code version 1, this is 99 (artefact of model xgboost)")
+    models = dict(world.tables["ranker_models"])
+    models[Partition(LAST)] = models[Partition(LAST)].set_column(
+        3, "payload", pa.array([b"{}"] * models[Partition(LAST)].num_rows, pa.binary())
+    )
+    with pytest.raises(ArtefactError, match="does not match its SHA-256"):
+        list(Scores().build([cell], MemoryReader({**world.tables, "ranker_models": models}), SETTINGS))
+
+
+def test_lists_name_the_model_that_raises_and_what_to_do(world, monkeypatch):
+    """One that makes no lists is not even loaded."""
+    cell = [Partition(AS_OF, "FR")]
+    other = SETTINGS.model_copy(update={"recommend": SETTINGS.recommend.model_copy(update={"models": ("logistic",)})})
+    (sound,) = Recommendations().build(cell, world, other)
+    repair = r"Lists are made by the first of \[recommend\] models that exists: .*rec-platform run --force"
+    with monkeypatch.context() as patch:
+        patch.setattr(BoostedTreesTrainer, "code_version", 99)
+        (made,) = Recommendations().build(cell, world, other)
+        assert content_hash(made.tables["recommendations"]) == content_hash(sound.tables["recommendations"])
+        with pytest.raises(ArtefactError, match=f"^model xgboost: made by code version 1.*{repair}"):
+            list(Recommendations().build(cell, world, SETTINGS))
+    for method in ("score", "contributions"):
+        with monkeypatch.context() as patch:
+            patch.setattr(BoostedTreesScorer, method, lambda *_: {}["of no use"])
+            place = r"\(test_stages.py, line \d+\)"
+            with pytest.raises(ModelFault, match=f"^model xgboost raised KeyError: 'of no use' {place}.*{repair}"):
+                list(Recommendations().build(cell, world, SETTINGS))
 
 
 def test_without_rankers_the_baselines_stand_alone(world):
