@@ -21,7 +21,7 @@ from rec_platform.cli_rankers import rankers
 from rec_platform.errors import PlatformError, of_files
 from rec_platform.flow import Platform
 from rec_platform.flow.travel import travelled
-from rec_platform.judging import left_out
+from rec_platform.judging import left_out, measured_on_fewer
 from rec_platform.terminal import DEFAULT_HOME, AsJson, Countries, First, Home, Last, With, days_of, to_write
 from rec_platform.terminal import busy as _busy
 from rec_platform.terminal import in_numbers as _in_numbers
@@ -154,7 +154,8 @@ def metrics(
             estimand=estimand, protocol=protocol, files=own or [],
         )  # fmt: skip
     if protocol == "session":
-        _note(left_out(Platform(home), *days, commands.countries(countries)))
+        for told in (left_out, measured_on_fewer):
+            _note(told(Platform(home), *days, commands.countries(countries)))
     over = (
         f"less {versus}, paired" if versus else "mean over contexts" if estimand == "context" else "mean over profiles"
     )

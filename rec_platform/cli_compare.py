@@ -77,7 +77,9 @@ def compare(
             home, models or [], *days, countries=commands.countries(countries), by=by, metrics=commands.names(metric),
             estimand=estimand, out=out, files=own or [],
         )  # fmt: skip
-    note(judging.left_out(Platform(home), *days, commands.countries(countries)))
+    asked = Platform(home), *days, commands.countries(countries)
+    note(judging.left_out(*asked))
+    note(judging.measured_on_fewer(*asked, models or ()))
     note(found.note)
     if as_json:
         print(json.dumps({"sentence": found.sentence, "rows": in_numbers(found.rows)}, default=str))

@@ -13,6 +13,7 @@ from rec_platform.config import Settings
 from rec_platform.errors import ConfigError, MissingInput
 from rec_platform.evaluation import on_demand
 from rec_platform.evaluation.accumulators import Accumulator
+from rec_platform.evaluation.measured_on import on_fewer, scored_models
 from rec_platform.evaluation.metrics import STANDARD
 from rec_platform.evaluation.own import NONE, Own, load, platforms, tried
 from rec_platform.evaluation.plan import CONTEXT
@@ -95,6 +96,14 @@ def left_out(platform: Platform, first: date, last: date, countries: Sequence[st
     strange = ", ".join(sorted(set(countries) - {one.place for one in found}))
     few = f"{len(days)} of these {asked} days are published, from {days[0]} to {days[-1]}" if len(days) < asked else ""
     return "; ".join(text for text in (few, f"nothing is published of {strange}" if strange else "") if text)
+
+
+def measured_on_fewer(
+    platform: Platform, first: date, last: date, countries: Sequence[str] = (), models: Sequence[str] = ()
+) -> str:
+    """Which models (of these, if any are named) lack scores of some of these days and countries; empty if none does."""
+    there = published(platform, first, last, countries)
+    return on_fewer(scored_models(platform.index.state(SCORES_TABLE.name), there), models)
 
 
 def sums_of(

@@ -12,7 +12,7 @@ from typing import Any, Final
 import numpy as np
 
 from rec_platform import columns as c
-from rec_platform.evaluation.comparison import HIGHER, LOWER, sureness
+from rec_platform.evaluation.comparison import DIFFERENT_CONTEXTS, HIGHER, LOWER, sureness
 from rec_platform.evaluation.scored import CEILING, RANDOM
 from rec_platform.reports.glossary import NEITHER, spoken, term
 from rec_platform.reports.style import signed
@@ -24,6 +24,17 @@ MOST_NAMES: Final = 6
 #: What is said of a difference, by its sureness.
 SAID: Final = {2: "very surely better", 1: "surely better", 0: "no difference shown", -1: "surely worse", -2: "very surely worse",
                None: "no verdict: too little was measured"}  # fmt: skip
+
+
+def says(row: Row) -> str:
+    """What is said of a difference: how sure it is, or why there is no verdict.
+
+    >>> says({"verdict": DIFFERENT_CONTEXTS, "p_holm": float("nan")})
+    'no verdict: measured on other contexts'
+    """
+    if row["verdict"] == DIFFERENT_CONTEXTS:
+        return "no verdict: measured on other contexts"
+    return SAID[sureness(row)]
 
 
 def listed(names: Iterable[str], *, most: int = MOST_NAMES) -> str:
@@ -78,7 +89,7 @@ def headline(values: Mapping[str, Row], to_best: Mapping[str, Row], *, best: str
     if baseline in to_best:
         one = to_best[baseline]
         gain = f"{signed(one['difference'])} {between(one, sign=True)}".rstrip()
-        said[0] += f", against {values[baseline][c.VALUE]:.3f} of {baseline} ({gain}: {SAID[sureness(one)]})"
+        said[0] += f", against {values[baseline][c.VALUE]:.3f} of {baseline} ({gain}: {says(one)})"
     elif best == baseline:
         said[0] += ", and it is the baseline itself: no model beats it"
     level = [name for name in to_best if sureness(to_best[name]) == 0 and name != baseline]

@@ -193,27 +193,28 @@ def _centred(values: Floats, frame: Frame) -> Floats:
 
 
 def positive_ranks(lake: Lake, partitions: Sequence[Partition]) -> pa.Table:
-    """model, rank, share: per model the share of positives expected on rank r or better, over all partitions.
+    """model, rank, share: per model the share of positives expected on rank r or better, over the partitions it scored.
 
     A positive with `a` candidates above and `e` equal stands on each of the ranks a + 1 ... a + 1 + e with equal
     probability; one outside the candidate set stands nowhere and stays in the denominator.
     """
     parts: dict[str, list[Floats]] = {}
-    longest = positives = 0
+    positives: dict[str, int] = {}
+    longest = 0
     for frame in _score_frames(lake.files(t.SCORES_TABLE.name, partitions)):
         chosen = np.asarray(frame.item(c.LABEL)) > 0
         reached = chosen & np.asarray(frame.item(c.REACHABLE)).astype(np.bool_)
-        positives += int(chosen.sum())
         longest = max(longest, int(np.asarray(frame.context(c.N_CANDIDATES)).max(initial=0)))
         for model in frame.scores.column_names:
+            positives[model] = positives.get(model, 0) + int(chosen.sum())
             above, equal = (np.asarray(frame.item(f"{name}.{model}"))[reached] for name in (c.N_ABOVE, c.N_EQUAL))
             parts.setdefault(model, []).append(np.stack([above, equal]).astype(np.float64))
     ranks = np.unique(np.geomspace(1, max(longest, 1), _POINTS).round()).astype(np.int64)
     rows = [
         {c.MODEL: model, c.RANK: int(rank), "share": share}
         for model, counts in sorted(parts.items())
-        for rank, share in zip(ranks, _found(np.concatenate(counts, axis=1), ranks, positives), strict=True)
-        if positives
+        for rank, share in zip(ranks, _found(np.concatenate(counts, axis=1), ranks, positives[model]), strict=True)
+        if positives[model]
     ]
     return _table(rows, {c.MODEL: pa.string(), c.RANK: pa.int64(), "share": pa.float64()})
 

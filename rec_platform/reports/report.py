@@ -13,8 +13,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from rec_platform import columns as c
+from rec_platform import tables as t
 from rec_platform.evaluation.comparison import sureness
 from rec_platform.evaluation.exposure import EXPOSURE, catalogued
+from rec_platform.evaluation.measured_on import on_fewer, scored_models
 from rec_platform.evaluation.own import NONE, Own
 from rec_platform.evaluation.probability import CALIBRATION, reliability
 from rec_platform.evaluation.scored import CEILING, RANDOM
@@ -39,20 +41,21 @@ _NO_CHANCES: Final = (
 _KEY: Final = (
     (style.DIVERGING[4], "very surely better"), (style.DIVERGING[3], "surely better"),
     (style.DIVERGING[2], "no difference shown"), (style.DIVERGING[1], "surely worse"),
-    (style.DIVERGING[0], "very surely worse"), (style.BLANK, "? too few contexts"),
+    (style.DIVERGING[0], "very surely worse"), (style.BLANK, "? too few contexts, or not the same ones"),
 )  # fmt: skip
 
 
 # --- sections --------------------------------------------------------------------------------------------------------
 
 
-def summary(found: Judged) -> Section:
+def summary(lake: Lake, found: Judged) -> Section:
     """The answer: which model is best, by how much and how surely; where all stand; how much was judged."""
     by_model = {row[c.MODEL]: row for row in found.values()}
     best = found.models[0]
     top = by_model[CEILING][c.VALUE] if CEILING in by_model else by_model[best][c.VALUE]
     base = by_model[found.baseline][c.VALUE]
     words = Words(findings.reached(by_model[best][c.VALUE], base, top)) if best != found.baseline else Words("")
+    fewer = on_fewer(scored_models(lake.state(t.SCORES_TABLE.name), found.partitions), found.models)
     days = sorted({partition.day for partition in found.partitions})
     places = sorted({partition.place for partition in found.partitions})
     caption = (
@@ -71,6 +74,7 @@ def summary(found: Judged) -> Section:
     )
     parts = (
         Words(verdict(found, best), lead=True), *((words,) if words.text else ()),
+        *((Words(f"Models {fewer}."),) if fewer else ()),
         Standings(_standings(found, by_model), top, caption), Figures(cards),
     )  # fmt: skip
     return Section("Summary", parts)
@@ -90,7 +94,7 @@ def _standings(found: Judged, by_model: Mapping[str, Mapping[str, Any]]) -> list
         note = "the baseline" if name == found.baseline else "an order by chance" if name == RANDOM else ""
         if row and name != RANDOM:
             gain = f"{style.signed(row['difference'])} {findings.between(row, sign=True)}".rstrip()
-            note = f"{gain}, {findings.SAID[mark]}"
+            note = f"{gain}, {findings.says(row)}"
         text = f"{one[c.VALUE]:.3f} {findings.between(one)}".rstrip()
         lines.append(
             Standing(
@@ -379,7 +383,7 @@ def report(
 
 
 def _steps(lake: Lake, found: Judged, own: Own) -> Iterator[tuple[float, str, Callable[[], Section]]]:
-    yield 0.2, "summary", lambda: summary(found)
+    yield 0.2, "summary", lambda: summary(lake, found)
     yield 0.3, "models", lambda: models_section(lake, found)
     yield 0.6, "slices", lambda: slices_section(found)
     yield 0.7, "lists", lambda: lists_section(found)

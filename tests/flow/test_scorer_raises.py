@@ -43,6 +43,7 @@ NOTES, SCORE = "import TrainingFrames, notes_of\n", "def score(self, frame):\n"
 POPULAR = "\nfrom pathlib import Path" + SOUND.replace(NOTES, NOTES + ODD).replace(SCORE, SCORE.rstrip() + RAISES)
 GATE = 'if int(ODD.read_text()) in frame.contexts.column("context_id").to_pylist()'
 LINE = 1 + POPULAR.split("of that context")[0].count("\n")
+WINDOW = ("--from", str(BEFORE), "--to", str(LAST))
 
 
 @dataclass(frozen=True)
@@ -69,6 +70,12 @@ def home(planted: Planted, tmp_path: Path) -> Path:
     copy = Path(shutil.copytree(planted.home, tmp_path / "home"))
     Platform(copy).run("scores", [US], run_id="test")
     return copy
+
+
+def told(home: Path, *command: str) -> str:
+    result = CliRunner().invoke(app, [*command, *WINDOW, "--home", str(home)])
+    assert result.exit_code == 0, result.output
+    return " ".join(result.output.split())
 
 
 def test_all_else_is_scored_measured_and_listed(planted: Planted) -> None:
@@ -132,6 +139,20 @@ def test_a_replay_holds_what_is_lacking_against_what_was(home: Path) -> None:
     (home / "odd.txt").write_text("-1", encoding="utf-8")
     found = replayed(platform.lake, platform.stages["scores"], US, platform.settings)
     assert (found.passed, found.observed) == (False, "it lacks nothing made again, popular as published")
+
+
+def test_means_over_several_dates_say_on_how_many_each_model_was_measured(planted: Planted, tmp_path: Path) -> None:
+    fewer = "not on all of these contexts, so their means are over others: popular on 3 of 4 partitions (2 of 2 dates)"
+    assert fewer in told(planted.home, "metrics")
+    compared = told(planted.home, "compare", "popular", "popularity")
+    assert fewer in compared
+    assert "different contexts on nmrr: choose days on which both were scored" in compared
+    assert "not on all" not in told(planted.home, "compare", "xgboost", "popularity")
+    told(planted.home, "report", "--out", str(tmp_path / "report.html"))
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert f"Models {fewer}." in page
+    assert "no verdict: measured on other contexts" in page
+    assert "not on all" not in told(planted.home, "metrics", "--countries", "DE")
 
 
 def test_status_names_it(planted: Planted) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from rec_platform import columns as c
@@ -107,7 +108,7 @@ def contexts(n: int, *, n_candidates: int | None = None) -> pa.Table:
     return pa.table(columns if n_candidates is None else columns | {c.N_CANDIDATES: [n_candidates] * n})
 
 
-def scores() -> pa.Table:
+def scores(model: str = "m") -> pa.Table:
     """One context of 4 candidates. Positives: ranks 1 or 2 (tied with one other), rank 4, and one that is unreachable."""
     items = {
         c.TITLE: np.arange(4), c.LABEL: np.array([1.0, 1.0, 1.0, 0.0]), c.WEIGHT: np.ones(4),
@@ -115,9 +116,9 @@ def scores() -> pa.Table:
     }  # fmt: skip
     frame = Frame.of(contexts(1, n_candidates=4), np.array([0, 4]), items=items)
     structs = {
-        c.SCORES: pa.table({"m": [0.9, 0.1, 0.5, 0.9]}),
-        c.N_ABOVE: pa.table({"m": [0, 3, 4, 0]}),
-        c.N_EQUAL: pa.table({"m": [1, 0, 0, 1]}),
+        c.SCORES: pa.table({model: [0.9, 0.1, 0.5, 0.9]}),
+        c.N_ABOVE: pa.table({model: [0, 3, 4, 0]}),
+        c.N_EQUAL: pa.table({model: [1, 0, 0, 1]}),
     }
     return nested(frame, item_columns=tuple(items), structs=structs).select(t.SCORES_TABLE.schema.names)
 
@@ -127,6 +128,13 @@ def test_positives_are_found_up_to_a_rank_in_expectation(tmp_path: Path) -> None
     found = gather.positive_ranks(lake, [FR])
     assert found.column(c.RANK).to_pylist() == [1, 2, 3, 4]
     assert found.column("share").to_pylist() == pytest.approx([0.5 / 3, 1 / 3, 1 / 3, 2 / 3])
+
+
+def test_positives_are_found_among_those_that_the_model_scored(tmp_path: Path) -> None:
+    lake = published(tmp_path, (t.SCORES_TABLE, FR, scores(), {}), (t.SCORES_TABLE, DE, scores("other"), {}))
+    found = gather.positive_ranks(lake, [DE, FR])
+    alone = gather.positive_ranks(lake, [FR])
+    assert found.filter(pc.equal(found[c.MODEL], "m")).equals(alone)
 
 
 def test_importance_is_influence_inside_contexts() -> None:
