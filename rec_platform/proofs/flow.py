@@ -234,7 +234,7 @@ def _held(platform: Platform, name: str, first: date, last: date, countries: Seq
         raise KeyRefused(f"{name} is not made by country", place="--countries", repair="Leave --countries out.")
     there = sorted(key for key, state in platform.index.state(name).items() if state.rows > 0 and key.date)
     found = [key for key in there if first <= key.day <= last and (not countries or key.place in countries)]
-    absent = sorted(set(countries) - {key.place for key in found})
+    absent = sorted(set(countries) - {key.place for key in found}) if countries else []
     if absent or not found:
         days, places = sorted({key.day for key in there}), sorted({key.place for key in there} if countries else ())
         have = f"published are {days[0]} to {days[-1]}{_of(places)}" if days else "nothing of it was published"

@@ -17,7 +17,7 @@ from rec_platform import columns as c
 from rec_platform.config import Settings
 from rec_platform.contexts.stage import TrainingSets
 from rec_platform.errors import KeyRefused, MissingInput
-from rec_platform.flow import Platform
+from rec_platform.flow import STAGES, Platform
 from rec_platform.flow.run import libraries
 from rec_platform.models import stage as models
 from rec_platform.models.candidate_features import CandidateFeatures
@@ -142,3 +142,11 @@ def test_what_is_not_there_is_refused_by_name(made: Path, last: date) -> None:
         list(prove_replay(platform, "landing", last, last, at_most=1, seed=0))
     with pytest.raises(MissingInput, match="scores has no rows from 2020-01-01"):
         list(prove_replay(platform, "scores", date(2020, 1, 1), date(2020, 1, 2), at_most=1, seed=0))
+
+
+@pytest.mark.parametrize("stage", ["candidate_models", "ranker_models", "scores"])
+def test_stages_with_and_without_countries_can_be_asked_for(made: Path, last: date, stage: str) -> None:
+    proof = next(prove_replay(Platform(made), stage, last, last, at_most=1, seed=0))
+    assert proof.passed, proof.observed
+    with pytest.raises(MissingInput, match=f"{STAGES[stage].tables[-1].name} has no rows from 2020-01-01"):
+        next(prove_replay(Platform(made), stage, date(2020, 1, 1), date(2020, 1, 2), at_most=1, seed=0))
