@@ -7,6 +7,7 @@ own, which reads its own environment, imports `assets` and ends by itself or by 
 from __future__ import annotations
 
 import atexit
+import gc
 import json
 import os
 import runpy
@@ -83,14 +84,20 @@ def _line(server: subprocess.Popen[bytes]) -> bytes:
 
 def serve() -> None:
     """Fork once for each line of standard input: write the number of the process, then its exit code."""
-    import dagster  # noqa: F401
+    import dagster
+    import implicit.als  # noqa: F401
     import matplotlib.pyplot  # noqa: F401
+    import xgboost  # noqa: F401
 
     import rec_platform.cli
-    import rec_platform.flow  # noqa: F401
+    import rec_platform.flow
+    import rec_platform.reports.pictures  # noqa: F401
     from rec_platform.checks.judge import get_ready
 
     get_ready()
+    with tempfile.TemporaryDirectory() as folder, dagster.DagsterInstance.local_temp(folder):
+        pass  # Its storage, and what that imports, is looked up by name when an instance is made.
+    gc.freeze()  # Or each process would spend two seconds, at its end, on taking apart what it shares with this one.
     while line := sys.stdin.readline():
         arguments, environment, cwd, streams = json.loads(line)
         pid = os.fork()
@@ -99,6 +106,7 @@ def serve() -> None:
             return
         print(pid, flush=True)
         print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+    gc.unfreeze()
 
 
 def become(arguments: list[str], environment: Mapping[str, str], cwd: str, streams: Sequence[str]) -> None:
