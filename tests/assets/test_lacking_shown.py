@@ -113,7 +113,7 @@ with dg.DagsterInstance.get() as instance:
 @pytest.mark.slow
 def test_the_command_goes_on_without_it_says_so_and_fails(deployment: Deployment, tmp_path: Path) -> None:
     ours = Deployment(tmp_path / "home")
-    shutil.copytree(deployment.home, ours.home, ignore=shutil.ignore_patterns("locks", "index", "dagster"))
+    shutil.copytree(deployment.home, ours.home, ignore=shutil.ignore_patterns("locks", "index"))
     (ours.home / "sign.py").write_text(RAISING)
     toml = ours.home / "platform.toml"
     toml.write_text(toml.read_text().replace("[rankers]\n", '[rankers]\nfiles = ["sign.py"]\n'))
