@@ -34,8 +34,8 @@ MEASURES = ("rank agreement", "ndcg at 10")
 #: `keep_top` beyond the catalogue keeps every candidate in the scores, so whole rankings can be compared.
 SETTINGS = """
 [rankers]
-training_days = 14
-n_trees = 60
+training_days = 7
+n_trees = 30
 [evaluation]
 keep_top = 1000
 """
