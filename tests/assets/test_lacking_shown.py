@@ -202,7 +202,7 @@ def test_one_that_raises_while_scoring_is_told_and_what_is_there_is_measured(
 ) -> None:
     """By the command, and in a run of Dagster's UI, where metrics follow in the same run: the check fails, the step does not."""
     ours = Deployment(tmp_path / "home")
-    shutil.copytree(deployment.home, ours.home, ignore=shutil.ignore_patterns("locks", "index", "dagster"))
+    shutil.copytree(deployment.home, ours.home, ignore=shutil.ignore_patterns("locks", "index"))
     (ours.home / "sign.py").write_text(RAISING_IN_SCORES)
     toml = ours.home / "platform.toml"
     toml.write_text(toml.read_text().replace("[rankers]\n", '[rankers]\nfiles = ["sign.py"]\n'))
