@@ -88,6 +88,10 @@ cannot be meant is refused when the file is read, naming the fact, the fault and
 - **`share`** is the fact's plays over the plays, in the same window, of what it is a share of: filtered or not the whole is
   without the filter. `of` names another whole of the table; a share of the entity itself needs a filter
   (`Fact("tv_share", "profile", "share", 28, where="device == 'tv'")`). It is missing (NaN) where the whole is 0.
+  Of `profile_attribute` with `of="profile"` it is the mean or the greatest (`over`) of the shares that the item's values
+  have of the profile's plays. With `of="profile_attribute"` it is one ratio: the filtered plays of all the item's values
+  over all plays of these, where a play counts under each value it has; not the mean of the values' own shares. `over="max"`
+  of it is refused, for each value has a whole of its own.
 - **Instants** are int64 microseconds with the least int64 for "none": `days_since` of `rec_platform.features.encoders`
   turns them into days. Everything else is float64.
 - **`profile_attribute`** takes `attribute` ({lists}) and `over` (`"mean"` or `"max"` over the item's values); it is missing

@@ -121,7 +121,9 @@ class Fact:
             time. Kept as a number where it is whole days.
         about: one line for the docs.
         attribute: profile_attribute only: a list attribute of the title, genres or tags.
-        over: profile_attribute only, and not of instants: mean or max over the item's values.
+        over: profile_attribute only, and not of instants: mean or max over the item's values. Of a share of
+            profile_attribute itself only mean: the plays of all values together over all of theirs, a play under each of
+            its values.
         where: only plays for which this condition holds (`filters`); "" for all. Kept in one way of writing it.
         of: share only: of whose plays in the same window, filter or not; by default the first of `WHOLES`.
         tick: facts about titles, countries and the platform only: as of the last full day or hour, UTC.
@@ -191,6 +193,13 @@ class Fact:
         self._among(self.of, WHOLES[self.entity], f"a share of {self.of!r} of entity {self.entity}")
         self._require(self.of != self.entity or bool(self.where), f"a share of {self.of} of itself without a filter",
                       "given a filter `where`")  # fmt: skip
+        if self.of == "profile_attribute" and self.over == "max":
+            raise ConfigError(
+                "over 'max' of a share of profile_attribute cannot be declared: each value has a whole of its own",
+                place=self._place,
+                repair='Write over="mean" (the plays of all the item\'s values over their whole), or of="profile" (the '
+                "greatest share of the profile's plays).",
+            )  # fmt: skip
 
     def _require(self, holds: bool, fault: str, expected: str) -> None:
         if not holds:

@@ -55,6 +55,9 @@ def test_every_measure_of_every_entity_can_be_declared(entity: str) -> None:
     assert ("share" in MEASURES[entity]) == (entity in WHOLES)
 
 
+OF_VALUES = {
+    "entity": "profile_attribute", "measure": "share", "of": "profile_attribute", "where": "engaged == 1", "over": "max",
+}  # fmt: skip
 REFUSED = [
     ({"entity": "profil"}, "did you mean 'profile'"),
     ({"measure": "play"}, "did you mean 'plays'"),
@@ -72,6 +75,8 @@ REFUSED = [
     ({"entity": "title", "measure": "released_at", "where": "engaged == 1"}, "it is not about plays"),
     ({"of": "platform"}, "only a share has a whole"),
     ({"measure": "share"}, "of itself without a filter"),
+    (OF_VALUES, "cannot be declared: each value has a whole of its own (fact 'x'). Write over=\"mean\" (the plays of all"),
+    (OF_VALUES, "or of=\"profile\" (the greatest share of the profile's plays)"),
     ({"entity": "profile_title", "measure": "share", "of": "platform"}, "one of ['profile', 'profile_title']"),
 ]  # fmt: skip
 

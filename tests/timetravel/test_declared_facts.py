@@ -48,14 +48,12 @@ def facts(draw: st.DrawFn, name: str = "x") -> Fact:
     if measure == SHARE:
         of = draw(st.sampled_from(WHOLES[entity]))
         where = draw(filters) if of == entity else where
+    overs = ["mean"] if measure in INSTANTS or of == "profile_attribute" else ["mean", "max"]
     ticked = entity in ("title", "title_country", "country", "platform")
     tick = draw(st.sampled_from(["day", "hour"])) if ticked else "day"
     fixed = ticked and measure == "first_played_at"
     window = None if fixed else draw(st.sampled_from(_WINDOWS[tick if ticked else "instant"]))
-    attribute, over = (
-        draw(st.sampled_from(LISTS)),
-        draw(st.sampled_from(["mean", "max"][: 1 if measure in INSTANTS else 2])),
-    )
+    attribute, over = draw(st.sampled_from(LISTS)), draw(st.sampled_from(overs))
     return Fact(name, entity, measure, window, attribute=attribute, over=over, where=where, of=of, tick=tick)  # type: ignore[arg-type]
 
 
@@ -163,6 +161,29 @@ def test_how_the_ends_of_values_may_be_declared() -> None:
         Fact("x", "profile_attribute", "last_played_at", over="max")
     with pytest.raises(ConfigError, match=r"window of first_played_at of title cannot be declared.*all time"):
         Fact("x", "title", "first_played_at", 7)
+
+
+def test_shares_of_values_by_hand() -> None:
+    """Of drama 2 of 3 plays are engaged, of crime 3 of 4, of all 4 of 6; one play is of both."""
+    kinds = {3: ["drama"], 5: ["crime"], 8: ["drama", "crime"]}
+    rows = [
+        {c.PROFILE: 1, c.TITLE: title, c.PLAYED_AT: START + n, c.KNOWN_AT: START + n, c.WATCHED_MS: 1, c.ENGAGED: engaged,
+         c.COUNTRY: "FR"}
+        for n, (title, engaged) in enumerate([(3, 0), (3, 1), (5, 0), (5, 1), (5, 1), (8, 1)])
+    ]  # fmt: skip
+    told = [
+        {c.TITLE: title, c.KNOWN_AT: 0, c.SOURCE_ID: "t", c.GENRES: its, c.TAGS: []} for title, its in kinds.items()
+    ]
+    tables = pa.Table.from_pylist(rows, schema=PLAY_SCHEMA), pa.Table.from_pylist(told, schema=TITLES.schema)
+    world = World(*tables, *(spec.schema.empty_table() for spec in (PROFILES, AVAILABILITY)))
+    wanted = [
+        Fact("together", "profile_attribute", "share", of="profile_attribute", where="engaged == 1"),
+        Fact("mean", "profile_attribute", "share", where="engaged == 1"),
+        Fact("most", "profile_attribute", "share", where="engaged == 1", over="max"),
+    ]
+    one = Asked(np.array([1]), np.array(["FR"], dtype=object), np.array([START + DAY]), np.array([0, 1]), np.array([8]))
+    values = {name: its.tolist() for name, its in found(world, wanted, one).items()}
+    assert values == {"together": [(2 + 3) / (3 + 4)], "mean": [(2 + 3) / 2 / 6], "most": [3 / 6]}
 
 
 #: The same sums and ends by both kinds of tick, beside each other: of all time, and of one tick.
