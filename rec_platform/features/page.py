@@ -105,7 +105,8 @@ the context's own instant, to the microsecond. Facts of a title, a country and t
 or with `tick="hour"` the last full hour: their windows are whole days, or whole hours. `first_played_at` of these, and what
 is read from records, is over all time.
 
-**Filters.** `where` is a condition in Python's syntax on a play and its title. It is parsed to an allow-list and typed when it is
+**Filters.** `where` is a condition in Python's syntax on a play and its title; without one all plays count (an empty
+`where=""` is refused). It is parsed to an allow-list and typed when it is
 declared; nothing of it is run or becomes part of a query. It may hold:
 
 | column | of | kind |

@@ -115,7 +115,7 @@ class TimelineOracle:
         plays = self.visible_plays(
             at // tick * tick if fact.by_tick else at, None if fact.window is None else duration(fact.window)
         )
-        if fact.where:
+        if fact.where is not None:
             plays = [play for play in plays if holds(fact.where, self.seen_first(play))]
         if fact.entity == "profile_attribute":
             mine = [play for play in plays if play[c.PROFILE] == profile_id]
@@ -125,7 +125,7 @@ class TimelineOracle:
 
     def _share(self, fact: Fact, profile_id: int, country: str, at: int, title_id: int | None) -> float:
         part = replace(fact, measure="plays", of=None)
-        whole = replace(part, entity=fact.of or fact.entity, where="")
+        whole = replace(part, entity=fact.of or fact.entity, where=None)
         plays, of_plays = (self.fact(one, profile_id, country, at, title_id) for one in (part, whole))
         return plays / of_plays if of_plays else float("nan")
 

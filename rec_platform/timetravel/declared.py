@@ -124,7 +124,7 @@ class Fact:
         over: profile_attribute only, and not of instants: mean or max over the item's values. Of a share of
             profile_attribute itself only mean: the plays of all values together over all of theirs, a play under each of
             its values.
-        where: only plays for which this condition holds (`filters`); "" for all. Kept in one way of writing it.
+        where: only plays for which this condition holds (`filters`); None for all. Kept in one way of writing it.
         of: share only: of whose plays in the same window, filter or not; by default the first of `WHOLES`.
         tick: facts about titles, countries and the platform only: as of the last full day or hour, UTC.
     """
@@ -136,7 +136,7 @@ class Fact:
     about: str = ""
     attribute: str = "genres"
     over: Literal["mean", "max"] = "mean"
-    where: str = ""
+    where: str | None = None
     of: Entity | None = None
     tick: Literal["day", "hour"] = "day"
 
@@ -179,9 +179,9 @@ class Fact:
             )  # fmt: skip
 
     def _check_filter(self) -> None:
-        self._require(not self.where or self.measure not in OF_RECORDS, f"filter of {self.measure}",
+        self._require(self.where is None or self.measure not in OF_RECORDS, f"filter of {self.measure}",
                       "left out: it is not about plays")  # fmt: skip
-        if self.where:
+        if self.where is not None:
             object.__setattr__(self, "where", parse_filter(self.where, place=self._place).text)
 
     def _check_whole(self) -> None:
@@ -191,7 +191,7 @@ class Fact:
         if self.of is None:
             object.__setattr__(self, "of", WHOLES[self.entity][0])
         self._among(self.of, WHOLES[self.entity], f"a share of {self.of!r} of entity {self.entity}")
-        self._require(self.of != self.entity or bool(self.where), f"a share of {self.of} of itself without a filter",
+        self._require(self.of != self.entity or self.where is not None, f"a share of {self.of} of itself without a filter",
                       "given a filter `where`")  # fmt: skip
         if self.of == "profile_attribute" and self.over == "max":
             raise ConfigError(
@@ -258,7 +258,7 @@ class Fact:
     @cached_property
     def filter(self) -> Filter | None:
         """The condition on its plays, if it has one."""
-        return parse_filter(self.where, place=self._place) if self.where else None
+        return None if self.where is None else parse_filter(self.where, place=self._place)
 
     @property
     def play_columns(self) -> tuple[str, ...]:
@@ -267,7 +267,8 @@ class Fact:
         return (*measured, *(self.filter.play_columns if self.filter else ()))
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        # Digests stand on "" for no filter.
+        return asdict(self) | {"where": self.where or ""}
 
     def without_words(self) -> dict[str, Any]:
         """All that its values hang on: the declaration without `about`."""

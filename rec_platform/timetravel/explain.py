@@ -177,7 +177,7 @@ class _Near:
     def _of_share(self, fact: Fact) -> Explanation:
         """The plays of the part, beside the number of the whole: plays of `of` in the same window, filter or not."""
         part = replace(fact, measure=c.PLAYS, of=None)
-        whole = self.explain(replace(part, entity=fact.of or fact.entity, where="")).value
+        whole = self.explain(replace(part, entity=fact.of or fact.entity, where=None)).value
         found = self.explain(part)
         value = found.value / whole if whole > 0 else float("nan")
         return replace(found, fact=fact, value=value, whole=whole)

@@ -63,13 +63,13 @@ def _lowered(fact: Fact) -> _Lowered:
     if fact.measure != SHARE:
         return _Lowered(replace(fact, name="_", about=""))
     part = replace(fact, name="_", about="", measure="plays", of=None)
-    return _Lowered(part, replace(part, entity=fact.of or fact.entity, where=""))
+    return _Lowered(part, replace(part, entity=fact.of or fact.entity, where=None))
 
 
 @lru_cache(maxsize=4096)
 def _plain(fact: Fact, name: str) -> Fact:
     """A fact by a working name and without its filter."""
-    return replace(fact, name=name, where="")
+    return replace(fact, name=name, where=None)
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ class DeclaredReader:
             for where in dict.fromkeys(one.where for one in distinct)
         ]
 
-    def _of(self, where: str) -> list[Fact]:
+    def _of(self, where: str | None) -> list[Fact]:
         """The facts of one filter, by their working names and without it."""
         return [_plain(one, name) for one, name in self._names.items() if one.where == where]
 

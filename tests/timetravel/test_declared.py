@@ -50,7 +50,7 @@ def test_everything_that_says_something_is_in_the_json() -> None:
 @pytest.mark.parametrize("entity", MEASURES)
 def test_every_measure_of_every_entity_can_be_declared(entity: str) -> None:
     for measure in MEASURES[entity]:
-        where = "engaged == 1" if measure == "share" else ""
+        where = "engaged == 1" if measure == "share" else None
         assert fact(entity=entity, measure=measure, where=where).unit
     assert ("share" in MEASURES[entity]) == (entity in WHOLES)
 
@@ -125,7 +125,9 @@ FILTERS = [
     ("(engaged == 1) == (row == 1)", "is a condition"),
     ("engaged = 1", "it cannot be read"),
     ("engaged == 1; row", "it cannot be read"),
-    ("  ", "it cannot be read"),
+    ("", "there is nothing in it (fact 'x', where ''). Write a condition such as: "),
+    ("", "For all plays leave `where` out."),
+    (" \t\n", "there is nothing in it but spaces"),
     ("(" * 400 + ")" * 400, "it cannot be read"),
     ("-" * 900 + "row > 1", "nested more than"),
     ("not " * 100 + "row > 1", "nested more than"),
@@ -142,4 +144,19 @@ def test_a_filter_that_cannot_be_meant_is_refused(where: str, message: str) -> N
 
 
 def test_no_filter_is_no_filter() -> None:
-    assert fact(where="").filter is None
+    assert fact().filter is None and fact(where=None) == fact()
+
+
+def test_of_records_an_empty_filter_is_refused_too() -> None:
+    with pytest.raises(ConfigError, match=r"filter of released_at cannot be declared.*left out"):
+        fact(entity="title", measure="released_at", where="")
+
+
+@pytest.mark.parametrize("where", [0, False, [], b""])
+def test_what_is_no_text_is_no_filter_either(where: object) -> None:
+    with pytest.raises(ConfigError, match=r"a filter is a text, not .*fact 'x'"):
+        fact(where=where)
+
+
+def test_no_filter_is_in_the_json_as_ever_so_digests_stay() -> None:
+    assert fact().to_json()["where"] == ""

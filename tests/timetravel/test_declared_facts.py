@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 
 import hypothesis.strategies as st
@@ -43,7 +44,7 @@ def facts(draw: st.DrawFn, name: str = "x") -> Fact:
     """Anything that can be declared of plays."""
     entity = draw(st.sampled_from(list(MEASURES)))
     measure = draw(st.sampled_from([one for one in MEASURES[entity] if one not in OF_RECORDS]))
-    where = draw(st.one_of(st.just(""), filters))
+    where = draw(st.one_of(st.none(), filters))
     of = None
     if measure == SHARE:
         of = draw(st.sampled_from(WHOLES[entity]))
@@ -58,7 +59,7 @@ def facts(draw: st.DrawFn, name: str = "x") -> Fact:
 
 
 several = st.lists(facts(), min_size=1, max_size=6).map(
-    lambda made: [Fact(**{**fact.to_json(), "name": f"x{i}"}) for i, fact in enumerate(made)]
+    lambda made: [replace(fact, name=f"x{i}") for i, fact in enumerate(made)]
 )
 
 
@@ -94,7 +95,7 @@ ENDS_OF_VALUES = [
     for measure in ("last_played_at", "first_played_at")
     for window in (None, "30min", "6h", 7)
     for attribute in LISTS
-    for n, where in enumerate(("", "engaged == 1"))
+    for n, where in enumerate((None, "engaged == 1"))
 ]  # type: ignore[arg-type]
 
 ENDS_ON_THE_CLOCK = [
@@ -102,7 +103,7 @@ ENDS_ON_THE_CLOCK = [
     for entity in ("profile_hour", "profile_weekday")
     for measure in ("last_played_at", "first_played_at")
     for window in (None, "30min", "36h", 7)
-    for n, where in enumerate(("", "engaged == 1"))
+    for n, where in enumerate((None, "engaged == 1"))
 ]  # type: ignore[arg-type]
 
 

@@ -94,4 +94,4 @@ def said(fact: Fact) -> str:
         )
     if fact.measure not in OF_RECORDS:
         parts.append("all time" if fact.window is None else window_text(fact.micros))
-    return ", ".join([*parts, *([f"where {fact.where}"] if fact.where else [])])
+    return ", ".join([*parts, *([f"where {fact.where}"] if fact.where is not None else [])])

@@ -57,7 +57,8 @@ def slip(text: str, error: Exception) -> Slip:
     """
     example = "Write a condition such as: 'drama' in genres and device == 'tv'."
     if not text.strip():
-        return Slip(None, "there is nothing in it but spaces", f"{example} For all plays leave `where` out.")
+        but = " but spaces" if text else ""
+        return Slip(None, f"there is nothing in it{but}", f"{example} For all plays leave `where` out.")
     if not isinstance(error, SyntaxError):
         return Slip(None, str(error) or "it is nested too deep", example)
     if error.msg.startswith("unterminated"):
