@@ -100,7 +100,7 @@ class Journey:
                 "window": "all time" if found.fact.window is None else window_text(found.fact.micros),
                 "from": "" if found.since is None else iso(found.since),
                 "until": iso(found.as_of),
-                "plays": found.plays.num_rows,
+                "plays": _counted(found),
                 "left out": found.left_out.num_rows,
                 "meaning": found.fact.about,
                 **(self._behind(found) if whole else {}),
@@ -111,12 +111,13 @@ class Journey:
     def _behind(self, found: Explanation) -> Row:
         """The plays for JSON: all of a profile's; of others' counts per day and the newest (of a first play the first)."""
         body = found.to_json()
+        whole = {} if found.whole is None else found.whole.as_whole()
         if not found.fact.by_tick:
-            return {name: body[name] for name in ("plays", "left_out", "records")}
+            return {name: body[name] for name in ("plays", "left_out", "records")} | whole
         days = {str(day_of(day)): count for day, count in per_day(found.plays)}
         some = slice(MOST_PLAYS) if _from_the_first(found) else slice(-MOST_PLAYS, None)
         return {"plays": body["plays"][some], "left_out": body["left_out"][-MOST_PLAYS:], "records": body["records"],
-                "n_plays": found.plays.num_rows, "per_day": days}  # fmt: skip
+                "n_plays": found.plays.num_rows, "per_day": days, **whole}  # fmt: skip
 
     def play_rows(self, most: int) -> list[Row]:
         """The plays behind the facts, newest first and at most `most` of each selection; facts that count the same share.
@@ -158,6 +159,13 @@ class Journey:
 
     def _note(self, text: str) -> Row:
         return dict.fromkeys(("played at", "known at", "title", "watched", "engaged", "country"), "") | {"": text}
+
+
+def _counted(found: Explanation) -> int | str:
+    """How many plays; behind a share of how many, and of whose."""
+    if found.whole is None:
+        return int(found.plays.num_rows)
+    return f"{found.plays.num_rows} of {found.whole.plays.num_rows} ({found.whole.fact.entity})"
 
 
 def _from_the_first(found: Explanation) -> bool:

@@ -79,7 +79,7 @@ class Explanation:
         plays: the plays it counts, oldest first, with `PLAY_COLUMNS`.
         left_out: plays that fit it and are not visible, oldest first, with a column `WHY`.
         records: rows of reference data it was read from.
-        whole: of what it is a share: plays, or their mean over values; None for other facts.
+        whole: of what it is a share, with a value (plays, or their mean over values) and plays; None for other facts.
     """
 
     fact: Fact
@@ -89,7 +89,7 @@ class Explanation:
     plays: pa.Table
     left_out: pa.Table
     records: list[Row] = field(default_factory=list)
-    whole: Value | None = None
+    whole: Explanation | None = None
 
     @property
     def selection(self) -> tuple[object, ...]:
@@ -110,8 +110,12 @@ class Explanation:
             "plays": _rows(self.plays),
             "left_out": _rows(self.left_out),
             "records": self.records,
-            **({} if self.whole is None else {"whole": self.whole}),
+            **({} if self.whole is None else self.whole.as_whole()),
         }
+
+    def as_whole(self) -> Row:
+        """Of whose plays a fact is a share, the number it is divided by, and how many plays that is made of."""
+        return {"of": self.fact.entity, "whole": shown(self.fact, self.value), "whole_plays": self.plays.num_rows}
 
 
 def explained(past: Past, facts: Sequence[Fact], asked: Asked, values: Mapping[str, Value]) -> list[Explanation]:
@@ -175,11 +179,11 @@ class _Near:
         return Explanation(fact, value, as_of, since, counted, left)
 
     def _of_share(self, fact: Fact) -> Explanation:
-        """The plays of the part, beside the number of the whole: plays of `of` in the same window, filter or not."""
+        """The plays of the part, beside the whole: plays of `of` in the same window, filter or not."""
         part = replace(fact, measure=c.PLAYS, of=None)
-        whole = self.explain(replace(part, entity=fact.of or fact.entity, where=None)).value
+        whole = self.explain(replace(part, entity=fact.of or fact.entity, where=None))
         found = self.explain(part)
-        value = found.value / whole if whole > 0 else float("nan")
+        value = found.value / whole.value if whole.value > 0 else float("nan")
         return replace(found, fact=fact, value=value, whole=whole)
 
     def _split(self, chosen: Mask, as_of: int, since: int | None) -> tuple[pa.Table, pa.Table]:

@@ -12,6 +12,7 @@ from timeline_worlds import PLAY_SCHEMA, RULES, START, Asked, World, asked, ever
 from rec_platform import columns as c
 from rec_platform.clock import DAY, HOUR, iso, visible
 from rec_platform.errors import NumericError
+from rec_platform.flow.travel import Journey
 from rec_platform.tables import AVAILABILITY, PROFILES, TITLES
 from rec_platform.timetravel import explain
 from rec_platform.timetravel.explain import (
@@ -81,6 +82,8 @@ def test_every_fact_of_every_context_is_explained_by_its_plays(world: World, ask
             assert all(played <= one.at for played, _ in instants(found.left_out)), found.fact
             if found.fact.measure == "plays" and found.fact.entity != "profile_attribute":
                 assert found.plays.num_rows == found.value
+            if found.whole is not None and found.whole.value and found.fact.entity != "profile_attribute":
+                assert found.plays.num_rows / found.whole.plays.num_rows == found.value
 
 
 def instants(plays: pa.Table) -> list[tuple[int, int]]:
@@ -150,6 +153,29 @@ def test_a_kernel_that_forgets_a_clock_is_caught() -> None:
     )  # fmt: skip
     with pytest.raises(NumericError, match="fact 'mine' is 3"):
         explained(past_of(world), [fact], ANA, values_of(forgetful, [fact], ANA))
+
+
+SHARES = [
+    Fact("on_sundays", "profile_weekday", "share", 7),
+    Fact("of_title", "title_country", "share", 7, of="title", where="hour >= 12"),
+    Fact("of_nothing", "profile_attribute", "share", 7, of="profile_attribute", where="engaged == 0"),
+    Fact("mine", "profile", "plays", 7),
+]
+
+
+def test_travel_says_of_how_many_plays_and_of_whose_a_share_is() -> None:
+    """On Sunday evening two plays of Ana's are known, one of that day; of the title one was known by midnight, of the
+    morning in Paris; a title without genres has no plays that share one."""
+    found = Journey(ANA, "7", (), tuple(explained(past_of(ana()), SHARES, ANA, values_of(ana(), SHARES, ANA))), {})
+    rows = found.fact_rows()
+    assert [row["plays"] for row in rows] == ["1 of 2 (profile)", "0 of 1 (title)", "0 of 0 (profile_attribute)", 2]
+    assert [row["value"] for row in rows] == ["0.5", "0", "nan", "2"]
+    told = [row for row in found.rows() if row["what"] == "fact"]
+    assert [(row["of"], row["whole"], row["whole_plays"]) for row in told[:3]] == [
+        ("profile", "2", 2), ("title", "1", 1), ("profile_attribute", "nan", 0)
+    ]  # fmt: skip
+    assert "whole" not in told[3]
+    assert found.facts[0].to_json()["whole_plays"] == 2
 
 
 def test_plays_per_day() -> None:
