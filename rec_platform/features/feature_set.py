@@ -15,12 +15,12 @@ import numpy as np
 
 from rec_platform import columns as c
 from rec_platform.config import FeatureConfig
-from rec_platform.errors import ConfigError, NumericError, PlatformError
+from rec_platform.errors import ConfigError
 from rec_platform.features import arithmetic, standard
 from rec_platform.features.encoders import COLUMNS, Array, Encoder
+from rec_platform.features.encoding import encoded
 from rec_platform.features.identity import code_identity
-from rec_platform.features.own_file import FEATURES, OwnFile, line_in
-from rec_platform.timetravel import kernels
+from rec_platform.features.own_file import FEATURES, OwnFile
 from rec_platform.timetravel.declared import APART, FACTS_VERSION, Fact, filters_of, measures_of, play_columns_of
 from rec_platform.timetravel.filters import Filter
 
@@ -213,7 +213,7 @@ class FeatureSet:
 
         Raises:
             ConfigError: an encoder raised, or returned something that is not a float per row.
-            NumericError: an encoder returned an infinity.
+            NumericError: an encoder returned an infinity, or a number that is one as float32.
         """
         known, wide = dict(values), {}
         with np.errstate(all="ignore"):
@@ -255,33 +255,6 @@ class _Step:
     encoder: Encoder
     reads: tuple[tuple[str, bool], ...]
     shown: bool
-
-
-def encoded(one: Encoder, arguments: list[Array]) -> Array:
-    """What an encoder returned for its arguments, checked: a number per row, none of them infinite."""
-    place = f"encoder {one.name!r}"
-    try:
-        result = np.asarray(one.function(*arguments))
-    except PlatformError:
-        raise
-    except Exception as error:
-        fault = f"it raised {type(error).__name__}: {error}{_line_of(one, error)}"
-        raise ConfigError(fault, place=place, repair="Correct that line; `features check FILE` tries it.") from error
-    if result.shape != arguments[0].shape or result.dtype.kind not in "fiub":
-        raise ConfigError(
-            f"it returned {result.dtype} of shape {result.shape} for rows of shape {arguments[0].shape}", place=place,
-            repair="Return one number per row (NaN where it is missing).",
-        )  # fmt: skip
-    if result.dtype.kind == "f" and kernels.infinite(kernels.readable(result, np.float64)):
-        raise NumericError("it returned an infinity", place=place, repair="Return NaN where the number is missing.")
-    return result
-
-
-def _line_of(one: Encoder, error: BaseException) -> str:
-    """The innermost line of the encoder's own file that an error came from, as text; empty if from none."""
-    file = getattr(getattr(one.function, "__code__", None), "co_filename", None)
-    line = None if file is None else line_in(file, error)
-    return "" if line is None else f" (line {line} of {file})"
 
 
 def faults(facts: Sequence[Fact], features: Sequence[Encoder]) -> Iterator[ConfigError]:

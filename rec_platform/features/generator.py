@@ -16,13 +16,14 @@ from rec_platform.clock import DAY
 from rec_platform.dmc12.frame import Frame
 from rec_platform.features.asked import Asked, numbered
 from rec_platform.features.encoders import COLUMNS, Array
+from rec_platform.features.encoding import narrowed
 from rec_platform.features.feature_set import FeatureSet, Grain
 from rec_platform.features.title_tables import CHUNK, Stretch, Table
 from rec_platform.pipeline import Column, Level, Sources, Transformer
 from rec_platform.tables import INSTANT
 from rec_platform.timetravel import kernels
 from rec_platform.timetravel.certificate import Witness, certificate_columns
-from rec_platform.timetravel.kernels import Float32, Int64
+from rec_platform.timetravel.kernels import Int64
 from rec_platform.timetravel.meter import Meter
 from rec_platform.timetravel.timeline import Timeline
 
@@ -198,12 +199,6 @@ class _Filling:
 
     def _rows(self, names: Iterable[str]) -> Int64:
         return np.array([self._row[name] for name in names], dtype=np.int64)
-
-
-def narrowed(feature: Array) -> Float32:
-    """Numbers as float32, by way of float64 whatever they are."""
-    with np.errstate(over="ignore"):
-        return feature.astype(np.float64, copy=False).astype(np.float32)
 
 
 def _bands(at: Array, days: int) -> Iterator[Int64]:

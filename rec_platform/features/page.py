@@ -54,7 +54,8 @@ Facts and encoders stand under names of their own, or in lists. Of an encoder:
 
 - The function is named for the feature, its parameters for what it reads: facts (yours and those below), other encoders, or
   columns of the context or item ({columns}).
-- It gets NumPy arrays of equal length and returns a float per row. NaN means "missing"; an infinity is an error.
+- It gets NumPy arrays of equal length and returns a float per row. NaN means "missing"; an infinity is an error, and
+  so is a number that would be one as float32, in which features are stored (3.4e38 and above).
 - It touches no storage and no clock.
 - Unknown parameters, rings, doubled names and code that raises are refused with the name of the encoder.
 

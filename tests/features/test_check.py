@@ -73,6 +73,7 @@ def test_the_standard_encoders_are_pure() -> None:
         (declared("f", "profile_plays_7d", "return profile_plays_7d.no"), 4, "raised AttributeError", "Correct"),
         (declared("f", "profile_plays_7d", "return 1 / profile_plays_7d"), 4,
          "an infinity, for example for profile_plays_7d=0.0", "NaN where"),
+        (declared("f", "profile_plays_7d", "return profile_plays_7d * 1e300"), 4, "an infinity once it is float32", "3.4e38"),
         (declared("f", "profile_plays_7d", "return 1.0"), 4, r"float64 of shape \(\) for rows of shape", "per row"),
         (declared("f", "device", "return device"), 4, "it returned object of shape", "one number per row"),
         (declared("f", "title_plays_7d", "title_plays_7d += 1\n    return title_plays_7d"), 4,

@@ -102,6 +102,7 @@ def test_left_out_features_others_read_stay_hidden() -> None:
         (lambda value: value[:1], ConfigError, "shape"),
         (lambda value: value.astype(str), ConfigError, "one number per row"),
         (lambda value: value / 0, NumericError, "infinity"),
+        (lambda value: value * 1e300, NumericError, r"returned 1e\+300, an infinity once it is float32.*for week=1.0"),
     ],
 )
 def test_an_encoder_that_misbehaves_is_named(function, error, message) -> None:  # type: ignore[no-untyped-def]

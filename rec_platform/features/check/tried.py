@@ -14,7 +14,8 @@ from rec_platform.errors import PlatformError
 from rec_platform.features.check.checked import Fault
 from rec_platform.features.check.statements import Run
 from rec_platform.features.encoders import COLUMNS, Array, Encoder
-from rec_platform.features.feature_set import FeatureSet, encoded
+from rec_platform.features.encoding import encoded
+from rec_platform.features.feature_set import FeatureSet
 from rec_platform.features.sample import LAST, Sample
 from rec_platform.timetravel.kernels import NONE
 from rec_platform.timetravel.reading import compute
@@ -94,7 +95,7 @@ def impurities(one: Encoder, arguments: list[Array]) -> Iterator[tuple[str, str]
         try:
             first = encoded(one, given).copy()
         except PlatformError as error:
-            yield f"{error.fault}{_at_which(one, arguments)}", error.repair
+            yield error.fault, error.repair
             return
         touched = [name for name, a, b in zip(one.reads, given, arguments, strict=True) if not _same(a, b)]
         if touched:
@@ -164,16 +165,6 @@ def _alone(one: Encoder, rows: list[Array], first: Array) -> Array:
     except PlatformError:
         return first[:0]
     return np.concatenate(parts)
-
-
-def _at_which(one: Encoder, arguments: list[Array]) -> str:
-    """For an infinity: the arguments of the first row that gave one."""
-    try:
-        result = np.asarray(one(*[values.copy() for values in arguments]))
-        row = int(np.flatnonzero(np.isinf(result))[0])
-    except Exception:  # the user's own code, which may raise anything; the fault itself is told without an example
-        return ""
-    return f", for example for {', '.join(f'{n}={v[row].item()!r}' for n, v in zip(one.reads, arguments, strict=True))}"
 
 
 def _same(left: Array, right: Array) -> bool:

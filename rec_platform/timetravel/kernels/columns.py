@@ -14,6 +14,8 @@ Whole = TypeVar("Whole", Int32, Int64)
 #: Numbers of 4 bytes in a cache line, and how many contexts ahead `look_up` has lines fetched (12 is no better than 4).
 _LINE: Final = 16
 _AHEAD: Final = 4
+#: The least number that is rounded to an infinity of float32: half a unit in the last place above its greatest number.
+_INFINITE: Final = 2.0**128 - 2.0**103
 
 
 @compiled
@@ -67,10 +69,10 @@ def scatter(values: Float64, rows: Int64, offsets: Int64, out: Float32) -> None:
 
 @compiled
 def infinite(values: Float64) -> bool:
-    """Whether any value is an infinity."""
+    """Whether any value is an infinity once it is a float32."""
     found = False
     for i in range(len(values)):
-        found |= abs(values[i]) == np.inf
+        found |= abs(values[i]) >= _INFINITE
     return found
 
 
