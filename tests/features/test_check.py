@@ -70,7 +70,7 @@ def test_the_standard_encoders_are_pure() -> None:
         (declared("f", "g", "return g") + declared("g", "f", "return f"), 4, "read each other: f -> g -> f", "ring"),
         (declared("f", "f", "return f"), 4, "read each other: f -> f", "ring"),
         (declared("f", "at", "return at", unit=""), 4, "encoder 'f': unit is ''", "short text"),
-        (declared("f", "profile_plays_7d", "return profile_plays_7d.no"), 4, "raised AttributeError", "Correct"),
+        (declared("f", "profile_plays_7d", "return profile_plays_7d.no"), 4, "raised AttributeError", "give NaN where"),
         (declared("f", "profile_plays_7d", "return 1 / profile_plays_7d"), 4,
          "an infinity, for example for profile_plays_7d=0.0", "NaN where"),
         (declared("f", "profile_plays_7d", "return profile_plays_7d * 1e300"), 4, "an infinity once it is float32", "3.4e38"),
