@@ -93,8 +93,20 @@ class Encoder:
             ) from None
 
 
-def encoder(*, unit: str, about: str) -> Callable[[Callable[..., Array]], Encoder]:
-    """Declare a function as the encoder of the feature it is named for; see the module for an example."""
+def encoder(
+    bare: object = None, /, *, unit: str | None = None, about: str | None = None
+) -> Callable[[Callable[..., Array]], Encoder]:  # fmt: skip
+    """Declare a function as the encoder of the feature it is named for; see the module for an example.
+
+    `ConfigError` where `unit` or `about` is not given, as by `@encoder` without parentheses (`bare` is then the function).
+    """
+    if bare is not None or unit is None or about is None:
+        named = getattr(bare, "__name__", None)
+        lacks = [name for name, text in (("unit", unit), ("about", about)) if text is None] or ["parentheses"]
+        raise ConfigError(
+            f"it is declared without {' and '.join(lacks)}", place="encoder" if named is None else f"encoder {named!r}",
+            repair='Write @encoder(unit="...", about="...") above it: both stand in docs, reports and explanations.',
+        )  # fmt: skip
 
     def declare(function: Callable[..., Array]) -> Encoder:
         parameters = inspect.signature(function).parameters.values()

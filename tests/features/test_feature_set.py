@@ -125,6 +125,15 @@ def test_the_decorator_reads_the_signature() -> None:
             return week * by
 
 
+def test_the_decorator_takes_no_function_beside_its_words() -> None:
+    with pytest.raises(ConfigError, match=r"without parentheses .encoder 'both'"):
+
+        def both(week):  # type: ignore[no-untyped-def]
+            return week
+
+        encoder(both, unit="x", about="x")
+
+
 @pytest.mark.parametrize(("function", "kind"), [(np.log1p, "ufunc"), (partial(np.add, 1), "partial"), (abs, "builtin")])
 def test_an_encoder_whose_code_cannot_be_told_is_refused(function: Any, kind: str) -> None:
     """Its digest would be that of any other, or of none."""
@@ -163,6 +172,10 @@ def test_a_users_file_joins_the_standard_set(tmp_path: Path) -> None:
         ("def (", "line 1: not Python"),
         ("x = 1", "declares no facts"),
         ("import nothing_like_it", "ModuleNotFoundError"),
+        (
+            "from rec_platform.features import encoder\n@encoder\ndef f(at): return at",
+            "without unit and about .encoder 'f'; feature file .*mine.py, line 2.*Write @encoder.unit=",
+        ),
     ],
 )
 def test_a_users_file_that_cannot_be_used_is_named(tmp_path: Path, text: str, message: str) -> None:
