@@ -36,7 +36,7 @@ def test_the_example_is_without_fault() -> None:
     found = check_file(EXAMPLE)
     assert (found.faults, found.notes) == ((), ())
     assert [fact.name for fact in found.facts] == ["binge_plays", "binge_all"]
-    assert [found.lines[one.name] for one in found.encoders] == [12, 17]
+    assert [found.line(one) for one in found.encoders] == [12, 17]
 
 
 def test_the_standard_encoders_are_pure() -> None:
@@ -125,9 +125,37 @@ def test_facts_and_encoders_may_stand_in_lists(tmp_path: Path) -> None:
     found = checked(tmp_path, body)
     assert not found.faults
     assert [fact.name for fact in found.facts] == ["tv", "all", "films"]
-    assert [found.lines[name] for name in ("tv", "all", "films", "of_tv", "of_films")] == [3, 3, 4, 6, 10]
+    assert [found.line(one) for one in (*found.facts, *found.encoders)] == [3, 3, 4, 6, 10]
     facts, encoders = declared_in(found.file)
     assert [one.name for one in (*facts, *encoders)] == ["tv", "all", "films", "of_tv", "of_films"]
+
+
+def test_facts_stand_where_they_are_called(tmp_path: Path) -> None:
+    """Two of one name, too; what no call names literally stands where its container does."""
+    body = """
+FACTS = (
+    Fact("tv", "profile", "plays", 3),
+    features.Fact(
+        name="all", entity="profile", measure="plays", window=3), Fact("films", "profile", "plays", 5),
+    *(Fact(f"of_{n}", "profile", "plays", n) for n in (1, 2)),
+    *(Fact("often", "profile", "plays", n) for n in (1, 2)),
+)
+one = Fact("twice", "profile", "plays", 3)
+other = Fact("twice", "profile", "plays", 4)
+more = [
+    Fact("again", "profile", "plays", 3),
+    Fact("again", "profile", "plays", 3),
+]
+"""
+    found = checked(tmp_path, "from rec_platform import features\n" + body)
+    assert [(one.name, found.line(one)) for one in found.facts] == [
+        ("tv", 6), ("all", 7), ("films", 8), ("of_1", 5), ("of_2", 5), ("often", 5), ("often", 5), ("twice", 12), ("twice", 13),
+        ("again", 15), ("again", 16),
+    ]  # fmt: skip
+    assert [(one.line, one.fault) for one in found.faults] == [
+        (5, "fact 'often' is declared twice"), (13, "fact 'twice' is declared twice"), (16, "fact 'again' is declared twice"),
+    ]  # fmt: skip
+    assert "fact 'twice' (line 12) is read by no encoder, so it is never computed" in found.notes
 
 
 def test_of_a_list_with_a_fault_the_other_facts_are_not_missed_as_well(tmp_path: Path) -> None:

@@ -31,7 +31,7 @@ class CheckedFile:
 
     Attributes:
         facts, encoders: its own, in the order of the file.
-        lines: where each is declared, by name.
+        lines: where each is declared, by its `id`: two may have one name.
         faults: what keeps it from being used.
         notes: what is odd and does no harm.
     """
@@ -39,7 +39,7 @@ class CheckedFile:
     file: Path
     facts: tuple[Fact, ...]
     encoders: tuple[Encoder, ...]
-    lines: Mapping[str, int]
+    lines: Mapping[int, int]
     faults: tuple[Fault, ...]
     notes: tuple[str, ...]
 
@@ -51,10 +51,14 @@ class CheckedFile:
             repair = self.faults[0].repair + (several if len(self.faults) > 1 else "")
             raise FaultyFile(said, place=f"feature file {self.file}", repair=repair, checked=self)
 
+    def line(self, one: Fact | Encoder) -> int:
+        """Where one of its facts or encoders is declared."""
+        return self.lines[id(one)]
+
     def row(self, one: Fact | Encoder) -> dict[str, Any]:
         """A declaration in one row for people."""
         what, reads = ("feature", ", ".join(one.reads)) if isinstance(one, Encoder) else ("fact", said(one))
-        return {"line": self.lines[one.name], "what": what, "name": one.name, "unit": one.unit, "reads": reads,
+        return {"line": self.line(one), "what": what, "name": one.name, "unit": one.unit, "reads": reads,
                 "about": one.about}  # fmt: skip
 
     def to_json(self) -> dict[str, Any]:

@@ -24,15 +24,15 @@ def of_declarations(run: Run, others: FeatureSet) -> Iterator[Fault]:
         for error in faults([*others.facts, *run.facts], [*others.encoders, *run.encoders]):
             if run.lost & set(re.findall(r"'(\w+)'", error.fault)):
                 continue
-            own = [name for name in re.findall(r"\w+", f"{error.place} {error.fault}") if name in run.lines]
+            own = [name for name in re.findall(r"\w+", f"{error.place} {error.fault}") if run.line_of(name)]
             said = error.fault if error.place == "feature set" else f"{error.place}: {error.fault}"
-            yield Fault(said, run.lines[own[0]] if own else None, error.repair)
+            yield Fault(said, run.line_of(own[0]) if own else None, error.repair)
     for one in run.encoders:
         for name in ("unit", "about"):
             text = getattr(one, name)
             if not isinstance(text, str) or not text.strip():
                 yield Fault(
-                    f"encoder {one.name!r}: {name} is {text!r}", run.lines[one.name],
+                    f"encoder {one.name!r}: {name} is {text!r}", run.lines[id(one)],
                     f"Give {name} as a short text; it stands in docs, reports and explanations.",
                 )  # fmt: skip
 
@@ -42,9 +42,9 @@ def notes(run: Run) -> Iterator[str]:
     read = {name for one in run.encoders for name in one.reads}
     for fact in run.facts:
         if fact.name not in read:
-            yield f"fact {fact.name!r} (line {run.lines[fact.name]}) is read by no encoder, so it is never computed"
+            yield f"fact {fact.name!r} (line {run.lines[id(fact)]}) is read by no encoder, so it is never computed"
         if not fact.about:
-            yield f"fact {fact.name!r} (line {run.lines[fact.name]}) says nothing about itself"
+            yield f"fact {fact.name!r} (line {run.lines[id(fact)]}) says nothing about itself"
     usual = sorted({one.unit for one in standard.ENCODERS})
     for one in run.encoders:
         if isinstance(one.unit, str) and one.unit and one.unit not in usual:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,16 @@ from rec_platform.timetravel.declared import Fact
 
 @dataclass
 class Run:
-    """A file, run as far as it goes; `lost` are the names that statements which failed would have made."""
+    """A file, run as far as it goes.
+
+    Attributes:
+        lines: where each fact and encoder is declared, by its `id`: two may have one name.
+        lost: the names that statements which failed would have made.
+    """
 
     facts: list[Fact]
     encoders: list[Encoder]
-    lines: dict[str, int]
+    lines: dict[int, int]
     faults: list[Fault]
     lost: set[str]
 
@@ -45,27 +50,55 @@ class Run:
                     run.faults.append(_raised(error, node, file))
             if not isinstance(node, ast.Import | ast.ImportFrom) or getattr(node, "module", None) in beside:
                 run._note_lost(before, vars(module), node)
-                run._take([one for value in vars(module).values() for one in declarations(value)], declared, node)
+                new = [one for value in vars(module).values() for one in declarations(value) if id(one) not in declared]
+                run._take(list({id(one): one for one in new}.values()), node, _calls(node, vars(module)))
         return run
+
+    def line_of(self, name: str) -> int | None:
+        """Where the last fact or encoder of a name is declared; None if there is none."""
+        declared: list[Fact | Encoder] = [*self.facts, *self.encoders]
+        return max((self.lines[id(one)] for one in declared if one.name == name), default=None)
 
     def _note_lost(self, before: Mapping[str, Any], after: Mapping[str, Any], node: ast.stmt) -> None:
         """Names of a declaration that now stand for another one."""
         for name, first in before.items():
             second = after.get(name)
             if second is not first and isinstance(first, Fact | Encoder) and isinstance(second, Fact | Encoder):
-                lost = f"{name!r} is given a second time, so the first (line {self.lines[first.name]}) is lost"
+                lost = f"{name!r} is given a second time, so the first (line {self.lines[id(first)]}) is lost"
                 self.faults.append(
                     Fault(lost, node.lineno, "Rename one of them: a fact and a function may not share one name.")
                 )
 
-    def _take(self, after: Iterable[Fact | Encoder], known: set[int], node: ast.stmt) -> None:
+    def _take(self, new: Sequence[Fact | Encoder], node: ast.stmt, calls: Mapping[str, Sequence[int]]) -> None:
         """What a statement declared, or took from a module beside the file; what other imports bring is not its own."""
-        for thing in {id(one): one for one in after if id(one) not in known}.values():
-            self.lines[thing.name] = node.lineno
+        places = dict.fromkeys(map(id, new), node.lineno)
+        for name, lines in calls.items():
+            called = [one for one in new if isinstance(one, Fact) and one.name == name]
+            if len(called) == len(lines):
+                places |= {id(one): line for one, line in zip(called, lines, strict=True)}
+        self.lines |= places
+        for thing in new:
             if isinstance(thing, Fact):
                 self.facts += [thing] if thing not in standard.FACTS else []
             else:
                 self.encoders += [thing] if thing not in standard.ENCODERS else []
+
+
+def _calls(node: ast.stmt, names: Mapping[str, Any]) -> dict[str, list[int]]:
+    """The lines of a statement's calls of `Fact` with a literal name, by that name, as they stand in the file."""
+    found: dict[str, list[int]] = {}
+    calls = [one for one in ast.walk(node) if isinstance(one, ast.Call) and _is_fact(one.func, names)]
+    for call in sorted(calls, key=lambda one: (one.lineno, one.col_offset)):
+        given = [*call.args[:1], *(keyword.value for keyword in call.keywords if keyword.arg == "name")]
+        if given and isinstance(given[0], ast.Constant) and isinstance(given[0].value, str):
+            found.setdefault(given[0].value, []).append(call.lineno)
+    return found
+
+
+def _is_fact(called: ast.expr, names: Mapping[str, Any]) -> bool:
+    if isinstance(called, ast.Name):
+        return names.get(called.id) is Fact
+    return isinstance(called, ast.Attribute) and called.attr == Fact.__name__
 
 
 def _assigned(node: ast.stmt) -> set[str]:

@@ -37,7 +37,7 @@ def of_encoders(run: Run, others: FeatureSet) -> Iterator[Fault]:
         if one not in run.encoders:
             continue
         for fault, repair in list(impurities(one, arguments)) or company(one, stirred(arguments)):
-            yield Fault(f"encoder {one.name!r}: {fault}", run.lines[one.name], repair)
+            yield Fault(f"encoder {one.name!r}: {fault}", run.lines[id(one)], repair)
 
 
 def arguments_of(
