@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
@@ -29,7 +30,7 @@ from rec_platform.scoring.recommend import contexts_at
 from rec_platform.stage import Input
 from rec_platform.tables import AVAILABILITY, PLAY_FACTS, PROFILES, TABLES, TITLES
 from rec_platform.timetravel.declared import INSTANTS
-from rec_platform.timetravel.explain import WHY, Asked, Explanation, Past, explained, per_day, plain, shown
+from rec_platform.timetravel.explain import WHY, Asked, Explanation, Past, explained, in_json, per_day, plain, shown
 from rec_platform.timetravel.reading import compute
 from rec_platform.timetravel.timeline import PLAY_COLUMNS, Timeline
 
@@ -62,8 +63,11 @@ class Journey:
     titles: dict[int, str]
 
     def rows(self) -> list[Row]:
-        """One row per thing: context, feature or fact, all with what, name, value, unit and meaning; for JSON."""
-        return [*self.context_rows(), *self.fact_rows(whole=True), *self.feature_rows()]
+        """One row per thing: context, feature or fact, all with what, name, value, unit and meaning; for JSON.
+
+        Values of features and facts are the numbers models read, to the bit (instants as text); None where there is none.
+        """
+        return [*self.context_rows(), *self.fact_rows(whole=True), *self.feature_rows(whole=True)]
 
     def context_rows(self) -> list[Row]:
         told = (
@@ -76,12 +80,13 @@ class Journey:
             for name, value, meaning in told
         ]
 
-    def feature_rows(self) -> list[Row]:
+    def feature_rows(self, *, whole: bool = False) -> list[Row]:
+        """Features with value and the facts they read; `whole` has the values as numbers."""
         return [
             {
                 "what": "feature",
                 "name": one.name,
-                "value": plain(float(value)),
+                "value": (None if math.isnan(value) else value) if whole else plain(float(value)),
                 "unit": one.unit,
                 "reads": ", ".join(one.reads),
                 "meaning": one.about,
@@ -90,18 +95,19 @@ class Journey:
         ]
 
     def fact_rows(self, *, whole: bool = False) -> list[Row]:
-        """Facts with value and window; `whole` adds the plays themselves."""
+        """Facts with value and window; `whole` has the values as numbers, and adds the plays themselves."""
+        value, n_plays, n_left_out = (in_json, "n_plays", "n_left_out") if whole else (shown, "plays", "left out")
         return [
             {
                 "what": "fact",
                 "name": found.fact.name,
-                "value": shown(found.fact, found.value),
+                "value": value(found.fact, found.value),
                 "unit": "" if found.fact.measure in INSTANTS else found.fact.unit,
                 "window": "all time" if found.fact.window is None else window_text(found.fact.micros),
                 "from": "" if found.since is None else iso(found.since),
                 "until": iso(found.as_of),
-                "plays": _counted(found),
-                "left out": found.left_out.num_rows,
+                n_plays: found.plays.num_rows if whole else _counted(found),
+                n_left_out: found.left_out.num_rows,
                 "meaning": found.fact.about,
                 **(self._behind(found) if whole else {}),
             }
@@ -117,7 +123,7 @@ class Journey:
         days = {str(day_of(day)): count for day, count in per_day(found.plays)}
         some = slice(MOST_PLAYS) if _from_the_first(found) else slice(-MOST_PLAYS, None)
         return {"plays": body["plays"][some], "left_out": body["left_out"][-MOST_PLAYS:], "records": body["records"],
-                "n_plays": found.plays.num_rows, "per_day": days, **whole}  # fmt: skip
+                "per_day": days, **whole}  # fmt: skip
 
     def play_rows(self, most: int) -> list[Row]:
         """The plays behind the facts, newest first and at most `most` of each selection; facts that count the same share.

@@ -106,7 +106,7 @@ class Explanation:
             "window": None if self.fact.window is None else window_text(self.fact.micros),
             "as_of": iso(self.as_of),
             "since": None if self.since is None else iso(self.since),
-            "value": shown(self.fact, self.value),
+            "value": in_json(self.fact, self.value),
             "plays": _rows(self.plays),
             "left_out": _rows(self.left_out),
             "records": self.records,
@@ -139,13 +139,22 @@ def shown(fact: Fact, value: Value) -> str:
     return plain(float(value))
 
 
-def plain(value: float) -> str:
-    """A number for people: whole ones in full, others to six digits.
+def in_json(fact: Fact, value: Value) -> Value | str | None:
+    """A fact's value for machines: a number to the bit, an instant as text, None where there is none."""
+    if fact.measure in INSTANTS:
+        return None if value == NONE else iso(int(value))
+    return None if math.isnan(value) else value
 
-    >>> plain(13366500.0), plain(0.4444444), plain(float("nan"))
-    ('13366500', '0.444444', 'nan')
+
+def plain(value: float) -> str:
+    """A number for people: whole ones in full, others to six digits, and large ones to the first place after the point.
+
+    >>> plain(13366500.0), plain(168889.90625), plain(0.4444444), plain(float("nan"))
+    ('13366500', '168889.9', '0.444444', 'nan')
     """
-    return f"{value:.0f}" if value.is_integer() and abs(value) < 2**53 else f"{value:.6g}"
+    if value.is_integer() and abs(value) < 2**53:
+        return f"{value:.0f}"
+    return f"{value:.1f}" if 1e5 <= abs(value) < 2**53 else f"{value:.6g}"
 
 
 def _checked(found: Explanation, value: Value) -> Explanation:

@@ -241,6 +241,26 @@ def test_travel_shows_the_plays_behind_each_fact(home: Path) -> None:
     assert "begins at the very instant" in " ".join(said.stdout.split())
 
 
+def test_the_numbers_of_travel_in_json_are_those_of_the_training_set(home: Path) -> None:
+    frame = stored(home, Partition(LAST, "US"))
+    asked = ["--profile", str(int(frame.context(c.PROFILE)[-1])), "--as-of", iso(int(frame.context(c.AT)[-1]))]
+    asked += ["--title", str(int(frame.items.column(c.TITLE)[-1].as_py())), "--home", str(home), "--json"]
+    rows = json.loads(CliRunner().invoke(app, ["travel", *asked]).stdout)
+    # The device of a context is not known to travel.
+    features = {row["name"]: row["value"] for row in rows if row["what"] == "feature" and row.get("reads") != "device"}
+    made = {name: frame.features.column(name)[-1].as_py() for name in frame.features.column_names}
+    assert features == {name: made[name] if made[name] == made[name] else None for name in features}
+    assert any(value and len(str(value)) > 8 for value in features.values())  # more than six digits
+    facts = {row["name"]: row for row in rows if row["what"] == "fact"}
+    assert (
+        facts["profile_plays_7d"]["value"]
+        == facts["profile_plays_7d"]["n_plays"]
+        == len(facts["profile_plays_7d"]["plays"])
+    )
+    assert facts["profile_plays_7d"]["n_left_out"] == len(facts["profile_plays_7d"]["left_out"]) > 0
+    assert facts["profile_last_played_at"]["value"] == facts["profile_last_played_at"]["plays"][-1]["played_at"]
+
+
 def test_travel_shows_first_plays_behind_a_first_play_and_earlier_ones_per_day(home: Path) -> None:
     frame = stored(home, Partition(LAST, "US"))
     found = travelled(home, profile=str(int(frame.context(c.PROFILE)[-1])), title="", country="", as_of=midnight(LAST))
