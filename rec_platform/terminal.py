@@ -11,10 +11,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 import typer
 from rich import box
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
@@ -51,6 +52,9 @@ LOOK: Final[dict[str, Any]] = {
     "title_justify": "left",
 }  # fmt: skip
 _NUMBER: Final = re.compile(r"$|(-|missing|no verdict)$|[+-]?\d[\d,.]*(e[+-]?\d+)?\s?(%|$|\n|[(\[])")
+#: Words as rich folds them: blanks that begin a line belong to its first one.
+_WORD: Final = re.compile(r"^[^\S\n]*\S+|\S+", re.MULTILINE)
+_LINE: Final = re.compile(r".+")
 
 
 def days_of(first: str, last: str, *, option: str = "--") -> tuple[date, date]:
@@ -177,7 +181,7 @@ def print_rows(
     # A title inside a table is folded to the table's width.
     console.print(f"[bold]{plain(title)}[/bold]", soft_wrap=True, highlight=False)
     if rows:
-        console.print(_table(shown, _right(rows, shown), console.width))
+        console.print(*_tables(shown, _right(rows, shown), console.width), sep="")
     if then:
         next_step(then)
 
@@ -223,24 +227,107 @@ def _right(rows: Sequence[Mapping[str, Any]], shown: Sequence[Mapping[str, str]]
     }
 
 
+def _tables(rows: Sequence[Mapping[str, str]], right: Collection[str], width: int) -> list[Table]:
+    """Rows as a table no wider than `width`; where that cannot be, as several below each other, or as a block per row."""
+    parts = [list(rows[0])] if _widths(rows, right, width) else _parts(rows, right, width)
+    return [_table(_only(rows, names), right, width) for names in parts] or [_blocks(rows, width)]
+
+
 def _table(rows: Sequence[Mapping[str, str]], right: Collection[str], width: int) -> Table:
-    """A table without walls. Only columns of running text are folded, if `width` allows, and only between words."""
-    running, fits, longest = _running(rows), _least(rows) <= width, _longest(rows)
+    """A table without walls."""
     table = Table(**LOOK)
-    for name in rows[0]:
-        side: Literal["left", "right"] = "right" if name in right else "left"
-        # Where a terminal is too narrow, names at least stay whole.
-        whole = name not in running if fits else name == next(iter(rows[0])) and longest[name] <= width // 3
-        least = _narrowest(rows, name) if fits and name in running else None
-        table.add_column(name, justify=side, overflow="fold", no_wrap=whole, min_width=least)
+    for name, cells in (_widths(rows, right, width) or {}).items():
+        # rich, left to share out what is short, goes below what a column needs and then crops the table.
+        table.add_column(name, justify="right" if name in right else "left", overflow="fold", width=cells)
     for row in rows:
         table.add_row(*(plain(text) for text in row.values()))
     return table
 
 
+def _parts(rows: Sequence[Mapping[str, str]], right: Collection[str], width: int) -> list[list[str]]:
+    """Columns of tables that fit, each beginning with those that tell the rows apart; none for one row, or if these are wide."""
+
+    def fit(names: list[str]) -> bool:
+        return _widths(_only(rows, names), right, width) is not None
+
+    keys = _keys(rows)
+    if len(rows) == 1 or _together(_longest(_only(rows, keys))) > width // 2:
+        return []
+    parts = [keys]
+    for name in list(rows[0])[len(keys) :]:
+        if fit([*parts[-1], name]):
+            parts[-1] = [*parts[-1], name]
+        elif fit([*keys, name]):
+            parts.append([*keys, name])
+        else:
+            return []
+    return parts
+
+
+def _keys(rows: Sequence[Mapping[str, str]]) -> list[str]:
+    """The fewest of the first columns that tell the rows apart; all if none do."""
+    names = list(rows[0])
+    for n in range(1, len(names)):
+        if len({tuple(row[name] for name in names[:n]) for row in rows}) == len(rows):
+            return names[:n]
+    return names
+
+
+def _only(rows: Sequence[Mapping[str, str]], names: Sequence[str]) -> list[dict[str, str]]:
+    return [{name: row[name] for name in names} for row in rows]
+
+
+def _widths(rows: Sequence[Mapping[str, str]], right: Collection[str], width: int) -> dict[str, int] | None:
+    """The width of each column: running text is folded, then all text and headings, only between words; numbers never.
+
+    None where that is not enough.
+    """
+    longest, running = _longest(rows), _running(rows)
+    texts = {name: _of_words(rows, name, whole=name in right and name not in running) for name in longest}
+    some = {name: _narrowest(rows, name) if name in running else size for name, size in longest.items()}
+    every = {name: min(some[name], size) if name not in running else some[name] for name, size in texts.items()}
+    for widths in (some, every):
+        spare = width - _together(widths)
+        if spare >= 0:
+            return _filled(widths, longest, spare)
+    return None
+
+
+def _filled(least: Mapping[str, int], longest: Mapping[str, int], spare: int) -> dict[str, int]:
+    """What is to spare goes evenly to the columns that are folded, to none more than it can use."""
+    widths = dict(least)
+    folded = sorted(
+        (name for name in least if longest[name] > least[name]), key=lambda name: longest[name] - least[name]
+    )
+    for place, name in enumerate(folded):
+        more = min(longest[name] - least[name], spare // (len(folded) - place))
+        widths[name] += more
+        spare -= more
+    return widths
+
+
+def _blocks(rows: Sequence[Mapping[str, str]], width: int) -> Table:
+    """A block per row: a line for each cell that is not blank, and a blank line after it."""
+    names = {name: " ".join(name.split()) for name in rows[0]}
+    beside = min(max(map(cell_len, names.values())), width // 2)
+    table = Table(**LOOK, show_header=False)
+    table.add_column(style="dim", overflow="fold", width=beside)
+    table.add_column(overflow="fold", width=max(width - beside - 2, 1))
+    for place, row in enumerate(rows):
+        if place:
+            table.add_row("", "")
+        for name, text in row.items():
+            if text:
+                table.add_row(plain(names[name]), plain(text))
+    return table
+
+
 def _longest(rows: Sequence[Mapping[str, str]]) -> dict[str, int]:
-    """Letters of the longest line of each column, its name's among them."""
-    return {name: max(len(line) for row in rows for line in (name, *row[name].split("\n"))) for name in rows[0]}
+    """Cells of the longest line of each column, its name's among them."""
+    return {
+        name: max(cell_len(line) for row in rows for line in (*name.split("\n"), *row[name].split("\n")))
+        for name in rows[0]
+    }
 
 
 def _running(rows: Sequence[Mapping[str, str]]) -> set[str]:
@@ -248,17 +335,32 @@ def _running(rows: Sequence[Mapping[str, str]]) -> set[str]:
     return {name for name, size in _longest(rows).items() if size > RUNNING and any(" " in row[name] for row in rows)}
 
 
+def _together(widths: Mapping[str, int]) -> int:
+    """The width of a table: two cells between columns."""
+    return sum(widths.values()) + 2 * (len(widths) - 1)
+
+
 def _least(rows: Sequence[Mapping[str, str]]) -> int:
     """The width at which nothing but running text is folded."""
     if not rows:
         return 0
     running = _running(rows)
-    return sum((_narrowest(rows, name) if name in running else size) + 2 for name, size in _longest(rows).items())
+    return _together(
+        {name: _narrowest(rows, name) if name in running else size for name, size in _longest(rows).items()}
+    )
 
 
 def _narrowest(rows: Sequence[Mapping[str, str]], name: str) -> int:
     """The least width of a column of running text: that of its longest word."""
-    return max(TEXT, *(len(word) for row in rows for word in (name, *row[name].split())))
+    return max(TEXT, _of_words(rows, name, whole=False))
+
+
+def _of_words(rows: Sequence[Mapping[str, str]], name: str, *, whole: bool) -> int:
+    """Cells of the longest word of a column and its name; of its longest line where `whole`."""
+    cells = _LINE if whole else _WORD
+    return max(
+        map(cell_len, (*_WORD.findall(name), *(word for row in rows for word in cells.findall(row[name])))), default=0
+    )
 
 
 def _wide(*, least: int) -> Console:

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import redirect_stdout
+from io import StringIO
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import pytest
 import typer
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
 from typer.testing import CliRunner
 
 from rec_platform import commands
@@ -65,6 +71,74 @@ def test_a_table_of_many_columns_is_as_wide_as_it_must_be(capsys: pytest.Capture
     row = {f"column_{n}": "x" * 12 for n in range(20)}
     lines = printed(capsys, [row])
     assert lines[3].split() == ["x" * 12] * 20
+
+
+def on_a_terminal(width: int, rows: list[dict[str, Any]]) -> list[str]:
+    """The table as a terminal of so many columns shows it, without its title."""
+    terminal = {"TTY_COMPATIBLE": "1", "TERM": "dumb", "COLUMNS": str(width), "LINES": "50"}
+    out = StringIO()
+    with patch.dict(os.environ, terminal), redirect_stdout(out):
+        print_rows(rows, "T", as_json=False)
+    return out.getvalue().splitlines()[1:]
+
+
+def test_no_table_is_wider_than_its_terminal_and_cropped() -> None:
+    """Rich, left to share out what was short, went below a column's least width and cropped the last: `drawn to 0.`"""
+    row = {
+        "name": "country_title_engaged_rate", "value": "0.67284", "unit": "share",
+        "reads": "country_title_engaged_plays_90d, country_title_plays_90d",
+        "meaning": "engaged share of the title's plays over 90 days, drawn to 0.5 by 5 plays",
+    }  # fmt: skip
+    for width in range(80, 180):
+        lines = on_a_terminal(width, [row])
+        assert max(map(len, lines)) <= width
+        assert set(row["meaning"].split()) <= {word for line in lines for word in line.split()}
+
+
+cells = st.one_of(
+    st.integers(-(10**9), 10**9), st.floats(-1e9, 1e9), st.none(),
+    st.lists(st.text("ab漢1.,[(", min_size=1, max_size=14), max_size=9).map(" ".join),
+)  # fmt: skip
+
+
+@given(
+    st.integers(40, 200), st.lists(st.lists(cells, min_size=7, max_size=7), min_size=1, max_size=3), st.integers(1, 7)
+)
+def test_no_letter_is_lost_and_no_word_broken_at_any_width(width: int, drawn: list[list[Any]], n: int) -> None:
+    names = ["a", "share of it", "largest\ndifference", "d", "played (UTC)", "f", "g"][:n]
+    rows = [dict(zip(names, row, strict=False)) for row in drawn]
+    wide, narrow = on_a_terminal(1_000, rows), on_a_terminal(width, rows)
+    assert max(map(cell_len, narrow)) <= width
+    assert {word for line in wide[2:] for word in line.split() if set(word) != {"─"}} <= {
+        word for line in narrow for word in line.split()
+    }
+
+
+def test_on_a_narrow_terminal_headings_are_folded_and_numbers_stay_whole() -> None:
+    row = {
+        "name": "binge",
+        "late plays:\nlargest difference": "11,944 (0.16%), 2 missing",
+        "known from": "2025-01-02 10:00Z",
+    }
+    lines = on_a_terminal(50, [row])
+    assert "11,944 (0.16%), 2 missing" in "\n".join(lines)
+    assert all(
+        set(line.split()) <= {"name", "late", "plays:", "largest", "difference", "known", "from"} for line in lines[:2]
+    )
+
+
+def test_many_columns_stand_in_tables_below_each_other_that_name_their_rows() -> None:
+    rows = [{"day": "d1", "place": f"p{m}"} | {f"count_{n}": 1_000 * n + m for n in range(9)} for m in range(3)]
+    lines = on_a_terminal(60, rows)
+    assert [line.split()[:3] for line in lines if "p2" in line] == [["d1", "p2", "2"], ["d1", "p2", "5,002"]]
+    assert [line.split()[:3] for line in lines if "day" in line] == [["day", "place", f"count_{n}"] for n in (0, 5)]
+
+
+def test_what_does_not_fit_beside_each_other_stands_in_a_block_per_row() -> None:
+    row = {f"share\nof {n}": "0.500 [0.500, 0.500]" for n in range(4)}
+    lines = on_a_terminal(60, [row | {"blank": None}] * 2)
+    block = [f"share of {n}  0.500 [0.500, 0.500]" for n in range(4)]
+    assert [line.strip() for line in lines] == [*block, "", *block]
 
 
 def test_no_rows_have_their_title_and_what_is_missing_is_blank(capsys: pytest.CaptureFixture[str]) -> None:
