@@ -9,6 +9,7 @@ import pytest
 from rec_platform.errors import ConfigError, PlatformError
 from rec_platform.plays.countries import country_codes
 from rec_platform.plays.mapping import CountryRule, digest, load_mapping, parse_mapping
+from rec_platform.simulation.config import COUNTRIES
 
 SHIPPED = sorted((Path(__file__).parents[2] / "examples" / "mappings").glob("*.toml"))
 SOUND = """
@@ -32,6 +33,11 @@ def test_shipped_mappings_are_read(path):
 
 def test_there_are_four_shipped_mappings():
     assert [path.stem for path in SHIPPED] == ["kuairand", "movietweetings", "online_retail", "simulated"]
+
+
+def test_the_mapping_of_the_simulated_world_has_the_clocks_people_live_by():
+    (simulated,) = (load_mapping(path) for path in SHIPPED if path.stem == "simulated")
+    assert simulated.rules.time_zones == {"default": "UTC"} | {one.code: one.time_zone for one in COUNTRIES}
 
 
 def test_equal_parts_have_equal_digests():
