@@ -251,7 +251,7 @@ def travel(
     if as_json:
         _print_rows(found.rows(), "", as_json=True)
         return
-    of_what = f"Profile {profile} as of {clock.iso(instant)}"
+    of_what = f"Profile {profile} as of {clock.iso(instant)}, local time {found.local_time}"
     _print_rows(found.context_rows(), of_what, as_json=False, hide={"what"})
     _print_rows(_told(found.feature_rows()), "Features, and the facts they read", as_json=False, hide={"what"})
     _print_rows(

@@ -19,6 +19,7 @@ from rec_platform.errors import KeyRefused
 from rec_platform.features.catalogue import Cost, catalogue, costs
 from rec_platform.features.check import CheckedFile, FaultyFile, check_file
 from rec_platform.features.feature_set import FeatureSet
+from rec_platform.features.local_clocks import undeclared_zones
 from rec_platform.features.sample import Sample
 from rec_platform.flow import Platform
 from rec_platform.flow.trial import TRIAL_ITEMS, Trained, Trial, examined, home_sample, sought_in_vain, trained
@@ -110,6 +111,9 @@ def listed(
     with _faults_apart():
         whole = _whole(home, file)
     rows = catalogue(whole)
+    if (home / SOURCE_FILE).exists():
+        platform = Platform(home)
+        note(undeclared_zones(whole.needed, platform.index.countries, platform.settings.rules))
     if cost:
         with progress("measuring") as told:
             sample, where = _sample(home, whole)

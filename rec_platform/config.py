@@ -99,6 +99,14 @@ class SourceRules(Frozen):
             known_zone(zone)
         return {"default": "UTC", **zones}
 
+    def zone_of(self, country: str) -> str:
+        """The time zone on whose clock local hours and weekdays of a country are read."""
+        return self.time_zones.get(country, self.time_zones["default"])
+
+    def has_zone(self, country: str) -> bool:
+        """Whether somebody declared it: the country's own, or a default that is not the UTC of empty settings."""
+        return country in self.time_zones or self.time_zones["default"] != "UTC"
+
 
 #: Days that a label window may have.
 LONGEST_HORIZON: Final = 28

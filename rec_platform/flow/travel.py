@@ -33,6 +33,7 @@ from rec_platform.timetravel.declared import INSTANTS
 from rec_platform.timetravel.explain import WHY, Asked, Explanation, Past, explained, in_json, per_day, plain, shown
 from rec_platform.timetravel.reading import compute
 from rec_platform.timetravel.timeline import PLAY_COLUMNS, Timeline
+from rec_platform.timetravel.zones import local
 
 Row = dict[str, Any]
 
@@ -54,6 +55,7 @@ class Journey:
         features: every feature with its value, in the order of the set; hidden encoders among them.
         facts: the facts behind them, in declared order.
         titles: the source's id of each title.
+        zone: the time zone that local hours and weekdays of the context are read on.
     """
 
     asked: Asked
@@ -61,13 +63,20 @@ class Journey:
     features: tuple[tuple[Encoder, float], ...]
     facts: tuple[Explanation, ...]
     titles: dict[int, str]
+    zone: str
+
+    @property
+    def local_time(self) -> str:
+        """The context's instant on its country's clock: weekday, date, time and zone."""
+        return f"{local(self.asked.at, self.zone):%a %Y-%m-%d %H:%M:%S} ({self.zone})"
 
     def rows(self) -> list[Row]:
         """One row per thing: context, feature or fact, all with what, name, value, unit and meaning; for JSON.
 
         Values of features and facts are the numbers models read, to the bit (instants as text); None where there is none.
         """
-        return [*self.context_rows(), *self.fact_rows(whole=True), *self.feature_rows(whole=True)]
+        clock = _of_context("local_time", self.local_time, "the instant on the declared clock of the country")
+        return [*self.context_rows(), clock, *self.fact_rows(whole=True), *self.feature_rows(whole=True)]
 
     def context_rows(self) -> list[Row]:
         told = (
@@ -75,10 +84,7 @@ class Journey:
             ("country", self.asked.country, "the country of the context"),
             ("title", self.title, "the title that facts of titles are about"),
         )
-        return [
-            {"what": "context", "name": name, "value": value, "unit": "", "meaning": meaning}
-            for name, value, meaning in told
-        ]
+        return [_of_context(*one) for one in told]
 
     def feature_rows(self, *, whole: bool = False) -> list[Row]:
         """Features with value and the facts they read; `whole` has the values as numbers."""
@@ -174,6 +180,10 @@ def _counted(found: Explanation) -> int | str:
     return f"{found.plays.num_rows} of {found.whole.plays.num_rows} ({found.whole.fact.entity})"
 
 
+def _of_context(name: str, value: str, meaning: str) -> Row:
+    return {"what": "context", "name": name, "value": value, "unit": "", "meaning": meaning}
+
+
 def _from_the_first(found: Explanation) -> bool:
     return found.fact.measure == "first_played_at"
 
@@ -218,7 +228,7 @@ def travelled(
     return Journey(
         asked, _title_name(past.titles, title_id, as_of), _features(features, timeline, asked),
         tuple(explained(past, features.needed, asked, _facts(features, timeline, asked))),
-        source_ids(past.titles, c.TITLE),
+        source_ids(past.titles, c.TITLE), settings.rules.zone_of(place),
     )  # fmt: skip
 
 

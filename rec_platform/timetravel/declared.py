@@ -20,7 +20,7 @@ from rec_platform import columns as c
 from rec_platform.clock import DAY, HOUR, parse_window, window_text
 from rec_platform.errors import ConfigError
 from rec_platform.tables import PLAY_FACTS, TITLES
-from rec_platform.timetravel.filters import Filter, parse_filter
+from rec_platform.timetravel.filters import OF_CLOCKS, Filter, parse_filter
 from rec_platform.timetravel.kernels import ALL_TIME
 
 Entity = Literal[
@@ -265,6 +265,12 @@ class Fact:
         """The columns of plays that it reads by name: its numeric measure's, and its filter's."""
         measured = (self.measure,) if self.measure in NUMERIC else ()
         return (*measured, *(self.filter.play_columns if self.filter else ()))
+
+    @property
+    def by_local_clock(self) -> bool:
+        """Whether a local hour or weekday decides what it counts: the context's, or in its filter those of the plays."""
+        read = self.filter.columns if self.filter else ()
+        return self.entity in ("profile_hour", "profile_weekday") or any(name in OF_CLOCKS for name in read)
 
     def to_json(self) -> dict[str, Any]:
         # Digests stand on "" for no filter.

@@ -115,7 +115,7 @@ class Explanation:
 
     def as_whole(self) -> Row:
         """Of whose plays a fact is a share, the number it is divided by, and how many plays that is made of."""
-        return {"of": self.fact.entity, "whole": shown(self.fact, self.value), "whole_plays": self.plays.num_rows}
+        return {"of": self.fact.entity, "whole": in_json(self.fact, self.value), "whole_plays": self.plays.num_rows}
 
 
 def explained(past: Past, facts: Sequence[Fact], asked: Asked, values: Mapping[str, Value]) -> list[Explanation]:
@@ -232,8 +232,7 @@ class _Near:
 
     def _on_the_clock(self, mine: Mask, turn: int, unit: int) -> Mask:
         """Of some plays, those in the context's local hour of the day, or on its local weekday."""
-        zones = self.past.rules.time_zones
-        zone = zones.get(self.asked.country, zones["default"])
+        zone = self.past.rules.zone_of(self.asked.country)
         rows = np.flatnonzero(mine)
         instants = [self.asked.at, *_integers(self.past.plays, c.PLAYED_AT)[rows].tolist()]
         now, *places = [(instant + offset_at(zone, instant)) % turn // unit for instant in instants]

@@ -23,8 +23,16 @@ def offset_at(zone: str, instant: int) -> int:
     >>> offset_at("Europe/Paris", 0) == 3600 * SECOND
     True
     """
-    moment = (_EPOCH + timedelta(microseconds=instant)).astimezone(ZoneInfo(zone))
-    return (moment.utcoffset() or timedelta()) // timedelta(microseconds=1)
+    return (local(instant, zone).utcoffset() or timedelta()) // timedelta(microseconds=1)
+
+
+def local(instant: int, zone: str) -> datetime:
+    """An instant, in microseconds, on the clock of a zone.
+
+    >>> f"{local(0, 'Asia/Tokyo'):%a %H:%M}"
+    'Thu 09:00'
+    """
+    return (_EPOCH + timedelta(microseconds=instant)).astimezone(ZoneInfo(zone))
 
 
 @lru_cache(maxsize=512)

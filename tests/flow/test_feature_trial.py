@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from rec_platform import columns as c
 from rec_platform.cli import app
-from rec_platform.clock import DAY, iso, midnight
+from rec_platform.clock import DAY, HOUR, iso, midnight
 from rec_platform.contexts.stage import read_timeline
 from rec_platform.dmc12.frame import Frame, flat
 from rec_platform.errors import ConfigError, KeyRefused, MissingInput, NumericError
@@ -239,6 +239,10 @@ def test_travel_shows_the_plays_behind_each_fact(home: Path) -> None:
     said = CliRunner().invoke(app, ["travel", "--profile", str(profile), "--as-of", iso(at), "--home", str(home)])
     assert said.exit_code == 0, said.output
     assert "begins at the very instant" in " ".join(said.stdout.split())
+    # January: five hours behind UTC in New York
+    there = f"{datetime.fromisoformat(iso(at - 5 * HOUR)):%a %Y-%m-%d %H:%M:%S} (America/New_York)"
+    assert f"as of {iso(at)}, local time {there}" in " ".join(said.stdout.split())
+    assert {row["name"]: row["value"] for row in found.rows()}["local_time"] == there
 
 
 def test_the_numbers_of_travel_in_json_are_those_of_the_training_set(home: Path) -> None:
