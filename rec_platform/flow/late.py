@@ -9,7 +9,7 @@ ledger says which partitions and models those are. For a partition that reads pl
 - its `known_at` is not before the cut, so that no later run would show it either.
 
 A partition without a cut (`known_by = "now"`) is judged by the version it was last made from: the next run takes such plays in.
-A partition that reads no plays itself (rankers, metrics) has the late plays of the partitions it reads.
+A partition that reads no plays itself (rankers) has the late plays of the partitions it reads; metrics read plays.
 
 Nothing is written for this: versions, fingerprints and manifests of the lake tell it. *Ana's evening* (clock.py), delivered
 on the 12th, is late for the training sets of the 10th and 11th and for the models of the 11th and 12th.

@@ -227,6 +227,30 @@ def test_training_sets_with_all_that_is_known_now_leave_it(home: Path) -> None:
     assert kinds == ["now"]
 
 
+def test_metrics_have_late_plays_of_their_own(before: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Metrics of a date also read plays before it under its 00:00; scores read all under the end of the label window.
+
+    The first play of `LATE` became known on the 5th, 06:00: scores of the 5th are made again with it, the histories that
+    metrics of the 5th read are as known at 00:00 and lack it for good.
+    """
+    monkeypatch.setattr(flow_run, "audit", lambda *_args, **_kw: [])
+    home = Path(shutil.copytree(before, tmp_path / "home"))
+    fifth = [Partition(DAYS[4], country) for country in COUNTRIES]
+
+    def judge() -> None:
+        for stage in ("scores", "metrics"):
+            Platform(home).run(stage, fifth, run_id="test").raise_if_failed()
+
+    judge()
+    deliver(Lake(home), {cell: rows(cell.day, cell.place, with_late=True) for cell in CELLS})
+    make(home)
+    judge()
+    late = as_counts(found(home))
+    assert {country: late["scores", Partition(DAYS[4], country)] for country in COUNTRIES} == {"DE": 2, "FR": 2}
+    # in DE the play of the 5th in FR is none of theirs: of the date itself metrics read their own country
+    assert {country: late["metrics", Partition(DAYS[4], country)] for country in COUNTRIES} == {"DE": 2, "FR": 3}
+
+
 def test_a_partition_first_made_after_the_delivery_is_not_late(home: Path) -> None:
     """The 7th is made after the late plays came: it knew of two and could not know of the third, which was there."""
     tomorrow = DAYS[-1] + timedelta(days=1)
