@@ -166,13 +166,15 @@ SHARES = [
 def test_travel_says_of_how_many_plays_and_of_whose_a_share_is() -> None:
     """On Sunday evening two plays of Ana's are known, one of that day; of the title one was known by midnight, of the
     morning in Paris; a title without genres has no plays that share one."""
-    found = Journey(ANA, "7", (), tuple(explained(past_of(ana()), SHARES, ANA, values_of(ana(), SHARES, ANA))), {})
+    found = Journey(
+        ANA, "7", (), tuple(explained(past_of(ana()), SHARES, ANA, values_of(ana(), SHARES, ANA))), {}, "UTC"
+    )
     rows = found.fact_rows()
     assert [row["plays"] for row in rows] == ["1 of 2 (profile)", "0 of 1 (title)", "0 of 0 (profile_attribute)", 2]
     assert [row["value"] for row in rows] == ["0.5", "0", "nan", "2"]
     told = [row for row in found.rows() if row["what"] == "fact"]
     assert [(row["of"], row["whole"], row["whole_plays"]) for row in told[:3]] == [
-        ("profile", "2", 2), ("title", "1", 1), ("profile_attribute", "nan", 0)
+        ("profile", 2, 2), ("title", 1, 1), ("profile_attribute", None, 0)
     ]  # fmt: skip
     assert "whole" not in told[3]
     assert found.facts[0].to_json()["whole_plays"] == 2
