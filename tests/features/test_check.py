@@ -215,6 +215,16 @@ def test_a_name_given_twice_says_where_it_was_first(tmp_path: Path) -> None:
     assert [one.fault for one in found.faults] == ["'f' is given a second time, so the first (line 3) is lost"]
 
 
+def test_a_name_of_the_standard_set_given_again_was_imported(tmp_path: Path) -> None:
+    found = checked(
+        tmp_path, "from rec_platform.features.standard import profile_trend\n"
+        + declared("profile_trend", "profile_plays_7d", "return profile_plays_7d")
+    )  # fmt: skip
+    assert "'profile_trend' is given a second time, so the first (imported) is lost" in [
+        one.fault for one in found.faults
+    ]
+
+
 def test_a_file_that_is_not_there() -> None:
     found = check_file(Path("nowhere.py"))
     assert "cannot be read" in found.faults[0].fault

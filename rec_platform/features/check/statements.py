@@ -64,7 +64,9 @@ class Run:
         for name, first in before.items():
             second = after.get(name)
             if second is not first and isinstance(first, Fact | Encoder) and isinstance(second, Fact | Encoder):
-                lost = f"{name!r} is given a second time, so the first (line {self.lines[id(first)]}) is lost"
+                line = self.lines.get(id(first))
+                where = "imported" if line is None else f"line {line}"
+                lost = f"{name!r} is given a second time, so the first ({where}) is lost"
                 self.faults.append(
                     Fault(lost, node.lineno, "Rename one of them: a fact and a function may not share one name.")
                 )
