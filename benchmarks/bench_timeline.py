@@ -48,8 +48,8 @@ DEFAULT, FULL = Size(2_000_000, 50_000), Size(20_000_000, 500_000)
 
 
 def world(cache: Path, size: Size) -> str:
-    """The folder of a world of that size, made if it is not there."""
-    folder = cache / f"{size.plays}-{size.contexts}-{size.items}"
+    """The folder of a world of that size, made if it is not there; worlds in files of ZSTD had no suffix."""
+    folder = cache / f"{size.plays}-{size.contexts}-{size.items}-differences"
     if not (folder / "complete").exists():
         run("timeline_world.make", folder=folder, plays=size.plays, contexts=size.contexts, items=size.items)
     return str(folder)

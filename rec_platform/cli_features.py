@@ -86,13 +86,17 @@ def _print_faults(checked: CheckedFile) -> None:
 
 
 def _print_checked(checked: CheckedFile) -> None:
-    _print_faults(checked)
+    """The declarations and what is odd, then the faults: on a terminal the last lines are those that are seen."""
     rows = [*(checked.row(one) for one in checked.facts), *(checked.row(one) for one in checked.encoders)]
     if rows:
         print_rows(rows, f"Declared in {checked.file}", as_json=False)
     for text in checked.notes:
         print(f"note  {text}")
-    if not checked.faults:
+    sys.stdout.flush()  # faults go to standard error
+    _print_faults(checked)
+    if checked.faults:
+        print(f"{checked.file}: {counted(len(checked.faults), 'fault')}", file=sys.stderr)
+    else:
         n, m = len(checked.facts), len(checked.encoders)
         print(f"{checked.file}: {counted(n, 'fact')} and {counted(m, 'feature')}, nothing wrong")
 

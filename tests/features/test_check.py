@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
-from rec_platform.cli_features import taken_up
+from rec_platform.cli_features import features, taken_up
 from rec_platform.config import load_settings
 from rec_platform.errors import ConfigError
 from rec_platform.features import FeatureSet
@@ -288,3 +289,14 @@ def test_what_to_do_with_a_tried_file_can_be_copied_from_any_folder(
     assert named is not None
     (tmp_path / "home" / "platform.toml").write_text("\n".join(named.groups()), encoding="utf-8")
     assert load_settings(tmp_path / "home").features.files == (str(tmp_path / "mine.py"),)
+
+
+def test_the_command_ends_with_the_faults_and_how_many(tmp_path: Path) -> None:
+    file = tmp_path / "mine.py"
+    file.write_text(
+        HEAD + declared("f", "profile_plays_7d", "return 1 / 0") + declared("g", "no_such", "return no_such")
+    )
+    told = CliRunner().invoke(features, ["check", str(file), "--home", str(tmp_path)])
+    assert told.exit_code == 2
+    assert told.output.index("Declared in") < told.output.index("error ")
+    assert told.output.rstrip().endswith("mine.py: 2 faults")
